@@ -1,0 +1,71 @@
+"""Guarded elementary functions: each states its value and its derivative at the point where the plain one breaks.
+
+>>> import jax
+>>> import jax.numpy as jnp
+>>> from nalu_jax import _numerics
+>>> jax.grad(jnp.abs)(0.0), jax.grad(_numerics.absolute)(0.0)
+(Array(1., dtype=float32, weak_type=True), Array(0., dtype=float32, weak_type=True))
+>>> x, w = jnp.array([[2.0, 3.0, 5.0]]), jnp.array([[1.0], [0.0], [1.0]])
+>>> _numerics.product(lambda x, w: w * x + 1 - w, (x,), (w,))
+Array([[10.]], dtype=float32)
+"""
+
+import functools
+from collections.abc import Callable
+
+import jax.numpy as jnp
+from jax import Array, lax
+
+matmul = functools.partial(jnp.matmul, precision=lax.Precision.HIGHEST)
+"""`jnp.matmul` in the full precision of the dtype: accelerators default to fewer digits than arithmetic needs."""
+
+
+def absolute(x: Array) -> Array:
+    """|x| with derivative 0 at 0, as in Julia and PyTorch (`jnp.abs` has 1 there)."""
+    return x * jnp.sign(x)
+
+
+def magnitude(x: Array, positive: bool) -> Array:
+    """|x| with derivative 0 at 0. In a positive domain NaN where x < 0, so that leaving it is never silent."""
+    size = absolute(x)
+    return jnp.where(x < 0, jnp.asarray(jnp.nan, x.dtype), size) if positive else size
+
+
+def sign(x: Array) -> Array:
+    """-1 where x < 0, otherwise 1, also at 0 and -0; derivative 0. NaN stays NaN."""
+    return jnp.where(x < 0, jnp.asarray(-1, x.dtype), jnp.where(x >= 0, jnp.asarray(1, x.dtype), x))
+
+
+def clip_straight_through(x: Array, low: float, high: float) -> Array:
+    """clip(x, low, high) with derivative 1 everywhere, so that a weight outside its range is never stuck.
+
+    Written as clip(x) + (x - x) and not as x + (clip(x) - x): there a large x swallows the clipped value.
+    """
+    return lax.stop_gradient(jnp.clip(x, low, high)) + (x - lax.stop_gradient(x))
+
+
+def minimum(x: Array, high: float) -> Array:
+    """min(x, high) with derivative 1 at x == high and 0 above (`jnp.minimum` has 1/2 at the tie). NaN stays NaN."""
+    return jnp.where(x > high, jnp.asarray(high, x.dtype), x)
+
+
+def maximum(x: Array, low: float) -> Array:
+    """max(x, low) with derivative 1 at x == low and 0 below (`jnp.maximum` has 1/2 at the tie). NaN stays NaN."""
+    return jnp.where(x < low, jnp.asarray(low, x.dtype), x)
+
+
+def log(x: Array) -> Array:
+    """log(x) for x >= 0; below the smallest normal number, the logarithm of that number, with derivative 0."""
+    return jnp.log(maximum(x, float(jnp.finfo(x.dtype).tiny)))
+
+
+def machine_epsilon(x: Array, eps: float | None) -> float:
+    """`eps`, or where it is None the machine epsilon of the dtype of x."""
+    return float(jnp.finfo(x.dtype).eps) if eps is None else eps
+
+
+def product(factor: Callable[..., Array], inputs: tuple[Array, ...], matrices: tuple[Array, ...]) -> Array:
+    """y_o = prod_i factor(x_i, w_io) for every row of a batch."""
+    inputs = tuple(x[..., None] for x in inputs)
+    matrices = tuple(w.reshape((1,) * (inputs[0].ndim - 2) + w.shape) for w in matrices)
+    return jnp.prod(factor(*inputs, *matrices), axis=-2)

@@ -1,0 +1,61 @@
+"""What the four units of the NPU family share: the logarithm of gated inputs, and its real and complex powers.
+
+>>> import jax.numpy as jnp
+>>> from nalu_jax.units import _power
+>>> log_r, k = _power.log_polar("npu", jnp.array([-4.0]), None, eps=0, domain="real")
+>>> _power.real_power(log_r, k, jnp.array([[2.0, 1.0, 0.5]])).round(3)
+Array([16., -4., -0.], dtype=float32)
+"""
+
+import math
+
+import jax.numpy as jnp
+from jax import Array
+
+from .._numerics import log, machine_epsilon, magnitude, matmul
+from .._unit import Params, check_option, is_positive
+
+_RANGES = {"re": (-1, 1), "im": (-1, 1), "gate": (0, 1)}
+_CLAMPED = {
+    "none": (),
+    "w": ("re",),
+    "g": ("gate",),
+    "wi": ("re", "im"),
+    "wg": ("re", "gate"),
+    "wig": ("re", "im", "gate"),
+}
+
+
+def log_polar(unit: str, x: Array, gate: Array | None, *, eps: float | None, domain: str) -> tuple[Array, Array | None]:
+    """(log r, k) with r = gate (|x| + eps) + (1 - gate) and k = gate pi [x < 0]; k is None in the positive domain.
+
+    gate (n_in,) is in [0, 1]; None stands for a gate of ones. eps None is the machine epsilon of the dtype.
+    """
+    positive = is_positive(unit, domain)
+    r = magnitude(x, positive) + machine_epsilon(x, eps)
+    phase = jnp.full_like(x, math.pi)
+    if gate is not None:
+        gate = jnp.broadcast_to(gate, x.shape)
+        r, phase = gate * r + (1 - gate), gate * phase
+    k = None if positive else jnp.where(x < 0, phase, jnp.zeros_like(x))
+    return log(r), k
+
+
+def real_power(log_r: Array, k: Array | None, re: Array) -> Array:
+    """exp(log r @ re) * cos(k @ re)."""
+    y = jnp.exp(matmul(log_r, re))
+    return y if k is None else y * jnp.cos(matmul(k, re))
+
+
+def complex_power(log_r: Array, k: Array | None, re: Array, im: Array) -> Array:
+    """Re(exp((log r + i k) @ (re + i im))) = exp(u) * cos(v)."""
+    u, v = matmul(log_r, re), matmul(log_r, im)
+    if k is not None:
+        u, v = u - matmul(k, im), v + matmul(k, re)
+    return jnp.exp(u) * jnp.cos(v)
+
+
+def clamp(unit: str, params: Params, clip: str) -> Params:
+    """Params with the leaves that `clip` names by letter clamped: w: re, i: im to [-1, 1]; g: gate to [0, 1]."""
+    check_option(unit, "clip", clip, [flag for flag, leaves in _CLAMPED.items() if params.keys() >= set(leaves)])
+    return {name: jnp.clip(leaf, *_RANGES[name]) if name in _CLAMPED[clip] else leaf for name, leaf in params.items()}

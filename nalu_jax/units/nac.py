@@ -1,0 +1,80 @@
+"""NAC, the neural accumulator: sums and differences, by weights that lean towards -1, 0 and 1.
+
+    w = tanh(w_hat) * sigmoid(m_hat)
+    y = x @ w
+
+Params:
+    w_hat  (n_in, n_out)  Glorot uniform
+    m_hat  (n_in, n_out)  Glorot uniform
+
+The paper gives no initialisation: Glorot is NeuralArithmetic.jl's. `"variance_matched"` is stable-nalu's, and
+`"normal(0.88,0.2)"` for w_hat with `"normal(0.5,0.2)"` for m_hat the iNALU code's. The paper has no regulariser and
+no clamp: the penalty is 0, and projecting changes nothing.
+
+Reference:
+    Trask, Hill, Reed, Rae, Dyer, Blunsom, "Neural Arithmetic Logic Units", NeurIPS 2018,
+    https://arxiv.org/abs/1808.00508
+
+Example:
+    >>> import jax.numpy as jnp
+    >>> from nalu_jax import nac
+    >>> params = {"w_hat": jnp.array([[20.0], [-20.0]]), "m_hat": jnp.array([[20.0], [20.0]])}
+    >>> nac.apply(params, jnp.array([5.0, 3.0]))
+    Array([2.], dtype=float32)
+"""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike, DTypeLike
+from jaxtyping import Float
+
+from .._numerics import matmul
+from .._unit import Params, Shape, Unit, check_apply, check_init, check_leaves, zero_penalty
+from ._initialisers import Initialiser, draw
+
+
+def _leaves(shape: Shape) -> dict[str, Shape]:
+    return {"w_hat": shape, "m_hat": shape}
+
+
+def init(
+    key: Array,
+    shape: Shape,
+    dtype: DTypeLike = jnp.float32,
+    *,
+    w_hat_init: str | Initialiser = "glorot_uniform",
+    m_hat_init: str | Initialiser = "glorot_uniform",
+) -> Params:
+    """Params of shape (n_in, n_out)."""
+    leaves = _leaves(check_init("nac", shape, dtype))
+    return draw("nac", key, leaves, dtype, {"w_hat": w_hat_init, "m_hat": m_hat_init})
+
+
+def apply(params: Params, x: ArrayLike) -> Float[Array, "... n_out"]:
+    """y (..., n_out) of x (..., n_in)."""
+    params, x = check_apply("nac", params, x, _leaves)
+    return matmul(x, _effective(params["w_hat"], params["m_hat"]))
+
+
+def _effective(w_hat: Array, m_hat: Array) -> Array:
+    return jnp.tanh(w_hat) * jax.nn.sigmoid(m_hat)
+
+
+def weights(params: Params) -> Params:
+    """{"w": tanh(w_hat) * sigmoid(m_hat)}, (n_in, n_out), in (-1, 1)."""
+    params = check_leaves("nac", params, _leaves)
+    return {"w": _effective(params["w_hat"], params["m_hat"])}
+
+
+def penalty(params: Params) -> Float[Array, ""]:
+    """0: the paper has no regulariser."""
+    return zero_penalty(check_leaves("nac", params, _leaves))
+
+
+def project(params: Params) -> Params:
+    """The params unchanged: the paper has no clamp."""
+    return check_leaves("nac", params, _leaves)
+
+
+UNIT = Unit("nac", _leaves, init, apply, weights, penalty, project)

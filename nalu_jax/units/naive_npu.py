@@ -1,0 +1,77 @@
+"""NaiveNPU: the NPU without its gate.
+
+    r = |x| + eps
+    k = pi [x < 0]
+    u = log(r) @ re - k @ im
+    v = k @ re + log(r) @ im
+    y = exp(u) * cos(v)                  = Re(exp((log(r) + i k) @ (re + i im)))
+
+Params:
+    re  (n_in, n_out)  Glorot uniform
+    im  (n_in, n_out)  zeros
+
+eps, domain and clip ("none", "w", "wi") as in `npu`. An irrelevant input near 0 dominates log(r), and
+with it the gradient.
+
+Reference:
+    Heim, Pevny, Smidl, "Neural Power Units", NeurIPS 2020, https://arxiv.org/abs/2006.01681
+
+Example:
+    >>> import jax.numpy as jnp
+    >>> from nalu_jax import naive_npu
+    >>> params = {"re": jnp.array([[1.0], [-0.5]]), "im": jnp.zeros((2, 1))}
+    >>> naive_npu.apply(params, jnp.array([-3.0, 4.0])).round(4)
+    Array([-1.5], dtype=float32)
+"""
+
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike, DTypeLike
+from jaxtyping import Float
+
+from .._unit import Params, Shape, Unit, check_apply, check_init, check_leaves
+from ..penalties import l1
+from ._initialisers import Initialiser, draw
+from ._power import clamp, complex_power, log_polar
+
+
+def _leaves(shape: Shape) -> dict[str, Shape]:
+    return {"re": shape, "im": shape}
+
+
+def init(
+    key: Array,
+    shape: Shape,
+    dtype: DTypeLike = jnp.float32,
+    *,
+    re_init: str | Initialiser = "glorot_uniform",
+    im_init: str | Initialiser = "zeros",
+) -> Params:
+    """Params of shape (n_in, n_out)."""
+    leaves = _leaves(check_init("naive_npu", shape, dtype))
+    return draw("naive_npu", key, leaves, dtype, {"re": re_init, "im": im_init})
+
+
+def apply(params: Params, x: ArrayLike, *, eps: float | None = None, domain: str = "real") -> Float[Array, "... n_out"]:
+    """y (..., n_out) of x (..., n_in); domain is "real" or "positive"."""
+    params, x = check_apply("naive_npu", params, x, _leaves)
+    log_r, k = log_polar("naive_npu", x, None, eps=eps, domain=domain)
+    return complex_power(log_r, k, params["re"], params["im"])
+
+
+def weights(params: Params) -> Params:
+    """{"re", "im"}, as they are."""
+    return check_leaves("naive_npu", params, _leaves)
+
+
+def penalty(params: Params) -> Float[Array, ""]:
+    """Sum of |p| over all params."""
+    return l1(check_leaves("naive_npu", params, _leaves))
+
+
+def project(params: Params, *, clip: str = "none") -> Params:
+    """re and im clamped to [-1, 1], as far as clip names them: "w" and "i"."""
+    return clamp("naive_npu", check_leaves("naive_npu", params, _leaves), clip)
+
+
+UNIT = Unit("naive_npu", _leaves, init, apply, weights, penalty, project)

@@ -1,0 +1,121 @@
+"""NALU, the neural arithmetic logic unit: a gate chooses between a NAC and a NAC in log space.
+
+    w = tanh(w_hat) * sigmoid(m_hat)
+    a = x @ w
+    m = exp(log(|x| + eps) @ w)
+    g = sigmoid(x @ gate + bias)
+    y = g * a + (1 - g) * m
+
+Params:
+    w_hat  (n_in, n_out)  Glorot uniform
+    m_hat  (n_in, n_out)  Glorot uniform
+    gate   (n_in, n_out)  Glorot uniform
+    bias   (n_out,)       Glorot uniform
+
+Forward pass, initialisation and eps = 1e-8 are NeuralArithmetic.jl's; the paper has no bias and gives no
+initialisation. Variants: `separate=True` gives m weights of its own (leaves w_add_hat, m_add_hat, w_mul_hat,
+m_mul_hat in place of w_hat, m_hat); `gate="vector"` makes gate (n_in,) and g one number a sample; `bias=False` leaves
+the bias out; stable-nalu and the NALM benchmark are `bias=False, eps=1e-7` with `"variance_matched"` w_hat and m_hat.
+The paper has no regulariser and no clamp.
+
+Reference:
+    Trask, Hill, Reed, Rae, Dyer, Blunsom, "Neural Arithmetic Logic Units", NeurIPS 2018,
+    https://arxiv.org/abs/1808.00508
+
+Example:
+    >>> import jax.numpy as jnp
+    >>> from nalu_jax import nalu
+    >>> big = jnp.full((2, 1), 20.0)
+    >>> params = {"w_hat": big, "m_hat": big, "gate": -big, "bias": jnp.zeros(1)}
+    >>> nalu.apply(params, jnp.array([3.0, 4.0])).round(2)
+    Array([12.], dtype=float32)
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike, DTypeLike
+from jaxtyping import Float
+
+from .._numerics import absolute, log, matmul
+from .._unit import Params, Shape, Unit, check_apply, check_init, check_leaves, check_option, zero_penalty
+from ._initialisers import Initialiser, draw
+from .nac import _effective
+
+
+def _leaves(shape: Shape, *, separate: bool = False, gate: str = "matrix", bias: bool = True) -> dict[str, Shape]:
+    check_option("nalu", "gate", gate, ("matrix", "vector"))
+    names = ("w_add_hat", "m_add_hat", "w_mul_hat", "m_mul_hat") if separate else ("w_hat", "m_hat")
+    leaves = dict.fromkeys(names, shape) | {"gate": shape if gate == "matrix" else shape[:1]}
+    return leaves | {"bias": shape[1:]} if bias else leaves
+
+
+def init(
+    key: Array,
+    shape: Shape,
+    dtype: DTypeLike = jnp.float32,
+    *,
+    separate: bool = False,
+    gate: str = "matrix",
+    bias: bool = True,
+    w_hat_init: str | Initialiser = "glorot_uniform",
+    m_hat_init: str | Initialiser = "glorot_uniform",
+    gate_init: str | Initialiser = "glorot_uniform",
+    bias_init: str | Initialiser = "glorot_uniform",
+) -> Params:
+    """Params of shape (n_in, n_out). w_hat_init and m_hat_init serve both pairs where the weights are separate."""
+    leaves = _leaves(check_init("nalu", shape, dtype), separate=separate, gate=gate, bias=bias)
+    hats = {leaf: w_hat_init if leaf.startswith("w_") else m_hat_init for leaf in leaves}
+    return draw("nalu", key, leaves, dtype, hats | {"gate": gate_init, "bias": bias_init})
+
+
+def apply(
+    params: Params,
+    x: ArrayLike,
+    *,
+    separate: bool = False,
+    gate: str = "matrix",
+    bias: bool = True,
+    eps: float = 1e-8,
+) -> Float[Array, "... n_out"]:
+    """y (..., n_out) of x (..., n_in)."""
+    leaves = functools.partial(_leaves, separate=separate, gate=gate, bias=bias)
+    params, x = check_apply("nalu", params, x, leaves)
+    w_add, w_mul = _pair(params, separate)
+    a = matmul(x, w_add)
+    m = jnp.exp(matmul(log(absolute(x) + eps), w_mul))
+    logit = matmul(x, params["gate"] if gate == "matrix" else params["gate"][:, None])
+    if bias:
+        logit = jnp.broadcast_to(logit, a.shape) + jnp.broadcast_to(params["bias"], a.shape)
+    g = jax.nn.sigmoid(logit)
+    return g * a + (1 - g) * m
+
+
+def _pair(params: Params, separate: bool) -> tuple[Array, Array]:
+    if not separate:
+        w = _effective(params["w_hat"], params["m_hat"])
+        return w, w
+    return _effective(params["w_add_hat"], params["m_add_hat"]), _effective(params["w_mul_hat"], params["m_mul_hat"])
+
+
+def weights(params: Params, *, separate: bool = False, gate: str = "matrix", bias: bool = True) -> Params:
+    """{"w_add", "w_mul"}, the weights of a and m in (-1, 1), and "gate" and "bias" as they are."""
+    params = check_leaves("nalu", params, functools.partial(_leaves, separate=separate, gate=gate, bias=bias))
+    w_add, w_mul = _pair(params, separate)
+    return {"w_add": w_add, "w_mul": w_mul} | {name: params[name] for name in ("gate", "bias") if name in params}
+
+
+def penalty(params: Params, *, separate: bool = False, gate: str = "matrix", bias: bool = True) -> Float[Array, ""]:
+    """0: the paper has no regulariser."""
+    leaves = functools.partial(_leaves, separate=separate, gate=gate, bias=bias)
+    return zero_penalty(check_leaves("nalu", params, leaves))
+
+
+def project(params: Params, *, separate: bool = False, gate: str = "matrix", bias: bool = True) -> Params:
+    """The params unchanged: the paper has no clamp."""
+    return check_leaves("nalu", params, functools.partial(_leaves, separate=separate, gate=gate, bias=bias))
+
+
+UNIT = Unit("nalu", _leaves, init, apply, weights, penalty, project)

@@ -1,0 +1,102 @@
+"""NMRU, the neural multiplicative reciprocal unit: an NMU on the inputs and their reciprocals, with the sign restored.
+
+    w' = clip(w, 0, 1)
+    evaluation:  z = [x, 1 / x]
+    training:    z = [x, 1 / (x + eps)]
+    y_o = prod_j (|z_j| w'_jo + 1 - w'_jo) * cos(pi [z < 0] @ w')_o
+
+Params:
+    w  (2 n_in, n_out)  U(0.25, 0.75)
+
+The paper's training form is singular at x = -eps, and its evaluation at x = 0 gives NaN even where w ignores that
+input. Here training adds eps to |x| before the sign is restored (the same number for positive x), and evaluation takes
+|x| to be at least eps, zero counting as positive. eps is the machine epsilon of the dtype of x unless given.
+`sign="none"` is the paper's vanilla NMRU, prod_j (z_j w'_jo + 1 - w'_jo). `domain="positive"` drops the cosine, and
+gives NaN for a negative x. The clip passes gradients straight through; the paper clamps w after every optimiser step
+(`project`), and clips the gradient's norm to 1.
+
+Reference:
+    Mistry, Farrahi, Hare, "Exploring the Learning Mechanisms of Neural Division Modules", TMLR 09/2022
+    ("Learning Division with Neural Arithmetic Logic Modules"), https://arxiv.org/abs/2110.05177
+
+Example:
+    >>> import jax.numpy as jnp
+    >>> from nalu_jax import nmru
+    >>> nmru.apply({"w": jnp.array([[1.0], [0.0], [0.0], [1.0]])}, jnp.array([-3.0, 4.0]))
+    Array([-0.75], dtype=float32)
+"""
+
+import math
+
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike, DTypeLike
+from jaxtyping import Float
+
+from .. import _numerics
+from .._numerics import clip_straight_through, machine_epsilon, magnitude, matmul, maximum, product
+from .._unit import Params, Shape, Unit, check_apply, check_init, check_leaves, check_option, is_positive
+from ..penalties import sparsity
+from ._initialisers import Initialiser, draw
+from .nmu import _factor
+
+
+def _leaves(shape: Shape) -> dict[str, Shape]:
+    n_in, n_out = shape
+    return {"w": (2 * n_in, n_out)}
+
+
+def init(
+    key: Array, shape: Shape, dtype: DTypeLike = jnp.float32, *, w_init: str | Initialiser = "uniform(0.25,0.75)"
+) -> Params:
+    """Params of shape (n_in, n_out); the rows of w are those of x, then those of 1/x."""
+    return draw("nmru", key, _leaves(check_init("nmru", shape, dtype)), dtype, {"w": w_init})
+
+
+def apply(
+    params: Params, x: ArrayLike, *, eps: float | None = None, domain: str = "real", sign: str = "cos"
+) -> Float[Array, "... n_out"]:
+    """y (..., n_out) of x (..., n_in). domain is "real" or "positive", sign "cos" or "none"."""
+    params, x = check_apply("nmru", params, x, _leaves)
+    size = magnitude(x, is_positive("nmru", domain))
+    return _product(params, x, size, maximum(size, machine_epsilon(x, eps)), domain, sign)
+
+
+def train_apply(
+    params: Params, x: ArrayLike, *, key: Array, eps: float | None = None, domain: str = "real", sign: str = "cos"
+) -> Float[Array, "... n_out"]:
+    """As `apply`, with 1 / (|x| + eps) in the reciprocal. There is no noise: key is not used."""
+    del key
+    params, x = check_apply("nmru", params, x, _leaves)
+    size = magnitude(x, is_positive("nmru", domain))
+    return _product(params, x, size, size + machine_epsilon(x, eps), domain, sign)
+
+
+def _product(params: Params, x: Array, size: Array, divisor: Array, domain: str, sign: str) -> Array:
+    check_option("nmru", "sign", sign, ("cos", "none"))
+    w = clip_straight_through(params["w"], 0, 1)
+    if sign == "none":
+        return product(_factor, (jnp.concatenate([x, _numerics.sign(x) / divisor], -1),), (w,))
+    y = product(_factor, (jnp.concatenate([size, 1 / divisor], -1),), (w,))
+    if domain == "positive":
+        return y
+    negative = (x < 0).astype(x.dtype)
+    return y * jnp.cos(math.pi * matmul(jnp.concatenate([negative, negative], -1), w))
+
+
+def weights(params: Params) -> Params:
+    """{"w": clip(w, 0, 1)}, (2 n_in, n_out)."""
+    return {"w": clip_straight_through(check_leaves("nmru", params, _leaves)["w"], 0, 1)}
+
+
+def penalty(params: Params) -> Float[Array, ""]:
+    """mean(min(|w|, |1 - w|)), of the stored w."""
+    return sparsity(check_leaves("nmru", params, _leaves)["w"], targets=(0, 1))
+
+
+def project(params: Params) -> Params:
+    """w clamped to [0, 1]."""
+    return {"w": jnp.clip(check_leaves("nmru", params, _leaves)["w"], 0, 1)}
+
+
+UNIT = Unit("nmru", _leaves, init, apply, weights, penalty, project, train_apply)

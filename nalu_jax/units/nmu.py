@@ -1,0 +1,70 @@
+"""NMU, the neural multiplication unit: products of a subset of the inputs, of any sign.
+
+    w'  = clip(w, 0, 1)
+    y_o = prod_i (w'_io x_i + 1 - w'_io)
+
+Params:
+    w  (n_in, n_out)  U(0.25, 0.75)
+
+The clip is NeuralArithmetic.jl's, but passes gradients straight through, so that no weight is stuck outside [0, 1]. The
+paper clamps w after every optimiser step (`project`), and then the two agree. The initialisation is the paper's;
+"uniform(0,1)" is NeuralArithmetic.jl's, "uniform(0,0.1)" that of the NPU paper's large-scale task.
+
+Reference:
+    Madsen, Johansen, "Neural Arithmetic Units", ICLR 2020, https://arxiv.org/abs/2001.05016
+
+Example:
+    >>> import jax.numpy as jnp
+    >>> from nalu_jax import nmu
+    >>> nmu.apply({"w": jnp.array([[1.0], [0.0], [1.0]])}, jnp.array([-2.0, 7.0, 3.0]))
+    Array([-6.], dtype=float32)
+"""
+
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike, DTypeLike
+from jaxtyping import Float
+
+from .._numerics import clip_straight_through, product
+from .._unit import Params, Shape, Unit, check_apply, check_init, check_leaves
+from ..penalties import sparsity
+from ._initialisers import Initialiser, draw
+
+
+def _leaves(shape: Shape) -> dict[str, Shape]:
+    return {"w": shape}
+
+
+def init(
+    key: Array, shape: Shape, dtype: DTypeLike = jnp.float32, *, w_init: str | Initialiser = "uniform(0.25,0.75)"
+) -> Params:
+    """Params of shape (n_in, n_out)."""
+    return draw("nmu", key, _leaves(check_init("nmu", shape, dtype)), dtype, {"w": w_init})
+
+
+def apply(params: Params, x: ArrayLike) -> Float[Array, "... n_out"]:
+    """y (..., n_out) of x (..., n_in)."""
+    params, x = check_apply("nmu", params, x, _leaves)
+    return product(_factor, (x,), (clip_straight_through(params["w"], 0, 1),))
+
+
+def _factor(x: Array, w: Array) -> Array:
+    return w * x + 1 - w
+
+
+def weights(params: Params) -> Params:
+    """{"w": clip(w, 0, 1)}, (n_in, n_out)."""
+    return {"w": clip_straight_through(check_leaves("nmu", params, _leaves)["w"], 0, 1)}
+
+
+def penalty(params: Params) -> Float[Array, ""]:
+    """mean(min(|w|, |1 - w|)), of the stored w."""
+    return sparsity(check_leaves("nmu", params, _leaves)["w"], targets=(0, 1))
+
+
+def project(params: Params) -> Params:
+    """w clamped to [0, 1]."""
+    return {"w": jnp.clip(check_leaves("nmu", params, _leaves)["w"], 0, 1)}
+
+
+UNIT = Unit("nmu", _leaves, init, apply, weights, penalty, project)

@@ -1,0 +1,89 @@
+"""NPU, the neural power unit: products of real powers of inputs of any sign, through complex weights.
+
+    g = clip(gate, 0, 1)
+    r = g (|x| + eps) + (1 - g)
+    k = g pi [x < 0]
+    u = log(r) @ re - k @ im
+    v = k @ re + log(r) @ im
+    y = exp(u) * cos(v)                  = Re(exp((log(r) + i k) @ (re + i im)))
+
+Params:
+    re    (n_in, n_out)  Glorot uniform
+    im    (n_in, n_out)  zeros
+    gate  (n_in,)        0.5
+
+A gate of 0 makes an input irrelevant (factor 1), a gate of 1 lets it pass. eps is the machine epsilon of the dtype of x
+unless given; eps=0 is exact away from 0, and takes the smallest normal number for |x| = 0. Zero counts as positive; a
+negative x under a fractional power gives the real part of the complex power. The gate's clip passes gradients straight
+through, as in NeuralArithmetic.jl (the paper's code: a hard clip); `project(params, clip=...)` clamps stored values
+as the division papers do ("w", "g", "wg", "wig"; the paper's own choice is "none"). Initialisations of single
+experiments: re "glorot_uniform_fifth" (fractional SIR), "uniform(0,0.1)" with gate "ones" (large scale),
+"glorot_uniform_half" (division papers), im "glorot_uniform" (FastNPU). `domain="positive"` drops the sign path: k = 0,
+and NaN for a negative x.
+
+Reference:
+    Heim, Pevny, Smidl, "Neural Power Units", NeurIPS 2020, https://arxiv.org/abs/2006.01681
+
+Example:
+    >>> import jax.numpy as jnp
+    >>> from nalu_jax import npu
+    >>> params = {"re": jnp.array([[1.0], [-0.5]]), "im": jnp.zeros((2, 1)), "gate": jnp.ones(2)}
+    >>> npu.apply(params, jnp.array([-3.0, 4.0])).round(4)
+    Array([-1.5], dtype=float32)
+"""
+
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike, DTypeLike
+from jaxtyping import Float
+
+from .._numerics import clip_straight_through
+from .._unit import Params, Shape, Unit, check_apply, check_init, check_leaves
+from ..penalties import l1
+from ._initialisers import Initialiser, draw
+from ._power import clamp, complex_power, log_polar
+
+
+def _leaves(shape: Shape) -> dict[str, Shape]:
+    return {"re": shape, "im": shape, "gate": shape[:1]}
+
+
+def init(
+    key: Array,
+    shape: Shape,
+    dtype: DTypeLike = jnp.float32,
+    *,
+    re_init: str | Initialiser = "glorot_uniform",
+    im_init: str | Initialiser = "zeros",
+    gate_init: str | Initialiser = "half",
+) -> Params:
+    """Params of shape (n_in, n_out)."""
+    leaves = _leaves(check_init("npu", shape, dtype))
+    return draw("npu", key, leaves, dtype, {"re": re_init, "im": im_init, "gate": gate_init})
+
+
+def apply(params: Params, x: ArrayLike, *, eps: float | None = None, domain: str = "real") -> Float[Array, "... n_out"]:
+    """y (..., n_out) of x (..., n_in); domain is "real" or "positive"."""
+    params, x = check_apply("npu", params, x, _leaves)
+    g = clip_straight_through(params["gate"], 0, 1)
+    log_r, k = log_polar("npu", x, g, eps=eps, domain=domain)
+    return complex_power(log_r, k, params["re"], params["im"])
+
+
+def weights(params: Params) -> Params:
+    """{"re", "im", "gate": clip(gate, 0, 1)}."""
+    params = check_leaves("npu", params, _leaves)
+    return params | {"gate": clip_straight_through(params["gate"], 0, 1)}
+
+
+def penalty(params: Params) -> Float[Array, ""]:
+    """Sum of |p| over all params, the stored gate included."""
+    return l1(check_leaves("npu", params, _leaves))
+
+
+def project(params: Params, *, clip: str = "none") -> Params:
+    """re and im clamped to [-1, 1] and gate to [0, 1], as far as clip names them: "w", "i" and "g"."""
+    return clamp("npu", check_leaves("npu", params, _leaves), clip)
+
+
+UNIT = Unit("npu", _leaves, init, apply, weights, penalty, project)

@@ -1,0 +1,112 @@
+"""NRU, the neural reciprocal unit: products and quotients, by exponents between -1 and 1.
+
+    w' = clip(w, -1, 1)
+    evaluation:  t = |w'|
+    training:    t = tanh(1000 w')^2
+    y_o = prod_i (sign(x_i) |x_i|^w'_io t_io + 1 - t_io)
+
+Params:
+    w  (n_in, n_out)  U(-r, r), r = min(1/2, sqrt(6 / (n_in + n_out)))
+
+Training and evaluation agree where w is -1, 0 or 1. The paper divides by zero at x = 0; here |x| is at least eps, the
+machine epsilon of the dtype of x unless given, and zero counts as positive, so that 1/0 is 1/eps: large and finite.
+`sign="separate"` is the paper's ablation: the magnitudes' product times prod_i sign(x_i)^round(w'_io).
+`domain="positive"` drops the sign, and gives NaN for a negative x. The clip passes gradients straight through; the
+paper clamps w after every optimiser step (`project`). "beta" is the paper's other initialisation.
+
+Reference:
+    Mistry, Farrahi, Hare, "Exploring the Learning Mechanisms of Neural Division Modules", TMLR 09/2022
+    ("Learning Division with Neural Arithmetic Logic Modules"), https://arxiv.org/abs/2110.05177
+
+Example:
+    >>> import jax.numpy as jnp
+    >>> from nalu_jax import nru
+    >>> nru.apply({"w": jnp.array([[1.0], [-1.0], [0.0]])}, jnp.array([-3.0, 4.0, 7.0]))
+    Array([-0.75], dtype=float32)
+"""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike, DTypeLike
+from jaxtyping import Float
+
+from .. import _numerics
+from .._numerics import absolute, clip_straight_through, log, machine_epsilon, magnitude, matmul, maximum, product
+from .._unit import Params, Shape, Unit, check_apply, check_init, check_leaves, check_option, is_positive
+from ..penalties import sparsity
+from ._initialisers import Initialiser, draw
+
+
+def _leaves(shape: Shape) -> dict[str, Shape]:
+    return {"w": shape}
+
+
+def init(
+    key: Array, shape: Shape, dtype: DTypeLike = jnp.float32, *, w_init: str | Initialiser = "glorot_uniform_half"
+) -> Params:
+    """Params of shape (n_in, n_out)."""
+    return draw("nru", key, _leaves(check_init("nru", shape, dtype)), dtype, {"w": w_init})
+
+
+def apply(
+    params: Params, x: ArrayLike, *, eps: float | None = None, domain: str = "real", sign: str = "inside"
+) -> Float[Array, "... n_out"]:
+    """y (..., n_out) of x (..., n_in), with t = |w'|. domain is "real" or "positive", sign "inside" or "separate"."""
+    params, x = check_apply("nru", params, x, _leaves)
+    w = clip_straight_through(params["w"], -1, 1)
+    return _reciprocal_product(x, w, absolute(w), eps, domain, sign)
+
+
+def train_apply(
+    params: Params, x: ArrayLike, *, key: Array, eps: float | None = None, domain: str = "real", sign: str = "inside"
+) -> Float[Array, "... n_out"]:
+    """As `apply`, with t = tanh(1000 w')^2. There is no noise: key is not used."""
+    del key
+    params, x = check_apply("nru", params, x, _leaves)
+    w = clip_straight_through(params["w"], -1, 1)
+    return _reciprocal_product(x, w, jnp.tanh(1000 * w) ** 2, eps, domain, sign)
+
+
+def _reciprocal_product(x: Array, w: Array, t: Array, eps: float | None, domain: str, sign: str) -> Array:
+    check_option("nru", "sign", sign, ("inside", "separate"))
+    positive = is_positive("nru", domain)
+    log_x = log(maximum(magnitude(x, positive), machine_epsilon(x, eps)))
+    if positive:
+        return product(_magnitude_factor, (log_x,), (w, t))
+    if sign == "inside":
+        return product(_signed_factor, (log_x, _numerics.sign(x)), (w, t))
+    return product(_magnitude_factor, (log_x,), (w, t)) * _sign_of_powers(x, w)
+
+
+def _magnitude_factor(log_x: Array, w: Array, t: Array) -> Array:
+    return jnp.exp(log_x * w) * t + 1 - t
+
+
+def _signed_factor(log_x: Array, sign: Array, w: Array, t: Array) -> Array:
+    return sign * jnp.exp(log_x * w) * t + 1 - t
+
+
+def _sign_of_powers(x: Array, w: Array) -> Array:
+    """prod_i sign(x_i)^round(w_io): -1 for an odd number of odd powers of negative inputs."""
+    negative = (x < 0).astype(x.dtype)
+    odd_powers = matmul(negative, jax.lax.stop_gradient(absolute(jnp.round(w))))
+    return 1 - 2 * jnp.mod(odd_powers, 2)
+
+
+def weights(params: Params) -> Params:
+    """{"w": clip(w, -1, 1)}, (n_in, n_out)."""
+    return {"w": clip_straight_through(check_leaves("nru", params, _leaves)["w"], -1, 1)}
+
+
+def penalty(params: Params) -> Float[Array, ""]:
+    """mean(min(|w|, |1 - |w||)), of the stored w."""
+    return sparsity(check_leaves("nru", params, _leaves)["w"], targets=(-1, 0, 1))
+
+
+def project(params: Params) -> Params:
+    """w clamped to [-1, 1]."""
+    return {"w": jnp.clip(check_leaves("nru", params, _leaves)["w"], -1, 1)}
+
+
+UNIT = Unit("nru", _leaves, init, apply, weights, penalty, project, train_apply)

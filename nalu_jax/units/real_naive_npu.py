@@ -1,0 +1,66 @@
+"""RealNaiveNPU: the NPU without gate and with real weights.
+
+    r = |x| + eps
+    k = pi [x < 0]
+    y = exp(log(r) @ re) * cos(k @ re)
+
+Params:
+    re  (n_in, n_out)  Glorot uniform
+
+eps, domain and clip ("none", "w") as in `npu`. The unit is NeuralArithmetic.jl's; the paper has no name for it.
+
+Reference:
+    Heim, Pevny, Smidl, "Neural Power Units", NeurIPS 2020, https://arxiv.org/abs/2006.01681
+
+Example:
+    >>> import jax.numpy as jnp
+    >>> from nalu_jax import real_naive_npu
+    >>> real_naive_npu.apply({"re": jnp.array([[2.0], [-1.0]])}, jnp.array([-3.0, -4.0])).round(4)
+    Array([-2.25], dtype=float32)
+"""
+
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike, DTypeLike
+from jaxtyping import Float
+
+from .._unit import Params, Shape, Unit, check_apply, check_init, check_leaves
+from ..penalties import l1
+from ._initialisers import Initialiser, draw
+from ._power import clamp, log_polar, real_power
+
+
+def _leaves(shape: Shape) -> dict[str, Shape]:
+    return {"re": shape}
+
+
+def init(
+    key: Array, shape: Shape, dtype: DTypeLike = jnp.float32, *, re_init: str | Initialiser = "glorot_uniform"
+) -> Params:
+    """Params of shape (n_in, n_out)."""
+    return draw("real_naive_npu", key, _leaves(check_init("real_naive_npu", shape, dtype)), dtype, {"re": re_init})
+
+
+def apply(params: Params, x: ArrayLike, *, eps: float | None = None, domain: str = "real") -> Float[Array, "... n_out"]:
+    """y (..., n_out) of x (..., n_in); domain is "real" or "positive"."""
+    params, x = check_apply("real_naive_npu", params, x, _leaves)
+    log_r, k = log_polar("real_naive_npu", x, None, eps=eps, domain=domain)
+    return real_power(log_r, k, params["re"])
+
+
+def weights(params: Params) -> Params:
+    """{"re"}, as it is."""
+    return check_leaves("real_naive_npu", params, _leaves)
+
+
+def penalty(params: Params) -> Float[Array, ""]:
+    """Sum of |re|."""
+    return l1(check_leaves("real_naive_npu", params, _leaves))
+
+
+def project(params: Params, *, clip: str = "none") -> Params:
+    """re clamped to [-1, 1] where clip is "w"."""
+    return clamp("real_naive_npu", check_leaves("real_naive_npu", params, _leaves), clip)
+
+
+UNIT = Unit("real_naive_npu", _leaves, init, apply, weights, penalty, project)

@@ -1,0 +1,79 @@
+"""RealNPU: the NPU with real weights, for products of real powers that read back as a formula.
+
+    g = clip(gate, 0, 1)
+    r = g (|x| + eps) + (1 - g)
+    k = g pi [x < 0]
+    y = exp(log(r) @ re) * cos(k @ re)
+
+Params:
+    re    (n_in, n_out)  Glorot uniform
+    gate  (n_in,)        0.5
+
+eps, domain, gate and clip as in `npu`. The RealNPU "modified" of the division papers is `re_init="glorot_uniform_half"`
+with `project(params, clip="wg")`.
+
+Reference:
+    Heim, Pevny, Smidl, "Neural Power Units", NeurIPS 2020, https://arxiv.org/abs/2006.01681
+
+Example:
+    >>> import jax.numpy as jnp
+    >>> from nalu_jax import real_npu
+    >>> params = {"re": jnp.array([[2.0], [-1.0]]), "gate": jnp.ones(2)}
+    >>> real_npu.apply(params, jnp.array([-3.0, -4.0])).round(4)
+    Array([-2.25], dtype=float32)
+"""
+
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike, DTypeLike
+from jaxtyping import Float
+
+from .._numerics import clip_straight_through
+from .._unit import Params, Shape, Unit, check_apply, check_init, check_leaves
+from ..penalties import l1
+from ._initialisers import Initialiser, draw
+from ._power import clamp, log_polar, real_power
+
+
+def _leaves(shape: Shape) -> dict[str, Shape]:
+    return {"re": shape, "gate": shape[:1]}
+
+
+def init(
+    key: Array,
+    shape: Shape,
+    dtype: DTypeLike = jnp.float32,
+    *,
+    re_init: str | Initialiser = "glorot_uniform",
+    gate_init: str | Initialiser = "half",
+) -> Params:
+    """Params of shape (n_in, n_out)."""
+    leaves = _leaves(check_init("real_npu", shape, dtype))
+    return draw("real_npu", key, leaves, dtype, {"re": re_init, "gate": gate_init})
+
+
+def apply(params: Params, x: ArrayLike, *, eps: float | None = None, domain: str = "real") -> Float[Array, "... n_out"]:
+    """y (..., n_out) of x (..., n_in); domain is "real" or "positive"."""
+    params, x = check_apply("real_npu", params, x, _leaves)
+    g = clip_straight_through(params["gate"], 0, 1)
+    log_r, k = log_polar("real_npu", x, g, eps=eps, domain=domain)
+    return real_power(log_r, k, params["re"])
+
+
+def weights(params: Params) -> Params:
+    """{"re", "gate": clip(gate, 0, 1)}."""
+    params = check_leaves("real_npu", params, _leaves)
+    return params | {"gate": clip_straight_through(params["gate"], 0, 1)}
+
+
+def penalty(params: Params) -> Float[Array, ""]:
+    """Sum of |p| over all params, the stored gate included."""
+    return l1(check_leaves("real_npu", params, _leaves))
+
+
+def project(params: Params, *, clip: str = "none") -> Params:
+    """re clamped to [-1, 1] and gate to [0, 1], as far as clip names them: "w" and "g"."""
+    return clamp("real_npu", check_leaves("real_npu", params, _leaves), clip)
+
+
+UNIT = Unit("real_npu", _leaves, init, apply, weights, penalty, project)
