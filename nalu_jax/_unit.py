@@ -79,13 +79,21 @@ class Unit:
         known = set().union(*map(_options_of, functions.values()))
         if unknown := sorted(options.keys() - known):
             raise TypeError(f"{self.name}: no option {unknown}; its options are {sorted(known)}.")
-        if unhashable := sorted(name for name, value in options.items() if not isinstance(value, Hashable)):
+        if unhashable := sorted(name for name, value in options.items() if not _is_hashable(value)):
             raise TypeError(f"{self.name}: option {unhashable} is not hashable; pass a number, string or tuple.")
         return dataclasses.replace(
             self,
             options=tuple(sorted((dict(self.options) | options).items())),
             **{name: _bind(function, options) for name, function in functions.items()},
         )
+
+
+def _is_hashable(value: Any) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
 
 
 def _options_of(function: Callable[..., Any]) -> set[str]:

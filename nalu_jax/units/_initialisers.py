@@ -119,7 +119,7 @@ def _resolve(unit: str, leaf: str, initialiser: str | Initialiser) -> Initialise
         return initialiser
     if initialiser not in INITIALISERS:
         raise ValueError(
-            f"{unit}: {leaf}_init must be a function (key, shape, dtype) -> array or one of "
+            f"{unit}: the initialiser of leaf {leaf!r} must be a function (key, shape, dtype) -> array or one of "
             f"{', '.join(map(repr, INITIALISERS))}, got {initialiser!r}."
         )
     return INITIALISERS[initialiser]

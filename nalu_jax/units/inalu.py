@@ -91,7 +91,7 @@ def apply(
 
 
 def _sign_factor(sign: Array, w: Array) -> Array:
-    return sign * w + 1 - w
+    return sign * w + (1 - w)
 
 
 def weights(params: Params, *, separate: bool = True, gate: str = "matrix") -> Params:

@@ -49,7 +49,7 @@ def apply(params: Params, x: ArrayLike) -> Float[Array, "... n_out"]:
 
 
 def _factor(x: Array, w: Array) -> Array:
-    return w * x + 1 - w
+    return w * x + (1 - w)  # (1 - w) first: with w = 1 this is x itself, to the last bit
 
 
 def weights(params: Params) -> Params:

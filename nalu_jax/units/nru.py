@@ -80,11 +80,11 @@ def _reciprocal_product(x: Array, w: Array, t: Array, eps: float | None, domain:
 
 
 def _magnitude_factor(log_x: Array, w: Array, t: Array) -> Array:
-    return jnp.exp(log_x * w) * t + 1 - t
+    return jnp.exp(log_x * w) * t + (1 - t)
 
 
 def _signed_factor(log_x: Array, sign: Array, w: Array, t: Array) -> Array:
-    return sign * jnp.exp(log_x * w) * t + 1 - t
+    return sign * jnp.exp(log_x * w) * t + (1 - t)
 
 
 def _sign_of_powers(x: Array, w: Array) -> Array:

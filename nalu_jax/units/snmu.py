@@ -61,7 +61,7 @@ def train_apply(
 
 
 def _noisy_factor(x: Array, n: Array, w: Array) -> Array:
-    return (w * x * n + 1 - w) / (w * n + 1 - w)
+    return (w * x * n + (1 - w)) / (w * n + (1 - w))
 
 
 def _noise_range(x: Array, noise: tuple[float, float] | str) -> tuple[float | Array, float | Array]:

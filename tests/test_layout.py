@@ -1,0 +1,138 @@
+"""Which way imports point, what `import nalu_jax` loads, and what is public."""
+
+import ast
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+import nalu_jax
+
+PACKAGE = pathlib.Path(nalu_jax.__file__).parent
+
+# each module may import from those before it; one line is one level, within which units may share code
+LEVELS = [
+    ["_numerics", "_unit"],
+    ["penalties"],
+    ["units"],
+    ["fast", "linen", "nnx", "eqx", "symbolic"],
+    ["training"],
+    ["ode"],
+    ["discover"],
+    ["plot", "tasks"],
+    ["demo"],
+    ["__main__"],
+]
+LEVEL = {module: level for level, modules in enumerate(LEVELS) for module in modules}
+
+
+def top_module(path: pathlib.Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported_modules(path: pathlib.Path) -> set[str]:
+    """Top-level modules of the package that a file imports anywhere in it."""
+    parents = [PACKAGE, *[PACKAGE.joinpath(*path.relative_to(PACKAGE).parts[: i + 1]) for i in range(8)]]
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            depth = len(path.relative_to(PACKAGE).parts) - node.level
+            base = [*parents[depth].relative_to(PACKAGE).parts, *(node.module or "").split(".")]
+            base = [part for part in base if part]
+            found |= {base[0]} if base else {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "nalu_jax":
+            parts = (node.module or "").split(".")[1:]
+            found |= {parts[0]} if parts else {alias.name for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {a.name.split(".")[1] for a in node.names if a.name.startswith("nalu_jax.")}
+    return found
+
+
+def unit_names_as_units(modules: set[str]) -> set[str]:
+    exported = {"chain": "_unit", "Unit": "_unit", "UNITS": "units"} | dict.fromkeys(nalu_jax.UNITS, "units")
+    return {exported.get(module, module) for module in modules}
+
+
+FILES = [path for path in sorted(PACKAGE.rglob("*.py")) if path != PACKAGE / "__init__.py"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_never_point_back(path):
+    own = top_module(path)
+    assert own in LEVEL, f"{own} has no level: give it one in LEVELS"
+    for module in unit_names_as_units(imported_modules(path)) - {own}:
+        assert module in LEVEL, f"{own} imports {module}, which has no level"
+        assert LEVEL[module] <= LEVEL[own] and module != "__main__", f"{own} imports {module}, which comes after it"
+
+
+def test_the_import_reader_sees_every_form(tmp_path):
+    """A test of the test above: each of these forms is found."""
+    forms = {
+        "from . import demo": {"demo"},
+        "from .penalties import l1": {"penalties"},
+        "from .units._power import clamp": {"units"},
+        "from nalu_jax import demo": {"demo"},
+        "from nalu_jax.penalties import l1": {"penalties"},
+        "import nalu_jax.demo": {"demo"},
+    }
+    for text, expected in forms.items():
+        path = PACKAGE / "_probe_for_a_test.py"
+        tree = pathlib.Path.read_text
+        try:
+            pathlib.Path.read_text = lambda self, text=text: text  # type: ignore[assignment]
+            assert imported_modules(path) == expected, text
+        finally:
+            pathlib.Path.read_text = tree  # type: ignore[method-assign]
+
+
+def loaded_by(statement: str) -> set[str]:
+    code = f"import sys; {statement}; print(*{{name.split('.')[0] for name in sys.modules}})"
+    return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_import_loads_jax_and_jaxtyping_only():
+    extra = loaded_by("import nalu_jax") - loaded_by("import jax, jax.numpy, jaxtyping, importlib.metadata")
+    third_party = {name for name in extra if name not in sys.stdlib_module_names and not name.startswith("_")}
+    assert third_party == {"nalu_jax"}
+
+
+def test_loaded_by_sees_what_is_loaded():
+    """A test of the test above: the demo does load flax."""
+    assert {"flax", "optax", "tqdm"} <= loaded_by("import nalu_jax.demo")
+
+
+def test_import_leaves_jax_config_alone():
+    code = (
+        "import jax; before = dict(jax.config.values); import nalu_jax; "
+        "assert before == dict(jax.config.values), 'nalu_jax changed jax.config'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_public_names():
+    imports = [
+        node for node in ast.parse((PACKAGE / "__init__.py").read_text()).body if isinstance(node, ast.ImportFrom)
+    ]
+    exported = [alias for node in imports for alias in node.names]
+    assert all(alias.asname == alias.name for alias in exported)
+    assert {alias.name for alias in exported} == {"UNITS", "Unit", "chain", "penalties", *nalu_jax.UNITS}
+    assert nalu_jax.__version__ == "0.1.0"
+
+
+def test_unit_modules_have_no_other_public_names():
+    allowed = {"init", "apply", "weights", "penalty", "project", "train_apply", "UNIT"}
+    for name in nalu_jax.UNITS:
+        tree = ast.parse((PACKAGE / "units" / f"{name}.py").read_text())
+        defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+        defined |= {
+            t.id for node in tree.body if isinstance(node, ast.Assign) for t in node.targets if isinstance(t, ast.Name)
+        }
+        assert {n for n in defined if not n.startswith("_")} <= allowed
+        assert not any(isinstance(node, ast.ClassDef) for node in tree.body)
+
+
+def test_files_stay_small():
+    for path in PACKAGE.rglob("*.py"):
+        lines = len(path.read_text().splitlines())
+        assert lines <= (150 if path.parent.name == "units" else 300), f"{path.name} has {lines} lines"

@@ -1,0 +1,171 @@
+"""Each guarded function: value and derivatives at the bad point, and the plain function away from it."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from nalu_jax import _numerics
+
+
+@pytest.fixture(params=["x32-bfloat16", "x32-float32", "x64-float64"])
+def dtype(request):
+    mode, name = request.param.split("-")
+    with jax.enable_x64(mode == "x64"):
+        yield jnp.dtype(name)
+
+
+def derivatives(function, x):
+    """(value, reverse, forward, second derivative) of a scalar function at the scalar x."""
+    one = jnp.ones((), x.dtype)
+    return (
+        float(function(x)),
+        float(jax.grad(function)(x)),
+        float(jax.jvp(function, (x,), (one,))[1]),
+        float(jax.grad(jax.grad(function))(x)),
+    )
+
+
+def at(value, dtype):
+    return jnp.asarray(value, dtype)
+
+
+@pytest.mark.parametrize("zero", [0.0, -0.0])
+def test_absolute_at_zero(zero, dtype):
+    assert derivatives(_numerics.absolute, at(zero, dtype)) == (0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("x", [-2.0, 3.0, 1e30, -1e30])
+def test_absolute_elsewhere(x, dtype):
+    x = at(x, dtype)
+    assert derivatives(_numerics.absolute, x) == (abs(float(x)), np.sign(float(x)), np.sign(float(x)), 0)
+
+
+def test_magnitude_in_the_positive_domain(dtype):
+    def positive(x):
+        return _numerics.magnitude(x, True)
+
+    assert derivatives(positive, at(2, dtype)) == (2, 1, 1, 0)
+    assert derivatives(positive, at(0, dtype)) == (0, 0, 0, 0)
+    assert np.isnan(float(positive(at(-1e-3, dtype))))
+    assert float(_numerics.magnitude(at(-2, dtype), False)) == 2
+
+
+@pytest.mark.parametrize(("x", "expected"), [(0.0, 1), (-0.0, 1), (5.0, 1), (-5.0, -1)])
+def test_sign(x, expected, dtype):
+    assert derivatives(_numerics.sign, at(x, dtype)) == (expected, 0, 0, 0)
+
+
+@pytest.mark.parametrize("function", [_numerics.sign, _numerics.absolute, _numerics.log])
+def test_nan_stays_nan(function, dtype):
+    assert np.isnan(float(function(at(np.nan, dtype))))
+
+
+@pytest.mark.parametrize(("x", "expected"), [(-3.0, 0), (0.0, 0), (0.25, 0.25), (1.0, 1), (7.0, 1), (1e30, 1)])
+def test_clip_straight_through(x, expected, dtype):
+    """1e30: written as x + (clip(x) - x), a large x swallows the clipped value and gives 0."""
+
+    def clip(x):
+        return _numerics.clip_straight_through(x, 0, 1)
+
+    assert derivatives(clip, at(x, dtype)) == (expected, 1, 1, 0)
+
+
+def test_clip_straight_through_as_in_julia():
+    """NeuralArithmetic.jl's test of gateclip."""
+    g = jnp.array([1.5, 0.5, -0.5])
+    np.testing.assert_array_equal(_numerics.clip_straight_through(g, 0, 1), [1, 0.5, 0])
+    gradient = jax.grad(lambda g: _numerics.clip_straight_through(g, 0, 1).sum())(g)
+    np.testing.assert_array_equal(gradient, [1, 1, 1])
+
+
+@pytest.mark.parametrize(("x", "value", "slope"), [(1.0, 1, 1), (2.0, 2, 1), (3.0, 2, 0)])
+def test_minimum(x, value, slope, dtype):
+    assert derivatives(lambda x: _numerics.minimum(x, 2.0), at(x, dtype)) == (value, slope, slope, 0)
+
+
+@pytest.mark.parametrize(("x", "value", "slope"), [(3.0, 3, 1), (2.0, 2, 1), (1.0, 2, 0)])
+def test_maximum(x, value, slope, dtype):
+    assert derivatives(lambda x: _numerics.maximum(x, 2.0), at(x, dtype)) == (value, slope, slope, 0)
+
+
+def test_minimum_and_maximum_keep_nan(dtype):
+    assert np.isnan(float(_numerics.minimum(at(np.nan, dtype), 2.0)))
+    assert np.isnan(float(_numerics.maximum(at(np.nan, dtype), 2.0)))
+
+
+def test_log_at_zero_and_below_the_normal_numbers(dtype):
+    tiny = float(jnp.finfo(dtype).tiny)
+    for x in (0.0, tiny / 4):
+        value, *slopes = derivatives(_numerics.log, at(x, dtype))
+        np.testing.assert_allclose(value, np.log(tiny), rtol=1e-2)
+        assert slopes == [0, 0, 0]
+
+
+def test_log_elsewhere(dtype):
+    value, reverse, forward, second = derivatives(_numerics.log, at(4, dtype))
+    np.testing.assert_allclose([value, reverse, forward, second], [np.log(4), 1 / 4, 1 / 4, -1 / 16], rtol=1e-2)
+
+
+def test_machine_epsilon(dtype):
+    x = at(1, dtype)
+    assert _numerics.machine_epsilon(x, None) == float(jnp.finfo(dtype).eps)
+    assert _numerics.machine_epsilon(x, 0.5) == 0.5
+
+
+def test_matmul_asks_for_the_highest_precision():
+    a, b = jnp.ones((2, 3)), jnp.ones((3, 4))
+    assert "HIGHEST" in str(jax.make_jaxpr(_numerics.matmul)(a, b))
+
+
+def bilinear(x, w):
+    return w * x + (1 - w)
+
+
+@pytest.mark.parametrize("zeros", [0, 1, 2, 5])
+def test_product_is_exact_with_zero_factors(zeros):
+    """x = 0 under w = 1 is a zero factor: every derivative against the closed form prod_{j != i}."""
+    with jax.enable_x64(True):
+        x = jnp.array([2.0, -3.0, 0.5, 1.5, -0.25]).at[:zeros].set(0.0)
+        w = jnp.array([[1.0], [1.0], [0.5], [1.0], [1.0]])
+
+        def f(x, w):
+            return _numerics.product(bilinear, (x,), (w,))[0]
+
+        factors = np.asarray(bilinear(np.asarray(x), np.asarray(w)[:, 0]))
+        others = np.array([np.prod(np.delete(factors, i)) for i in range(5)])
+        assert float(f(x, w)) == np.prod(factors)
+        by_x, by_w = jax.grad(f, (0, 1))(x, w)
+        np.testing.assert_allclose(by_x, others * np.asarray(w)[:, 0], rtol=1e-14)
+        np.testing.assert_allclose(by_w[:, 0], others * (np.asarray(x) - 1), rtol=1e-14)
+        pairs = jax.hessian(f)(x, w)
+        for i in range(5):
+            for j in range(5):
+                rest = np.prod(np.delete(factors, [i, j])) * float(w[i, 0] * w[j, 0]) if i != j else 0.0
+                np.testing.assert_allclose(pairs[i, j], rest, rtol=1e-14, atol=1e-15)
+        np.testing.assert_allclose(jax.jacfwd(f)(x, w), by_x, rtol=1e-14)
+
+
+@pytest.mark.parametrize("shape", [(7, 1, 1), (5, 3, 2), (64, 33, 17), (3, 200, 5), (2, 3, 130, 40)])
+def test_product_at_many_sizes(shape, key):
+    """Value and gradient against NumPy's product and its closed-form derivative, across the kernel's size choices."""
+    *batch, n_in, n_out = shape
+    with jax.enable_x64(True):
+        x = 1 + 0.3 * jax.random.normal(key, (*batch, n_in), jnp.float64)
+        w = jax.random.uniform(jax.random.key(1), (n_in, n_out), jnp.float64)
+        g = jax.random.normal(jax.random.key(2), (*batch, n_out), jnp.float64)
+        value, pull_back = jax.vjp(lambda x, w: _numerics.product(bilinear, (x,), (w,)), x, w)
+        by_x, by_w = pull_back(g)
+        factors = np.asarray(w) * np.asarray(x)[..., None] + 1 - np.asarray(w)
+        expected = factors.prod(-2)
+        others = expected[..., None, :] / factors  # no factor is near 0 here
+        np.testing.assert_allclose(value, expected, rtol=1e-11)
+        np.testing.assert_allclose(by_x, (np.asarray(g)[..., None, :] * others * np.asarray(w)).sum(-1), rtol=1e-9)
+        slopes = np.asarray(g)[..., None, :] * others * (np.asarray(x)[..., None] - 1)
+        np.testing.assert_allclose(by_w, slopes.reshape(-1, n_in, n_out).sum(0), rtol=1e-9, atol=1e-11)
+
+
+def test_product_of_an_empty_batch():
+    x, w = jnp.ones((0, 3)), jnp.ones((3, 2))
+    assert _numerics.product(bilinear, (x,), (w,)).shape == (0, 2)
+    assert jax.grad(lambda w: _numerics.product(bilinear, (x,), (w,)).sum())(w).shape == (3, 2)
