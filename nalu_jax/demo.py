@@ -107,10 +107,13 @@ def train(
     with tqdm(total=steps, desc=label, unit="step") as bar:
         try:
             for first in range(0, steps, CHUNK):
-                states = jax.block_until_ready(one_chunk(states, jnp.asarray(first)))
+                states = one_chunk(
+                    states, jnp.asarray(first)
+                )  # on its own line: an interrupt must not find donated buffers
+                jax.block_until_ready(states)
                 bar.update(min(CHUNK, steps - first))
         except KeyboardInterrupt:
-            bar.write(f"{label}: interrupted after {bar.n} of {steps} steps; the results below are those so far.")
+            bar.write(f"{label}: interrupted after some {bar.n} of {steps} steps; the results below are those so far.")
     return states[0]
 
 

@@ -1,4 +1,4 @@
-"""Strict promotion for every test; the fixtures `key` and `x64`."""
+"""Strict promotion for every test; the fixtures `key`, `x64` and `standard_promotion`."""
 
 import jax
 import pytest
@@ -10,6 +10,13 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 @pytest.fixture
 def key():
     return jax.random.key(20260101)
+
+
+@pytest.fixture
+def standard_promotion():
+    """For tests that train: optax itself mixes integers and floats."""
+    with jax.numpy_dtype_promotion("standard"):
+        yield
 
 
 @pytest.fixture(params=[False, True], ids=["x32", "x64"])

@@ -14,6 +14,8 @@ import pytest
 
 from nalu_jax import inalu, nac, naive_npu, nalu, nau, nmu, npu, real_naive_npu, real_npu
 
+pytestmark = pytest.mark.usefixtures("standard_promotion")
+
 SELECTOR = np.array([[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]])  # (n_in, n_out): the first input, on every output
 adam = functools.partial(optax.adam, eps=1e-8)
 rmsprop = functools.partial(optax.rmsprop, decay=0.9, eps=1e-8, eps_in_sqrt=False)

@@ -37,9 +37,8 @@ def test_shapes_and_dtypes(unit, batch, n_in, n_out, dtype):
 
 # magnitudes whose products and quotients of three, and their second derivatives, fit float32
 magnitudes = st.one_of(
-    st.just(0.0),
-    st.floats(1e-45, 1e-38, width=32, allow_subnormal=True),
-    st.floats(9.999999974752427e-07, 1e4, width=32),
+    st.sampled_from([0.0, 2.0**-149, 2.0**-140, 2.0**-126, 2.0**-100, 1.0]),
+    st.floats(2.0**-20, 2.0**14, width=32),
 )
 inputs = hnp.arrays(
     np.float32, 3, elements=st.builds(lambda a, s: np.float32(s * a), magnitudes, st.sampled_from([-1, 1]))
@@ -74,7 +73,7 @@ def test_extreme_inputs_give_finite_numbers(unit, x):
 @pytest.mark.parametrize("name", ["npu", "real_npu", "naive_npu", "real_naive_npu", "nmu", "nac_mul"])
 @hypothesis.settings(max_examples=60)
 @hypothesis.given(
-    x=hnp.arrays(np.float64, (1, 2), elements=st.floats(-1e3, 1e3)),
+    x=hnp.arrays(np.float64, (1, 2), elements=st.floats(-1e3, 1e3, allow_subnormal=False)),
     w=hnp.arrays(np.float64, (2, 1), elements=st.floats(-2, 2)),
     gate=hnp.arrays(np.float64, 2, elements=st.floats(-0.5, 1.5)),
 )
