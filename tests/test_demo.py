@@ -11,7 +11,6 @@ import pytest
 
 from nalu_jax import demo
 
-
 pytestmark = pytest.mark.usefixtures("standard_promotion")
 
 
