@@ -129,16 +129,17 @@ def test_product_is_exact_with_zero_factors(zeros):
         x = jnp.array([2.0, -3.0, 0.5, 1.5, -0.25]).at[:zeros].set(0.0)
         w = jnp.array([[1.0], [1.0], [0.5], [1.0], [1.0]])
 
+        @jax.jit
         def f(x, w):
             return _numerics.product(bilinear, (x,), (w,))[0]
 
         factors = np.asarray(bilinear(np.asarray(x), np.asarray(w)[:, 0]))
         others = np.array([np.prod(np.delete(factors, i)) for i in range(5)])
         assert float(f(x, w)) == np.prod(factors)
-        by_x, by_w = jax.grad(f, (0, 1))(x, w)
+        by_x, by_w = jax.jit(jax.grad(f, (0, 1)))(x, w)
         np.testing.assert_allclose(by_x, others * np.asarray(w)[:, 0], rtol=1e-14)
         np.testing.assert_allclose(by_w[:, 0], others * (np.asarray(x) - 1), rtol=1e-14)
-        pairs = jax.hessian(f)(x, w)
+        pairs = jax.jit(jax.hessian(f))(x, w)
         for i in range(5):
             for j in range(5):
                 rest = np.prod(np.delete(factors, [i, j])) * float(w[i, 0] * w[j, 0]) if i != j else 0.0
@@ -154,8 +155,13 @@ def test_product_at_many_sizes(shape, key):
         x = 1 + 0.3 * jax.random.normal(key, (*batch, n_in), jnp.float64)
         w = jax.random.uniform(jax.random.key(1), (n_in, n_out), jnp.float64)
         g = jax.random.normal(jax.random.key(2), (*batch, n_out), jnp.float64)
-        value, pull_back = jax.vjp(lambda x, w: _numerics.product(bilinear, (x,), (w,)), x, w)
-        by_x, by_w = pull_back(g)
+
+        @jax.jit
+        def value_and_gradients(x, w):
+            value, pull_back = jax.vjp(lambda x, w: _numerics.product(bilinear, (x,), (w,)), x, w)
+            return value, *pull_back(g)
+
+        value, by_x, by_w = value_and_gradients(x, w)
         factors = np.asarray(w) * np.asarray(x)[..., None] + 1 - np.asarray(w)
         expected = factors.prod(-2)
         others = expected[..., None, :] / factors  # no factor is near 0 here
@@ -169,3 +175,50 @@ def test_product_of_an_empty_batch():
     x, w = jnp.ones((0, 3)), jnp.ones((3, 2))
     assert _numerics.product(bilinear, (x,), (w,)).shape == (0, 2)
     assert jax.grad(lambda w: _numerics.product(bilinear, (x,), (w,)).sum())(w).shape == (3, 2)
+
+
+@pytest.mark.parametrize("shrink_first", [False, True])
+@pytest.mark.parametrize("batch", [1, 2048], ids=["at-once", "in-blocks"])
+def test_product_whose_partial_products_leave_the_range(batch, shrink_first):
+    """64 inputs with product 1: of the first 32 alone it is 1e64, or 1e-64, in float32."""
+    large, small = jnp.full(32, 100.0), jnp.full(32, 0.01)
+    x = jnp.concatenate([small, large] if shrink_first else [large, small])
+    x = jnp.broadcast_to(x, (batch, 64))
+    w = jnp.ones((64, 2)).at[:, 1].set(0)
+
+    @jax.jit
+    def value_and_gradient(x):
+        return jax.value_and_grad(lambda x: _numerics.product(bilinear, (x,), (w,)).sum())(x)
+
+    y = jax.jit(lambda x: _numerics.product(bilinear, (x,), (w,)))(x)
+    np.testing.assert_allclose(y, np.ones((batch, 2)), rtol=1e-4)
+    np.testing.assert_allclose(value_and_gradient(x)[1], 1 / x, rtol=1e-4)
+
+
+def test_product_of_four_extreme_inputs():
+    x, w = jnp.array([1e30, -1e30, 1e-30, 1e-30]), jnp.ones((4, 1))
+    value, gradient = jax.value_and_grad(lambda x: _numerics.product(bilinear, (x,), (w,))[0])(x)
+    np.testing.assert_allclose(value, -1.0, rtol=1e-5)
+    np.testing.assert_allclose(gradient, -1 / x, rtol=1e-5)
+
+
+def test_product_that_overflows_or_underflows_itself():
+    w = jnp.ones((4, 1))
+    for factor, expected in ((1e30, np.inf), (1e-30, 0.0)):
+        y = _numerics.product(bilinear, (jnp.full(4, factor),), (w,))
+        np.testing.assert_array_equal(y, [expected])
+
+
+def test_product_holds_no_array_of_all_factors():
+    """Of the gradient at (1024, 64, 64), 16 MiB of factors in float32, the temporary memory is a fraction."""
+
+    def temporary(formula):
+        gradient = jax.jit(jax.grad(lambda x, w: formula(x, w).sum(), (0, 1)))
+        shapes = jax.ShapeDtypeStruct((1024, 64), jnp.float32), jax.ShapeDtypeStruct((64, 64), jnp.float32)
+        analysis = gradient.lower(*shapes).compile().memory_analysis()
+        assert analysis is not None
+        return analysis.temp_size_in_bytes
+
+    factors = 4 * 1024 * 64 * 64
+    assert temporary(lambda x, w: _numerics.product(bilinear, (x,), (w,))) < factors / 4
+    assert temporary(lambda x, w: jnp.prod(bilinear(x[..., None], w[None]), -2)) > factors
