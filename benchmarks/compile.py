@@ -24,7 +24,7 @@ BASELINE = "textbook"
 PHASES = ("trace_seconds", "lower_seconds", "compile_seconds")
 DEPTHS = (1, 8)
 SIZE = (128, 16, 16)
-REPEATS = {"full": 15, "quick": 1, "smoke": 1}
+REPEATS = {"full": 9, "quick": 1, "smoke": 1}
 
 
 def tasks(units: Sequence[str], depths: Sequence[int]) -> list[_report.Row]:

@@ -143,7 +143,8 @@ def _add_rates(task: _report.Row, candidates: dict[str, dict[str, Any]]) -> None
 
 def table(rows: Sequence[_report.Row]) -> str:
     """One line a row: medians, speedups over the textbook form, and the distance from plain arithmetic."""
-    header = ["unit", "size", "mode", "textbook", "nalu_jax", "speedup", "quartiles", "torch", "matmul", "of its rate"]
+    header = ["unit", "size", "mode", "textbook", "nalu_jax", "speedup", "quartiles"]
+    header += ["domain=real", "torch", "matmul", "of its rate"]
     return _report.text_table(header, [_line(row) for row in rows if "skipped" not in row])
 
 
@@ -157,6 +158,7 @@ def _line(row: _report.Row) -> list[str]:
         _median(row, "nalu_jax"),
         _report.times(ours["speedup"]["median"]) if timed else "",
         "{} - {}".format(*(_report.times(ours["speedup"][q]) for q in ("q1", "q3"))) if timed else "",
+        _median(row, "nalu_jax real"),
         _median(row, "torch"),
         _median(row, "matmul"),
         f"{100 * ours['of_matmul_rate']:.0f} %" if "of_matmul_rate" in ours else "",

@@ -86,7 +86,8 @@ def training_step(chain: Chain, apply: Callable[..., jax.Array], state: Any) -> 
         params, optimiser_state, _ = state
         loss, gradient = jax.value_and_grad(lambda p: jnp.mean((apply(p, x) - y) ** 2))(params)
         updates, optimiser_state = OPTIMISER.update(gradient, optimiser_state, params)
-        return chain.project(optax.apply_updates(params, updates)), optimiser_state, loss
+        updated: Any = optax.apply_updates(params, updates)
+        return chain.project(updated), optimiser_state, loss
 
     own = jax.tree.map(jnp.copy, state)  # a step donates its state
     compiled = _timing.compile_stateful(jax.vmap(one_step, in_axes=(0, None, None)), own, x, y)
