@@ -24,6 +24,7 @@ from tqdm import tqdm
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 SCHEMA = 1
+VARIABLES = ("XLA_FLAGS", "JAX_PLATFORMS", "OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT")  # change speed
 INTERRUPTED = 130  # the exit code of a program that Ctrl-C ended
 
 Row = dict[str, Any]
@@ -178,6 +179,7 @@ def environment() -> dict[str, Any]:
         "device": {"platform": device.platform, "kind": device.device_kind, "count": jax.device_count()},
         "cpu_count": os.cpu_count(),
         "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
         "compilation_cache": bool(jax.config.values["jax_compilation_cache_dir"]),
         "commit": _git("rev-parse", "HEAD"),
         "modified": bool(_git("status", "--porcelain", "--untracked-files=no")),

@@ -109,17 +109,20 @@ def test_candidates_take_turns_and_another_one_begins_every_round():
     clock = Clock()
     candidates = {name: clock.call(name, 0.5) for name in "abc"}
     timed = compare(clock, candidates, baseline="a", budget=0, min_repeats=4, max_repeats=9)
-    warm_up, rounds = clock.log[:6], clock.log[6:]
-    assert warm_up == list("aabbcc")
+    warm_up, rounds = clock.log[:9], clock.log[9:]
+    assert warm_up == list("aaabbbccc")
     assert rounds == list("abc" + "bca" + "cab" + "abc")
     assert {result["repeats"] for result in timed.values()} == {4}
 
 
 def test_medians_quartiles_and_ratios_are_those_of_the_rounds():
     clock = Clock()
-    candidates = {"slow": clock.call("slow", 4.0), "fast": clock.call("fast", [0.5, 0.5, 1.0, 0.5, 2.0, 0.25, 1.0])}
+    candidates = {
+        "slow": clock.call("slow", 4.0),
+        "fast": clock.call("fast", [0.5, 0.5, 0.5, 1.0, 0.5, 2.0, 0.25, 1.0]),
+    }
     timed = compare(clock, candidates, baseline="slow", budget=0, min_repeats=5)
-    samples = [1.0, 0.5, 2.0, 0.25, 1.0]  # after a warm-up of two
+    samples = [1.0, 0.5, 2.0, 0.25, 1.0]  # after a warm-up of three
     assert timed["fast"]["seconds"] == {"median": 1.0, "q1": 0.5, "q3": 1.0, "min": 0.25}
     assert timed["fast"]["speedup"]["median"] == np.median([4 / s for s in samples])
     assert timed["slow"]["speedup"] == {"median": 1.0, "q1": 1.0, "q3": 1.0, "min": 1.0}
@@ -137,7 +140,7 @@ def test_a_sample_of_short_calls_has_many_and_starts_warm():
     clock = Clock()
     timed = compare(clock, {"a": clock.call("a", 2e-4)}, baseline="a", budget=0, min_repeats=1)
     assert timed["a"]["calls_per_sample"] == 5
-    assert len(clock.log) == 2 + 1 + 5  # warm-up, the untimed call, the sample
+    assert len(clock.log) == 3 + 1 + 5  # warm-up, the untimed call, the sample
     assert timed["a"]["seconds"]["median"] == pytest.approx(2e-4)
 
 
