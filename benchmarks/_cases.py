@@ -95,7 +95,11 @@ def estimated_bytes(unit: str, size: Size, mode: str, itemsize: int) -> int:
 
 
 def available_bytes() -> float:
-    """Memory that a process may still take; infinite where the system does not say."""
+    """Memory that a process may still take, also within a container; infinite where the system does not say."""
+    return min(_system_bytes(), _container_bytes())
+
+
+def _system_bytes() -> float:
     meminfo = pathlib.Path("/proc/meminfo")
     if meminfo.exists():
         fields = dict(line.split(":") for line in meminfo.read_text().splitlines())
@@ -103,6 +107,16 @@ def available_bytes() -> float:
     try:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (ValueError, OSError, AttributeError):
+        return float("inf")
+
+
+def _container_bytes() -> float:
+    """What the control group leaves, on the low side: its file cache counts as taken."""
+    group = pathlib.Path("/sys/fs/cgroup")
+    try:
+        limit = (group / "memory.max").read_text().strip()
+        return float("inf") if limit == "max" else int(limit) - int((group / "memory.current").read_text())
+    except OSError:
         return float("inf")
 
 

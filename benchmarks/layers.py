@@ -9,6 +9,7 @@ that with both gradients) and how many times the matrix product's rate that is; 
     python benchmarks/layers.py --json benchmarks/results/layers.json
 
 The NPU family is measured in float64 and with domain="positive" as well, there also against its own domain="real".
+Units that train differently (snmu, nru, nmru) are measured in their evaluation form.
 """
 
 import functools
