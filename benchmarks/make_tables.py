@@ -1,0 +1,154 @@
+"""Writes the tables of benchmark results: the index in benchmarks/README.md and the section of the main README.
+
+    python benchmarks/make_tables.py            # after a run into benchmarks/results/
+    python benchmarks/make_tables.py --check    # exit code 1 where a file is not up to date
+
+Everything between the two marker lines of a file is replaced; no number there is ever typed. A table comes from
+benchmarks/results/<script>.json alone, so that running this twice changes nothing.
+"""
+
+import argparse
+import json
+import pathlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import _cases
+import _report
+import compile as compile_times
+import imports
+import layers
+import memory
+import training_step
+
+BEGIN = "<!-- benchmarks:begin -->"
+END = "<!-- benchmarks:end -->"
+SCRIPTS = {
+    "layers": layers,
+    "memory": memory,
+    "imports": imports,
+    "compile": compile_times,
+    "training_step": training_step,
+}
+README_UNITS = ("nmu", "inalu", "nru", "nmru", "npu", "real_npu")
+
+
+def load(results: pathlib.Path) -> dict[str, dict[str, Any]]:
+    """The result of every script that has one.
+
+    Raises:
+        ValueError: a file is not of a full and complete run, and so not for publication.
+    """
+    found = {}
+    for name in SCRIPTS:
+        path = results / f"{name}.json"
+        if not path.exists():
+            continue
+        data = json.loads(path.read_text())
+        arguments = data["arguments"]
+        if data["schema"] != _report.SCHEMA or data["script"] != name:
+            raise ValueError(f"{path.name}: schema {data['schema']} of script {data['script']!r}; run {name}.py again.")
+        if data["status"] != "complete" or arguments["quick"] or arguments["smoke"]:
+            raise ValueError(f"{path.name}: only a complete run without --quick is published; run {name}.py again.")
+        found[name] = data
+    return found
+
+
+def index_table(found: dict[str, dict[str, Any]]) -> str:
+    """One line a script: question, command, last result."""
+    header = ["script", "question", "command", "last result"]
+    lines = []
+    for name, script in SCRIPTS.items():
+        command = f"`python benchmarks/{name}.py --json benchmarks/results/{name}.json`"
+        last = "not measured yet"
+        if name in found:
+            last = f"{script.summary(found[name])} ({conditions(found[name])})"
+        lines.append([f"`{name}.py`", script.QUESTION, command, last])
+    return markdown_table(header, lines)
+
+
+def conditions(data: dict[str, Any]) -> str:
+    """Where and when: device, cores, version, commit, day."""
+    e = data["environment"]
+    commit = (e["commit"] or "no commit")[:7] + ("+" if e["modified"] else "")
+    return f"{e['device']['kind']}, {e['cpu_count']} cores, jax {e['versions']['jax']}, {commit}, {e['date'][:10]}"
+
+
+def readme_section(found: dict[str, dict[str, Any]]) -> str:
+    """How much faster value and gradient are than textbook JAX and PyTorch, by size, and the peak of memory."""
+    if "layers" not in found:
+        return "Not measured yet: see [benchmarks/](benchmarks/README.md)."
+    data = found["layers"]
+    rows = {
+        (row["unit"], tuple(row["size"])): row
+        for row in data["rows"]
+        if row["mode"] == "gradient" and row["domain"] == "real" and row["dtype"] == "float32"
+    }
+    sizes = list(dict.fromkeys(size for _, size in rows))
+    units = [unit for unit in README_UNITS if any(unit == name for name, _ in rows)]
+    header = ["batch, n_in, n_out", *units]
+    lines = [[_cases.size_name(size), *(_ratios(rows.get((unit, size))) for unit in units)] for size in sizes]
+    text = [
+        "Value and gradient with respect to params and inputs: how many times faster than the textbook line in JAX, "
+        "and in brackets than the same unit in PyTorch",
+        f"({conditions(data)}). A dash was not measured; [benchmarks/](benchmarks/README.md) has everything else.",
+        "",
+        markdown_table(header, lines),
+    ]
+    if "memory" in found:
+        text += ["", f"Memory: {memory.summary(found['memory'])}."]
+    return "\n".join(text)
+
+
+def _ratios(row: dict[str, Any] | None) -> str:
+    ratio = layers.speedup(row) if row else None
+    if row is None or ratio is None:
+        return "-"
+    seconds = {name: result["seconds"]["median"] for name, result in row["candidates"].items() if "seconds" in result}
+    torch = _report.times(seconds["torch"] / seconds["nalu_jax"]) if "torch" in seconds else "-"
+    return f"{_report.times(ratio)} ({torch})"
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in markdown."""
+    lines = [list(header), ["---"] * len(header), *map(list, rows)]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def replaced(text: str, section: str) -> str:
+    """The text with everything between its markers replaced.
+
+    Raises:
+        ValueError: the markers are not there exactly once, in order.
+    """
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
+        raise ValueError(f"expected one line {BEGIN} and after it one line {END}")
+    head, rest = text.split(BEGIN)
+    return f"{head}{BEGIN}\n{section}\n{END}{rest.split(END)[1]}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write or check both files; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 where a file is out of date")
+    parser.add_argument("--root", type=pathlib.Path, default=_report.ROOT, help="the repository")
+    options = parser.parse_args(arguments)
+    found = load(options.root / "benchmarks" / "results")
+    sections = {"benchmarks/README.md": index_table(found), "README.md": readme_section(found)}
+    stale = []
+    for name, section in sections.items():
+        path = options.root / name
+        old = path.read_text()
+        new = replaced(old, section)
+        if new == old:
+            continue
+        stale.append(name)
+        if not options.check:
+            path.write_text(new)
+    print("up to date" if not stale else f"{'out of date' if options.check else 'written'}: {', '.join(stale)}")
+    return 1 if stale and options.check else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
