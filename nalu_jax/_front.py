@@ -17,10 +17,9 @@ from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
 from ._unit import Params, Shape, Unit
-from .units._initialisers import Initialiser
 
-Initial = str | Initialiser
-"""An initialiser by name, or a function (key, shape, dtype) -> array as in `jax.nn.initializers`."""
+Initial = str | Callable[..., Any]
+"""An initialiser by name, or a function (key, shape, dtype) -> array (in Flax also boxed), as in `jax.nn.initializers`."""
 
 
 class Placed(NamedTuple):
@@ -111,11 +110,10 @@ def check_leaves(layer: str, unit: Unit, params: Any, *, partial: bool = False) 
 
 def check_shapes(layer: str, unit: Unit, params: Mapping[str, Any], shape: Shape, cause: str) -> None:
     """Raise a ValueError unless every leaf has its shape for (n_in, n_out) = shape; `cause` says where that is from."""
-    expected = unit.leaves(shape)
-    for name, leaf in params.items():
-        if jnp.shape(leaf) != expected[name]:
+    for name, expected in unit.leaves(shape).items():
+        if name in params and jnp.shape(params[name]) != expected:
             raise ValueError(
-                f"{layer}: leaf {name!r} has shape {jnp.shape(leaf)}, expected {expected[name]} for {cause}. "
+                f"{layer}: leaf {name!r} has shape {jnp.shape(params[name])}, expected {expected} for {cause}. "
                 f"Pass x with the n_in that the params were made for, or make params for (n_in, n_out) = {shape}."
             )
 

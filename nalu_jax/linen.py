@@ -101,10 +101,16 @@ class _Layer(nn.Module):
         _front.check_shapes(label, unit, stored, shape, f"x of shape {x.shape} and features={self.features}")
         return {leaf: self._param(unit, leaf, shape) for leaf in unit.leaves(shape)}
 
-    def _param(self, unit: Unit, leaf: str, shape: tuple[int, int]) -> Array:
+    def _param(self, unit: Unit, leaf: str, shape: tuple[int, int]) -> Any:
+        init = getattr(self, f"{_front.option_of(leaf)}_init")
+        if callable(init):  # by Flax itself, which understands the boxes of nn.with_partitioning
+            return self.param(leaf, init, unit.leaves(shape)[leaf], self.param_dtype)
         # the unit's init makes all leaves of one key, Flax has a key for each: all are drawn, and this one kept
+        return self.param(leaf, lambda key: unit.init(key, shape, self.param_dtype, **self._named())[leaf])
+
+    def _named(self) -> dict[str, str]:
         inits = {name: getattr(self, name) for name in _front.options_of(self.record) if _front.is_initial(name)}
-        return self.param(leaf, lambda key: unit.init(key, shape, self.param_dtype, **inits)[leaf])
+        return {name: init for name, init in inits.items() if not callable(init)}
 
 
 class _TrainLayer(_Layer):

@@ -80,9 +80,12 @@ class _Layer(nnx.Module):
         _front.check_sizes(self._label(), *shape)
         _front.check_dtype(self._label(), "dtype", dtype)
         _front.check_dtype(self._label(), "param_dtype", param_dtype)
-        inits = {f"{word}_init": init for word, (init, _) in leaves.items()}
-        for leaf, value in unit.init(rngs.params(), shape, param_dtype, **inits).items():
-            setattr(self, leaf, nnx.Param(value, **leaves[_front.option_of(leaf)][1]))
+        named = {f"{word}_init": init for word, (init, _) in leaves.items() if not callable(init)}
+        for leaf, value in unit.init(rngs.params(), shape, param_dtype, **named).items():
+            init, metadata = leaves[_front.option_of(leaf)]
+            if callable(init):  # by NNX itself, which understands the boxes of nnx.with_partitioning
+                value = init(rngs.params(), value.shape, param_dtype)
+            setattr(self, leaf, nnx.Param(value, **metadata))
 
     @classmethod
     def from_params(

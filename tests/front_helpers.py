@@ -1,4 +1,4 @@
-"""What the tests of the front ends share: one way to make and call a layer of any of the three, and a second process."""
+"""What the tests of the front ends share: one way to make and call a layer of each, and a second process."""
 
 import os
 import subprocess
@@ -71,7 +71,7 @@ class KeyProbe(nn.Module):
 
 
 def forward(front: str, unit: str, params: dict, **options: Any) -> Callable[..., jax.Array]:
-    """x -> y of a layer made of params; with key, its training forward pass under exactly that noise key (not linen)."""
+    """x -> y of a layer made of params; with key, its training forward pass."""
     made = layer_class(front, unit).from_params(params, **options)
     trains = UNITS[unit].train_apply is not None
 
