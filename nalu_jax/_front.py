@@ -19,7 +19,7 @@ from jax.typing import ArrayLike, DTypeLike
 from ._unit import Params, Shape, Unit
 
 Initial = str | Callable[..., Any]
-"""An initialiser by name, or a function (key, shape, dtype) -> array (in Flax also boxed), as in `jax.nn.initializers`."""
+"""An initialiser by name, or a function (key, shape, dtype) -> array as in `jax.nn.initializers`, boxed ones included."""
 
 
 class Placed(NamedTuple):
