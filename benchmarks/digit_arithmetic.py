@@ -15,9 +15,9 @@ Answer (3 seeds in linen and in NNX, mean and range of 6 runs, results/digit_ari
     arithmetic  92.4 (90.1-95.5)   85.7 (82.0-90.4)  81.3 (71.4-90.8)  33.2 (17.9-42.8)
     dense       92.6 (91.0-94.2)   88.1 (86.0-90.1)  78.6 (53.2-91.0)   1.5  (0.5-2.6)
 
-Products extrapolate only with the NMU; its weights and the NAU's end at exactly 1. Within the range of training the dense
-head is as good, on products a little better; and as a piecewise linear function it extrapolates a sum by itself.
-A large product is the hardest: a digit must be read to 1/18, ten times finer than the training products ask for.
+Products extrapolate only with the NMU; its weights and the NAU's end at exactly 1. Within the range of training the
+dense head is as good, on products a little better; and as a piecewise linear function it extrapolates a sum by itself.
+A large product is the hardest: 9 * 9 needs each 9 read to 1/18, training's largest product of a 9, 9 * 2, to 1/4.
 
 Every finished run is written at once: after an interruption the same command continues with what is missing.
 """

@@ -19,7 +19,7 @@ from jax.typing import ArrayLike, DTypeLike
 from ._unit import Params, Shape, Unit
 
 Initial = str | Callable[..., Any]
-"""An initialiser by name, or a function (key, shape, dtype) -> array as in `jax.nn.initializers`, boxed ones included."""
+"""An initialiser by name, or a function (key, shape, dtype) -> array as in `jax.nn.initializers`, boxed or not."""
 
 
 class Placed(NamedTuple):
