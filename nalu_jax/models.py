@@ -1,0 +1,207 @@
+"""Regularisers and projection for whole models: linen, NNX or Equinox, with other layers around the units.
+
+A front end's `find_units` says once where the units of a model are; the functions here take any tree with that model's
+params: the params themselves, gradients, an `nnx.State`, an Equinox module, boxed params.
+
+    >>> import jax, optax
+    >>> from flax import linen as nn
+    >>> import nalu_jax.linen
+    >>> from nalu_jax import models
+    >>> model = nn.Sequential([nn.Dense(3), nalu_jax.linen.NAU(2)])
+    >>> x, key = jax.numpy.ones((5, 2)), jax.random.key(0)
+    >>> units = nalu_jax.linen.find_units(model, key, x)
+    >>> [("/".join(path), placed.unit.name, placed.shape) for path, placed in units.items()]
+    [('layers_1', 'nau', (3, 2))]
+
+Two lines in a training loop:
+
+    >>> ramp = models.linear_ramp(0.01, start=100, end=200)
+    >>> def loss(params, x, y, step):
+    ...     error = ((model.apply({"params": params}, x) - y) ** 2).mean()
+    ...     return error + models.penalty(params, units, scale=ramp(step))
+    >>> optimiser = optax.chain(optax.adam(1e-3), models.projection(units))
+
+Penalties and projections are those of the units' papers, as `penalty` and `project` of each unit's module.
+Layers that `vmap` or `scan` has stacked along the first axis of their params count each for itself.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array
+from jax.typing import ArrayLike
+
+from ._front import Placed, Units, path_of
+from ._unit import Params
+
+Schedule = Callable[[ArrayLike], Array]
+"""From the step to the scale of a penalty."""
+
+
+def penalty(params: Any, units: Units, *, scale: ArrayLike | Mapping[str, ArrayLike] = 1.0) -> Array:
+    """Sum of the penalties of all units, a scalar in the widest dtype of their params.
+
+    Args:
+        params: a tree with the params of the model.
+        units: from the front end's `find_units`.
+        scale: a factor, for example a schedule's value at this step; or one for each unit's name that the model has,
+            as the papers have (`{"nau": 0.01, "nmu": 10.0}`).
+
+    Raises:
+        ValueError: params are not those of the model, or a unit has no scale.
+    """
+    leaves, _ = jax.tree.flatten_with_path(params)
+    found = _gather(leaves, units)
+    terms = [_scaled(_penalty(placed, unit_params), placed, scale) for placed, unit_params, _ in found]
+    dtype = max(
+        (term.dtype for term in terms), key=lambda dtype: dtype.itemsize, default=jax.dtypes.canonicalize_dtype(float)
+    )
+    return sum((term.astype(dtype) for term in terms), jnp.zeros((), dtype))
+
+
+def project(params: Any, units: Units) -> Any:
+    """The tree with the params of every unit projected, everything else as it is.
+
+    Raises:
+        ValueError: params are not those of the model.
+    """
+    leaves, treedef = jax.tree.flatten_with_path(params)
+    values = [leaf for _, leaf in leaves]
+    for placed, unit_params, indices in _gather(leaves, units):
+        projected = placed.unit.project(unit_params)
+        for leaf, index in indices.items():
+            values[index] = projected[leaf]
+    return jax.tree.unflatten(treedef, values)
+
+
+def projection(units: Units) -> optax.GradientTransformation:
+    """An optimiser's last step: changes its updates so that the updated params are projected ones.
+
+    Chain it behind the optimiser: `optax.chain(optax.adam(1e-3), models.projection(units))`. The optimiser's state is
+    not touched, and updates that leave the params where projection would leave them pass unchanged. A weight that is
+    clamped from far outside may end within a rounding error of its bound, on the inner side.
+
+    The transformation raises a ValueError if it is not given the params, or they are not those of the model.
+    """
+
+    def init(params):
+        _indices(jax.tree.flatten_with_path(params)[0], units)  # an early error for a tree of something else
+        return optax.EmptyState()
+
+    def update(updates, state, params=None):
+        if params is None:
+            raise ValueError("models.projection: update needs the params: optimiser.update(grads, state, params).")
+        stepped = optax.apply_updates(params, updates)
+        projected = project(stepped, units)
+        trees = (updates, params, stepped, projected)
+        return jax.tree.map(_towards, *trees, is_leaf=lambda leaf: leaf is None), state
+
+    return optax.GradientTransformation(init, update)
+
+
+def linear_ramp(scale: float, *, start: int, end: int) -> Schedule:
+    """scale * clip((step - start) / (end - start), 0, 1): NAU and NMU.
+
+    Published: 0.01 from 5000 to 50 000 (NAU) and 10 from 1e6 to 2e6 (NAU and NMU; Madsen & Johansen 2020), 0.01 (NAU)
+    and 10 (NMU) from 20 000 to 35 000 (Mistry et al. 2022).
+
+    Raises:
+        ValueError: end is not after start.
+    """
+    if end <= start:
+        raise ValueError(f"linear_ramp: end must be after start, got start={start} and end={end}.")
+    return lambda step: scale * jnp.clip((jnp.asarray(step).astype(float) - start) / (end - start), 0.0, 1.0)
+
+
+def growth(start: float, end: float, *, every: int = 10_000, factor: float = 10.0) -> Schedule:
+    """start, multiplied with factor at every multiple of `every` steps, and never above end: the NPU's L1.
+
+    Published: 1e-7 to 1e-5 (products) and 1e-9 to 1e-7 (quotients), by ten every 10 000 steps (Mistry et al. 2022).
+
+    Raises:
+        ValueError: not 0 < start <= end, factor not above 1, or every below 1.
+    """
+    if not (0 < start <= end and factor > 1 and every >= 1):
+        raise ValueError(
+            f"growth: expected 0 < start <= end, factor > 1 and every >= 1, got start={start}, end={end}, "
+            f"factor={factor}, every={every}."
+        )
+    # 1 + 1e-9: log10(1e-5 / 1e-7) is 2 less a rounding error
+    values = [start * factor**i for i in range(math.ceil(math.log(end / start, factor) * (1 - 1e-9)))] + [end]
+    return lambda step: jnp.asarray(values, float)[jnp.minimum(jnp.asarray(step).astype(int) // every, len(values) - 1)]
+
+
+def _towards(update: Array | None, param: Array, stepped: Array, projected: Array) -> Array | None:
+    """The update that takes param to projected; `update` itself where the step did not leave the projection."""
+    if update is None or stepped is projected:  # not trained, or not of a unit
+        return update
+    exact = projected - param
+    # param + exact may miss projected by a rounding error; then a neighbour of exact may hit it, and if none does, the
+    # sum must at least stay inside: from where the step has gone, inwards
+    up, down = jnp.full_like(exact, jnp.inf), jnp.full_like(exact, -jnp.inf)
+    beyond = stepped > projected
+    outward, inward = (jnp.nextafter(exact, jnp.where(beyond, *ends)) for ends in ((up, down), (down, up)))
+    inside = jnp.where(beyond, param + exact < projected, param + exact > projected)
+    chosen = jnp.where(inside, exact, inward)
+    for candidate in (inward, outward, exact):
+        chosen = jnp.where(param + candidate == projected, candidate, chosen)
+    return jnp.where(stepped == projected, update, chosen.astype(update.dtype))
+
+
+def _scaled(term: Array, placed: Placed, scale: ArrayLike | Mapping[str, ArrayLike]) -> Array:
+    if isinstance(scale, Mapping):
+        if placed.unit.name not in scale:
+            raise ValueError(
+                f"models.penalty: scale has no entry for the unit {placed.unit.name!r}, got {sorted(scale)}. "
+                "Give every unit of the model a scale, 0.0 for none."
+            )
+        scale = scale[placed.unit.name]
+    return term * jnp.asarray(scale, term.dtype)
+
+
+def _penalty(placed: Placed, params: Params) -> Array:
+    """The unit's penalty, summed over the layers that are stacked in params."""
+    function = placed.unit.penalty
+    leaf, shape = next(iter(placed.unit.leaves(placed.shape).items()))
+    for _ in range(params[leaf].ndim - len(shape)):
+        function = jax.vmap(function)
+    return jnp.sum(function(params))
+
+
+def _gather(leaves: list[tuple[Any, Any]], units: Units) -> list[tuple[Placed, Params, dict[str, int]]]:
+    """Every unit with its params and their indices in the flat tree, after a check of their shapes."""
+    found = []
+    for path, indices in _indices(leaves, units).items():
+        params = {leaf: jnp.asarray(leaves[index][1]) for leaf, index in indices.items()}
+        for leaf, shape in units[path].unit.leaves(units[path].shape).items():
+            if params[leaf].shape[params[leaf].ndim - len(shape) :] != shape:
+                raise ValueError(
+                    f"models: leaf {leaf!r} of the {units[path].unit.name} at {'/'.join(path)!r} has shape "
+                    f"{params[leaf].shape}, expected {shape}, or (layers, *{shape}) where layers are stacked. "
+                    "Pass the params of the model that find_units was given; stack layers along the first axis."
+                )
+        found.append((units[path], params, indices))
+    return found
+
+
+def _indices(leaves: list[tuple[Any, Any]], units: Units) -> dict[tuple[str, ...], dict[str, int]]:
+    """For every unit, {leaf: its index in the flat tree}."""
+    found: dict[tuple[str, ...], dict[str, int]] = {path: {} for path in units}
+    names = {path: placed.unit.leaves(placed.shape).keys() for path, placed in units.items()}
+    for index, (keys, _) in enumerate(leaves):
+        path = path_of(keys)  # what follows the leaf's name is a box, as of nnx.Param or nn.Partitioned
+        for depth, name in enumerate(path):
+            if name in names.get(path[:depth], ()):
+                found[path[:depth]][name] = index
+    for path, indices in found.items():
+        if missing := sorted(names[path] - indices.keys()):
+            raise ValueError(
+                f"models: the tree has no leaves {missing} of the {units[path].unit.name} at {'/'.join(path)!r}. Pass "
+                'the params of the model that find_units was given (of linen, variables["params"]); of a part of '
+                "them, pass that part of units."
+            )
+    return found
