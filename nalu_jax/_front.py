@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.typing import ArrayLike, DTypeLike
+from jax.typing import DTypeLike
 
-from ._unit import Params, Shape, Unit
+from ._unit import FUNCTIONS, Params, Shape, Unit
 
 Initial = str | Callable[..., Any]
 """An initialiser by name, or a function (key, shape, dtype) -> array as in `jax.nn.initializers`, boxed or not."""
@@ -37,13 +37,11 @@ class Placed(NamedTuple):
 Units = Mapping[tuple[str, ...], Placed]
 """The units of a model by the path of their params in the model's tree; list indices count as names."""
 
-_FUNCTIONS = ("leaves", "init", "apply", "weights", "penalty", "project", "train_apply")
-
 
 @functools.cache
 def options_of(unit: Unit) -> dict[str, Any]:
     """Every option of every function of an unbound unit with its default, `<leaf>_init` included."""
-    functions = [getattr(unit, name) for name in _FUNCTIONS if getattr(unit, name) is not None]
+    functions = [getattr(unit, name) for name in FUNCTIONS if getattr(unit, name) is not None]
     parameters = [p for function in functions for p in inspect.signature(function).parameters.values()]
     return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is not p.empty}
 
@@ -71,24 +69,6 @@ def check_dtype(layer: str, name: str, dtype: DTypeLike | None) -> None:
         raise ValueError(
             f"{layer}: {name} must be a real floating dtype such as jnp.float32, got {jnp.dtype(dtype).name}."
         )
-
-
-def check_input(layer: str, x: ArrayLike) -> Array:
-    """x as a JAX array.
-
-    Raises:
-        TypeError: x is not real floating point.
-        ValueError: x has no input axis.
-    """
-    x = jnp.asarray(x)
-    if not jnp.issubdtype(x.dtype, jnp.floating):
-        raise TypeError(
-            f"{layer}: x must be real floating point, got {x.dtype}. "
-            "Convert it first, for example x.astype(jnp.float32); of complex data pass real parts."
-        )
-    if x.ndim == 0:
-        raise ValueError(f"{layer}: x must have shape (..., n_in), got a scalar. Pass x[None] for a single input.")
-    return x
 
 
 def check_leaves(layer: str, unit: Unit, params: Any, *, partial: bool = False) -> None:

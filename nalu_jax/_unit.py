@@ -1,4 +1,4 @@
-"""The `Unit` record, `chain`, and the checks that every unit makes of its arguments.
+"""The `Unit` record, and `chain`, which stacks units.
 
 >>> import jax
 >>> import nalu_jax
@@ -29,6 +29,10 @@ Shape = tuple[int, ...]
 
 Leaves = Callable[..., dict[str, Shape]]
 """From (n_in, n_out) to the shape of every leaf, in flat order; the first leaf is a matrix that ends in n_out."""
+
+
+FUNCTIONS = ("leaves", "init", "apply", "weights", "penalty", "project", "train_apply")
+"""The fields of a `Unit` that are functions, and may take options."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,8 +78,7 @@ class Unit:
         Raises:
             TypeError: an option that no function of the unit takes, or one that is not hashable.
         """
-        names = ("leaves", "init", "apply", "weights", "penalty", "project", "train_apply")
-        functions = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        functions = {name: getattr(self, name) for name in FUNCTIONS if getattr(self, name) is not None}
         known = set().union(*map(_options_of, functions.values()))
         if unknown := sorted(options.keys() - known):
             raise TypeError(f"{self.name}: no option {unknown}; its options are {sorted(known)}.")
@@ -203,90 +206,6 @@ def _as_unit(unit: ModuleType | Unit | Chain) -> Unit | Chain:
     return record
 
 
-def check_init(unit: str, shape: Shape, dtype: DTypeLike) -> tuple[int, int]:
-    """(n_in, n_out) of `shape`, after a check of what `init` was given.
-
-    Raises:
-        ValueError: shape is not two positive sizes, or dtype is not a real floating one.
-    """
-    if not isinstance(shape, tuple | list) or len(shape) != 2 or not all(_is_size(size) for size in shape):
-        raise ValueError(
-            f"{unit}.init: shape must be (n_in, n_out), two sizes of at least 1, got {shape!r}. "
-            f"For a stack of units use nalu_jax.chain."
-        )
-    if not jnp.issubdtype(jnp.dtype(dtype), jnp.floating):
-        raise ValueError(f"{unit}.init: dtype must be a real floating dtype such as float32, got {jnp.dtype(dtype)}.")
-    n_in, n_out = shape
-    return int(n_in), int(n_out)
-
-
-def _is_size(size: Any) -> bool:
-    return hasattr(size, "__index__") and not isinstance(size, bool) and size >= 1
-
-
-def check_option(unit: str, option: str, value: Any, allowed: Sequence[Any]) -> None:
-    """Raise a ValueError unless value is one of `allowed`."""
-    if value not in allowed:
-        raise ValueError(f"{unit}: {option} must be one of {', '.join(map(repr, allowed))}, got {value!r}.")
-
-
-def is_positive(unit: str, domain: str) -> bool:
-    """Whether `domain` is "positive"; the other domain is "real"."""
-    check_option(unit, "domain", domain, ("real", "positive"))
-    return domain == "positive"
-
-
 def zero_penalty(params: Params) -> Array:
     """The scalar 0 in the dtype of the params, for units whose paper has no regulariser."""
     return jnp.zeros((), next(iter(params.values())).dtype)
-
-
-def check_leaves(unit: str, params: Params, leaves: Leaves) -> Params:
-    """The params as JAX arrays, after a check of their names.
-
-    Raises:
-        TypeError: params are not a dict.
-        ValueError: a leaf is missing, or one too many.
-    """
-    names = list(leaves((1, 1)))
-    cure = f"Make params with {unit}.init(key, (n_in, n_out)) and the same options."
-    if not isinstance(params, dict):
-        raise TypeError(f"{unit}: params must be a dict with leaves {names}, got {type(params).__name__}. {cure}")
-    missing, extra = set(names) - params.keys(), params.keys() - set(names)
-    if missing or extra:
-        faults = [f"{word} {sorted(those)}" for word, those in (("missing", missing), ("unexpected", extra)) if those]
-        raise ValueError(f"{unit}: params need the leaves {names}, got {sorted(params)}: {', '.join(faults)}. {cure}")
-    return {name: jnp.asarray(params[name]) for name in names}
-
-
-def check_apply(unit: str, params: Params, x: ArrayLike, leaves: Leaves) -> tuple[Params, Array]:
-    """Params and x as JAX arrays, after a check of leaf names, shapes and dtypes.
-
-    Raises:
-        TypeError: x is not real floating point, or a leaf has another dtype than x.
-        ValueError: x has no input axis, or a leaf is missing, one too many, or of the wrong shape.
-    """
-    x = jnp.asarray(x)
-    if not jnp.issubdtype(x.dtype, jnp.floating):
-        raise TypeError(
-            f"{unit}: x must be real floating point, got {x.dtype}. "
-            "Convert it first, for example x.astype(jnp.float32); of complex data pass real parts."
-        )
-    if x.ndim == 0:
-        raise ValueError(f"{unit}: x must have shape (..., n_in), got a scalar. Pass x[None] for a single input.")
-    params = check_leaves(unit, params, leaves)
-    first = next(iter(params.values()))
-    expected = leaves((x.shape[-1], first.shape[-1] if first.ndim else 1))
-    for name, leaf in params.items():
-        if leaf.shape != expected[name]:
-            raise ValueError(
-                f"{unit}: leaf {name!r} has shape {leaf.shape}, expected {expected[name]} for x of shape {x.shape} "
-                f"(n_in is the last axis of x). Pass x with the n_in that the params were made for, "
-                f"or make them with {unit}.init(key, ({x.shape[-1]}, n_out)) and the same options."
-            )
-        if leaf.dtype != x.dtype:
-            raise TypeError(
-                f"{unit}: leaf {name!r} is {leaf.dtype} and x is {x.dtype}, expected one dtype. "
-                f"Cast one of them: x.astype({leaf.dtype}), or init(..., dtype={x.dtype})."
-            )
-    return params, x

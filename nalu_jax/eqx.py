@@ -37,6 +37,7 @@ from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Float
 
 from . import _front
+from ._checks import check_input
 from ._front import Initial, Placed
 from ._unit import Params, Unit
 from .units import UNITS
@@ -107,7 +108,7 @@ class _Layer(eqx.Module):
 
     def _forward(self, apply: Callable[..., Array], x: ArrayLike) -> Array:
         label, params = self._label(), self.params()
-        x = _front.check_input(label, x)
+        x = check_input(label, x)
         _front.check_width(label, x, self.n_in)
         made_for = f"(n_in, n_out) = {(self.n_in, self.n_out)}, which the layer was made with"
         _front.check_shapes(label, self.unit, params, (self.n_in, self.n_out), made_for)

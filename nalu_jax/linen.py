@@ -37,6 +37,7 @@ from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Float
 
 from . import _front
+from ._checks import check_input
 from ._front import Initial, Placed
 from ._unit import Params, Unit
 from .units import UNITS
@@ -84,7 +85,7 @@ class _Layer(nn.Module):
     @nn.compact
     def __call__(self, x: ArrayLike) -> Float[Array, "... n_out"]:
         """y (..., features) of x (..., n_in)."""
-        x = _front.check_input(self._label(), x)
+        x = check_input(self._label(), x)
         return _front.forward(self._label(), self.unit.apply, self._params(x), x, self.dtype)
 
     def _label(self) -> str:
@@ -131,7 +132,7 @@ class _TrainLayer(_Layer):
         Raises:
             ValueError: `deterministic` is given neither here nor in the constructor, or in both, or there is no RNG.
         """
-        x = _front.check_input(self._label(), x)
+        x = check_input(self._label(), x)
         if (deterministic is None) == (self.deterministic is None):
             raise ValueError(
                 f"{self._label()}: deterministic is {self.deterministic} in the constructor and {deterministic} in the "

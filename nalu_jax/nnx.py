@@ -38,6 +38,7 @@ from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Float
 
 from . import _front
+from ._checks import check_input
 from ._front import Initial, Placed
 from ._unit import Params, Unit
 from .units import UNITS
@@ -114,7 +115,7 @@ class _Layer(nnx.Module):
         return self._forward(self.unit.apply, x)
 
     def _forward(self, apply: Callable[..., Array], x: ArrayLike) -> Array:
-        x = _front.check_input(self._label(), x)
+        x = check_input(self._label(), x)
         _front.check_width(self._label(), x, self.n_in)
         return _front.forward(self._label(), apply, self._params(), x, self.dtype)
 

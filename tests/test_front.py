@@ -120,7 +120,7 @@ def test_initialisers_by_name_and_as_functions(front, key):
         assert_same(_fresh(front, "npu", key, re_init=init)["re"], jnp.ones((3, 4)))
         pairs = _fresh(front, "nalu", key, separate=True, w_hat_init=init)
         assert_same((pairs["w_add_hat"], pairs["w_mul_hat"]), (jnp.ones((3, 4)),) * 2)
-    with pytest.raises(ValueError, match="re_init must be a function"):
+    with pytest.raises(ValueError, match="initialiser of leaf 're' must be a function"):
         _fresh(front, "npu", key, re_init="one")
 
 

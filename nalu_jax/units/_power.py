@@ -12,8 +12,9 @@ import math
 import jax.numpy as jnp
 from jax import Array
 
+from .._checks import check_option, is_positive
 from .._numerics import log, machine_epsilon, magnitude, matmul
-from .._unit import Params, check_option, is_positive
+from .._unit import Params
 
 _RANGES = {"re": (-1, 1), "im": (-1, 1), "gate": (0, 1)}
 _CLAMPED = {

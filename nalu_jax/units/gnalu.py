@@ -37,7 +37,8 @@ from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Float
 
-from .._unit import Params, Shape, Unit, check_apply, check_init, check_leaves, zero_penalty
+from .._checks import check_apply, check_init, check_leaves
+from .._unit import Params, Shape, Unit, zero_penalty
 from . import nalu
 from ._initialisers import Initialiser, draw
 

@@ -41,8 +41,9 @@ from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Float
 
+from .._checks import check_apply, check_init, check_leaves, check_option
 from .._numerics import absolute, log, matmul, maximum, minimum, product
-from .._unit import Params, Shape, Unit, check_apply, check_init, check_leaves, check_option
+from .._unit import Params, Shape, Unit
 from ..penalties import away_from_zero
 from ._initialisers import Initialiser, draw
 from .nalu import _pair

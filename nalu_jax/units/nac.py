@@ -29,8 +29,9 @@ from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Float
 
+from .._checks import check_apply, check_init, check_leaves
 from .._numerics import matmul
-from .._unit import Params, Shape, Unit, check_apply, check_init, check_leaves, zero_penalty
+from .._unit import Params, Shape, Unit, zero_penalty
 from ._initialisers import Initialiser, draw
 
 

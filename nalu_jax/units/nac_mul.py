@@ -27,8 +27,9 @@ from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Float
 
+from .._checks import check_apply, check_init, check_leaves, is_positive
 from .._numerics import log, magnitude, matmul
-from .._unit import Params, Shape, Unit, check_apply, check_init, check_leaves, is_positive, zero_penalty
+from .._unit import Params, Shape, Unit, zero_penalty
 from ._initialisers import Initialiser, draw
 from .nac import _effective, _leaves
 

@@ -39,8 +39,9 @@ from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Float
 
+from .._checks import check_apply, check_init, check_leaves, check_option
 from .._numerics import absolute, log, matmul
-from .._unit import Params, Shape, Unit, check_apply, check_init, check_leaves, check_option, zero_penalty
+from .._unit import Params, Shape, Unit, zero_penalty
 from ._initialisers import Initialiser, draw
 from .nac import _effective
 

@@ -32,8 +32,9 @@ from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Float
 
 from .. import _numerics
+from .._checks import check_apply, check_init, check_leaves, check_option, is_positive
 from .._numerics import absolute, clip_straight_through, log, machine_epsilon, magnitude, matmul, maximum, product
-from .._unit import Params, Shape, Unit, check_apply, check_init, check_leaves, check_option, is_positive
+from .._unit import Params, Shape, Unit
 from ..penalties import sparsity
 from ._initialisers import Initialiser, draw
 

@@ -24,7 +24,8 @@ from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Float
 
-from .._unit import Params, Shape, Unit, check_apply, check_init, check_leaves
+from .._checks import check_apply, check_init, check_leaves
+from .._unit import Params, Shape, Unit
 from ..penalties import l1
 from ._initialisers import Initialiser, draw
 from ._power import clamp, log_polar, real_power
