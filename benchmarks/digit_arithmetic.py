@@ -2,23 +2,26 @@
 
 Pairs of digit images (`sklearn.datasets.load_digits`) go through one small convolutional encoder, which gives a number
 for each image, and a head, which gives two results: a NAU and an NMU, or a dense network. Encoder and head learn end to
-end from the two results alone; no image has a label of its own. Images are split into those of the training pairs and
-held-out ones. Training pairs have a sum of at most 11 (and so a product of at most 30); "large" pairs have both
-results above every one in training. A result counts as right where its prediction rounds to it.
+end from the two results alone; no image has a label of its own. A result counts as right where its prediction rounds
+to it. Images are split once, into 1197 to train, 250 to choose settings (`--validation`) and 350 to test; the pairs of
+    seen     have a sum of at most 12 (so a product of at most 36), less those of the next line: the training pairs,
+    unseen   are as small, but of seven pairs of digits left out of training, in either order (0 6, 1 8, 2 5, ...),
+    large    have both results above every one in training, such as 6 * 7 and 9 * 9.
+Both heads have the same encoder, loss, settings and number of steps. The seeds reported were not used for choosing.
 
     python benchmarks/digit_arithmetic.py --seeds 3 --json benchmarks/results/digit_arithmetic.json
-    python benchmarks/digit_arithmetic.py --quick
 
 Answer (3 seeds in linen and in NNX, mean and range of 6 runs, results/digit_arithmetic.json), in percent:
 
-                held out: sum      product           large: sum        product
-    arithmetic  92.4 (90.1-95.5)   85.7 (82.0-90.4)  81.3 (71.4-90.8)  33.2 (17.9-42.8)
-    dense       92.6 (91.0-94.2)   88.1 (86.0-90.1)  78.6 (53.2-91.0)   1.5  (0.5-2.6)
+            arithmetic: sum     product             dense: sum          product
+    seen    95.6 (89.0-99.3)    96.2 (89.0-99.5)    89.3 (76.4-100.0)   88.0 (68.5-100.0)
+    unseen  93.3 (77.5-98.8)    88.0 (66.4-98.8)    59.3 (0.0-100.0)    53.1 (14.6-91.6)
+    large   82.3 (42.8-98.9)    60.1 (9.4-98.9)     45.6 (10.2-100.0)   4.2 (0.0-13.3)
 
-Products extrapolate only with the NMU; its weights and the NAU's end at exactly 1. Within the range of training the
-dense head is as good, on products a little better; and as a piecewise linear function it extrapolates a sum by itself.
-A large product is the hardest: 9 * 9 needs each 9 read to 1/18, training's largest product of a 9, 9 * 2, to 1/4.
-
+The arithmetic head is ahead on average, most on unseen pairs and large products; seen pairs in NNX are a tie (95.4 and
+95.6, 95.5 and 96.3). Runs of either head can end in a poor optimum (arithmetic: both of seed 201). Settings were chosen
+mostly on the arithmetic head (39 validation runs, 7 dense), so the dense means may be too low: its best validation run,
+with 24 symbols, had unseen 98.7 and 91.8, large 93.7 and 0.0. So it need not lose on sums, but does on large products.
 Every finished run is written at once: after an interruption the same command continues with what is missing.
 """
 
@@ -45,13 +48,19 @@ import nalu_jax.linen
 import nalu_jax.nnx
 from nalu_jax import models
 
-MAX_SUM = 11  # of the training pairs
-MAX_PRODUCT = 30  # which follows: 5 * 6
-TRAIN_IMAGES = 1300  # of 1797
+MAX_SUM = 12  # of the training pairs
+MAX_PRODUCT = 36  # which follows: 6 * 6
+UNSEEN = {(0, 6), (1, 8), (2, 5), (2, 9), (3, 4), (3, 7), (4, 6)}  # small, and in no training pair in either order
+TRAIN_IMAGES, VALIDATION_IMAGES = 1197, 250  # and 350 to test
 BATCH = 128
 LEARNING_RATE = 1e-2
 PENALTY = 0.1
-SYMBOLS = 24  # more than the ten digits: nothing tells the encoder how many there are
+SYMBOLS = 64  # more than the ten digits: nothing tells the encoder how many there are
+DROPOUT = 0.2
+NOISE = 2.0  # of the logits, from none to this over the first half of training: mixed symbols do not survive it
+HUBER = 0.1  # in standard deviations of a result; beyond it the loss is linear, so that a misread image pulls less
+FIRST_SEED = 200  # settings were chosen with seeds from 100 to 104
+GROUPS = ("seen", "unseen", "large")
 
 
 class Pairs(NamedTuple):
@@ -63,49 +72,54 @@ class Pairs(NamedTuple):
 
 
 class Data(NamedTuple):
-    """images (1797, 8, 8, 1) in [0, 1]; training pairs, and held-out pairs by name."""
+    """images (1797, 8, 8, 1) in [0, 1]; training pairs, and the pairs reported, by group."""
 
     images: jax.Array
     train: Pairs
     tests: dict[str, Pairs]
 
 
-def load(seed: int) -> Data:
-    """A split by image and pairs drawn from it."""
-    digits = load_digits()
-    rng = np.random.default_rng(seed)
-    order = rng.permutation(len(digits.target))
-    train, held_out = order[:TRAIN_IMAGES], order[TRAIN_IMAGES:]
-    small = lambda results: results[:, 0] <= MAX_SUM
-    large = lambda results: (results[:, 0] > MAX_SUM) & (results[:, 1] > MAX_PRODUCT)
-    tests = {"held out": _pairs(rng, held_out, digits.target, 2000, small)}
-    tests["large"] = _pairs(rng, held_out, digits.target, 2000, large)
+def load(seed: int, *, validation: bool = False) -> Data:
+    """Pairs drawn by seed from images split once for all seeds; `validation` pairs in place of those to test."""
+    digits: Any = load_digits()
+    order = np.random.default_rng(0).permutation(len(digits.target))
+    train, validate, test = np.split(order, [TRAIN_IMAGES, TRAIN_IMAGES + VALIDATION_IMAGES])
+    rng, held_out = np.random.default_rng(seed), validate if validation else test
+    tests = {group: _pairs(rng, held_out, digits.target, 2000, group) for group in GROUPS}
     images = jnp.asarray(digits.images[..., None] / 16, jnp.float32)
-    return Data(images, _pairs(rng, train, digits.target, 20_000, small), tests)
+    return Data(images, _pairs(rng, train, digits.target, 40_000, "seen"), tests)
 
 
-def _pairs(rng: np.random.Generator, indices: np.ndarray, target: np.ndarray, n: int, keep: Callable) -> Pairs:
+def _group(a: int, b: int) -> str | None:
+    if a + b > MAX_SUM:
+        return "large" if a * b > MAX_PRODUCT else None
+    return "unseen" if (min(a, b), max(a, b)) in UNSEEN else "seen"
+
+
+def _pairs(rng: np.random.Generator, indices: np.ndarray, target: np.ndarray, n: int, group: str) -> Pairs:
+    member = np.array([[_group(a, b) == group for b in range(10)] for a in range(10)])
     a, b = rng.choice(indices, (2, 20 * n))
-    results = np.stack([target[a] + target[b], target[a] * target[b]], -1).astype(np.float32)
-    kept = np.flatnonzero(keep(results))[:n]
+    kept = np.flatnonzero(member[target[a], target[b]])[:n]
     assert len(kept) == n
-    return Pairs(a[kept], b[kept], results[kept])
+    a, b = a[kept], b[kept]
+    return Pairs(a, b, np.stack([target[a] + target[b], target[a] * target[b]], -1).astype(np.float32))
 
 
 # the same model twice ------------------------------------------------------------------------------------------------
 
 
 class LinenModel(nn.Module):
-    """(n, 2, 8, 8, 1) -> (n, 2)."""
+    """(n, 2, 8, 8, 1) -> (n, 2); `noise` is that of the logits in training, and None gives the likeliest symbol."""
 
     head: str
 
     @nn.compact
-    def __call__(self, pair):
+    def __call__(self, pair, noise=None):
+        drop = nn.Dropout(DROPOUT, deterministic=noise is None)
         x = nn.relu(nn.LayerNorm()(nn.Conv(24, (3, 3), strides=2)(pair)))
         x = nn.relu(nn.LayerNorm()(nn.Conv(48, (3, 3))(x)))
-        x = nn.relu(nn.LayerNorm()(nn.Dense(128)(x.reshape(*x.shape[:-3], -1))))
-        symbols = nn.softmax(nn.Dense(SYMBOLS)(x))
+        x = nn.relu(nn.LayerNorm()(nn.Dense(128)(drop(x.reshape(*x.shape[:-3], -1)))))
+        symbols = _symbols(nn.Dense(SYMBOLS)(drop(x)), noise, None if noise is None else self.make_rng("dropout"))
         z = nn.Dense(1, use_bias=False, kernel_init=nn.initializers.uniform(9.0))(symbols)[..., 0]
         if self.head == "dense":
             return nn.Dense(2)(nn.relu(nn.Dense(64)(nn.relu(nn.Dense(64)(z)))))
@@ -114,13 +128,13 @@ class LinenModel(nn.Module):
 
 
 class NnxModel(nnx.Module):
-    """(n, 2, 8, 8, 1) -> (n, 2)."""
+    """(n, 2, 8, 8, 1) -> (n, 2); `noise` is that of the logits in training, and None gives the likeliest symbol."""
 
     def __init__(self, head: str, rngs: nnx.Rngs):
         self.conv1, self.norm1 = nnx.Conv(1, 24, (3, 3), strides=2, rngs=rngs), nnx.LayerNorm(24, rngs=rngs)
         self.conv2, self.norm2 = nnx.Conv(24, 48, (3, 3), rngs=rngs), nnx.LayerNorm(48, rngs=rngs)
         self.dense, self.norm3 = nnx.Linear(4 * 4 * 48, 128, rngs=rngs), nnx.LayerNorm(128, rngs=rngs)
-        self.symbols = nnx.Linear(128, SYMBOLS, rngs=rngs)
+        self.symbols, self.drop = nnx.Linear(128, SYMBOLS, rngs=rngs), nnx.Dropout(DROPOUT)
         scale = nnx.initializers.uniform(9.0)
         self.values = nnx.Linear(SYMBOLS, 1, use_bias=False, kernel_init=scale, rngs=rngs)
         self.arithmetic = head == "arithmetic"
@@ -131,12 +145,20 @@ class NnxModel(nnx.Module):
             layers = (nnx.Linear(2, 64, rngs=rngs), nnx.relu, nnx.Linear(64, 64, rngs=rngs), nnx.relu)
             self.head = nnx.Sequential(*layers, nnx.Linear(64, 2, rngs=rngs))
 
-    def __call__(self, pair):
+    def __call__(self, pair, noise=None, key=None):
+        keys = (None,) * 3 if key is None else jax.random.split(key, 3)
+        drop = lambda x, key: self.drop(x, deterministic=noise is None, rngs=key)
         x = nnx.relu(self.norm1(self.conv1(pair)))
         x = nnx.relu(self.norm2(self.conv2(x)))
-        x = nnx.relu(self.norm3(self.dense(x.reshape(*x.shape[:-3], -1))))
-        z = self.values(nnx.softmax(self.symbols(x)))[..., 0]
+        x = nnx.relu(self.norm3(self.dense(drop(x.reshape(*x.shape[:-3], -1), keys[0]))))
+        z = self.values(_symbols(self.symbols(drop(x, keys[1])), noise, keys[2]))[..., 0]
         return jnp.concatenate([self.nau(z), self.nmu(z)], -1) if self.arithmetic else self.head(z)
+
+
+def _symbols(logits: jax.Array, noise: jax.Array | None, key: jax.Array | None) -> jax.Array:
+    if noise is None or key is None:
+        return jax.nn.one_hot(logits.argmax(-1), SYMBOLS)
+    return nn.softmax(logits + noise * jax.random.normal(key, logits.shape))
 
 
 # training ------------------------------------------------------------------------------------------------------------
@@ -149,7 +171,11 @@ def _optimiser(units: Any, steps: int) -> optax.GradientTransformation:
 
 
 def _error(y: jax.Array, results: jax.Array, spread: jax.Array) -> jax.Array:
-    return (((y - results) / spread) ** 2).mean()
+    return optax.huber_loss(y / spread, results / spread, delta=HUBER).mean()
+
+
+def _noise(i: jax.Array, steps: int) -> jax.Array:
+    return NOISE * jnp.minimum(i / (steps / 2), 1.0)
 
 
 def train_linen(head: str, data: Data, seed: int, steps: int, batches: Any) -> tuple[Callable, dict]:
@@ -162,8 +188,9 @@ def train_linen(head: str, data: Data, seed: int, steps: int, batches: Any) -> t
     @jax.jit
     def step(params, state, i, x, results):
         def loss(params):
-            error = _error(model.apply({"params": params}, x), results, spread)
-            return error + models.penalty(params, units, scale=ramp(i))
+            rngs = {"dropout": jax.random.fold_in(key, i)}
+            y: Any = model.apply({"params": params}, x, _noise(i, steps), rngs=rngs)
+            return _error(y, results, spread) + models.penalty(params, units, scale=ramp(i))
 
         updates, state = optimiser.update(jax.grad(loss)(params), state, params)
         return optax.apply_updates(params, updates), state
@@ -186,7 +213,8 @@ def train_nnx(head: str, data: Data, seed: int, steps: int, batches: Any) -> tup
     def step(model, optimizer, i, x, results):
         def loss(model):
             penalty = models.penalty(nnx.state(model, nnx.Param), units, scale=ramp(i))
-            return _error(model(x), results, spread) + penalty
+            y = model(x, _noise(i, steps), jax.random.fold_in(jax.random.key(seed), i))
+            return _error(y, results, spread) + penalty
 
         optimizer.update(model, nnx.grad(loss)(model))
 
@@ -199,9 +227,11 @@ def train_nnx(head: str, data: Data, seed: int, steps: int, batches: Any) -> tup
 TRAIN = {"linen": train_linen, "nnx": train_nnx}
 
 
-def run(front: str, head: str, seed: int, steps: int, *, progress: bool = False) -> dict[str, Any]:
-    """One training and its accuracies: {"accuracy": {"held out" | "large": {"sum", "product"}}, ...}."""
-    data, rng, start = load(seed), np.random.default_rng(seed), time.perf_counter()
+def run(
+    front: str, head: str, seed: int, steps: int, *, validation: bool = False, progress: bool = False
+) -> dict[str, Any]:
+    """One training and its accuracies: {"accuracy": {"seen" | "unseen" | "large": {"sum", "product"}}, ...}."""
+    data, rng, start = load(seed, validation=validation), np.random.default_rng(seed), time.perf_counter()
 
     def batches():
         for _ in trange(steps, desc=f"{front} {head} seed {seed}", disable=not progress, leave=False):
@@ -224,9 +254,10 @@ def run(front: str, head: str, seed: int, steps: int, *, progress: bool = False)
 
 
 def _report(runs: list[dict[str, Any]]) -> None:
-    print(f"\n{'':24}{'held out':>18}{'large':>18}\n{'':24}{'sum':>9}{'product':>9}{'sum':>9}{'product':>9}")
+    print("\n" + " " * 24 + "".join(f"{group:>18}" for group in GROUPS))
+    print(" " * 24 + f"{'sum':>9}{'product':>9}" * len(GROUPS))
     for run in runs:
-        cells = [run["accuracy"][name][result] for name in ("held out", "large") for result in ("sum", "product")]
+        cells = [run["accuracy"][group][result] for group in GROUPS for result in ("sum", "product")]
         label = f"{run['front']} {run['head']} seed {run['seed']}"
         print(f"{label:24}" + "".join(f"{100 * cell:8.1f}%" for cell in cells))
 
@@ -237,10 +268,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="one seed and 400 steps: a smoke test")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--validation", action="store_true", help="report validation images: to choose settings")
     parser.add_argument("--json", type=pathlib.Path, help="write every finished run here; continue what is there")
     options = parser.parse_args(arguments)
     seeds, steps = (1, 400) if options.quick else (options.seeds, options.steps)
     setting = {"steps": steps, "batch": BATCH, "learning_rate": LEARNING_RATE, "penalty": PENALTY, "symbols": SYMBOLS}
+    setting |= {"dropout": DROPOUT, "noise": NOISE, "huber": HUBER, "validation": options.validation}
     versions = {"jax": jax.__version__, "flax": flax.__version__, "nalu_jax": nalu_jax.__version__}
     record = {"setting": setting, "versions": versions, "machine": platform.machine(), "runs": []}
     if options.json and options.json.exists():
@@ -248,11 +281,15 @@ def main(arguments: list[str] | None = None) -> None:
         record["runs"] = earlier["runs"] if earlier["setting"] == setting else []
     done = {(run["front"], run["head"], run["seed"]) for run in record["runs"]}
     try:
-        for wanted in [(f, h, s) for s in range(seeds) for f in TRAIN for h in ("arithmetic", "dense")]:
+        for wanted in [
+            (f, h, s) for s in range(FIRST_SEED, FIRST_SEED + seeds) for f in TRAIN for h in ("arithmetic", "dense")
+        ]:
             if wanted not in done:
-                record["runs"].append(run(*wanted, steps, progress=True))
+                record["runs"].append(run(*wanted, steps, validation=options.validation, progress=True))
                 if options.json:
-                    options.json.write_text(json.dumps(record, indent=1) + "\n")
+                    partial = options.json.with_suffix(".partial")
+                    partial.write_text(json.dumps(record, indent=1) + "\n")
+                    partial.replace(options.json)
     except KeyboardInterrupt:
         print("\ninterrupted; finished runs:")
     _report(record["runs"])
