@@ -222,3 +222,21 @@ def test_product_holds_no_array_of_all_factors():
     factors = 4 * 1024 * 64 * 64
     assert temporary(lambda x, w: _numerics.product(bilinear, (x,), (w,))) < factors / 4
     assert temporary(lambda x, w: jnp.prod(bilinear(x[..., None], w[None]), -2)) > factors
+
+
+def test_product_in_blocks_under_vmap_and_in_forward_mode(key):
+    """At a size that runs in blocks: vmap equals a loop, and forward mode is the transpose of reverse mode."""
+    with jax.enable_x64(True):
+        x = 1 + 0.3 * jax.random.normal(key, (3, 600, 20), jnp.float64)
+        w = jax.random.uniform(jax.random.key(1), (3, 20, 7), jnp.float64)
+
+        def f(x, w):
+            return _numerics.product(bilinear, (x,), (w,))
+
+        together = jax.jit(jax.vmap(f))(x, w)
+        apart = jnp.stack([jax.jit(f)(*pair) for pair in zip(x, w, strict=True)])
+        np.testing.assert_allclose(together, apart, rtol=1e-12)
+        dx, dw, g = jnp.cos(x[0]), jnp.sin(w[0]), jnp.cos(3 * apart[0])
+        tangent = jax.jit(lambda: jax.jvp(f, (x[0], w[0]), (dx, dw))[1])()
+        by_x, by_w = jax.jit(lambda: jax.vjp(f, x[0], w[0])[1](g))()
+        np.testing.assert_allclose((g * tangent).sum(), (by_x * dx).sum() + (by_w * dw).sum(), rtol=1e-10)
