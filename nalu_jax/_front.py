@@ -7,7 +7,6 @@
 """
 
 import functools
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -16,6 +15,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import DTypeLike
 
+from . import _unit
 from ._unit import FUNCTIONS, Params, Shape, Unit
 
 Initial = str | Callable[..., Any]
@@ -42,8 +42,7 @@ Units = Mapping[tuple[str, ...], Placed]
 def options_of(unit: Unit) -> dict[str, Any]:
     """Every option of every function of an unbound unit with its default, `<leaf>_init` included."""
     functions = [getattr(unit, name) for name in FUNCTIONS if getattr(unit, name) is not None]
-    parameters = [p for function in functions for p in inspect.signature(function).parameters.values()]
-    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is not p.empty}
+    return {name: default for function in functions for name, default in _unit.options_of(function).items()}
 
 
 def option_of(leaf: str) -> str:

@@ -67,7 +67,7 @@ def machine_epsilon(x: Array, eps: float | None) -> float:
     return float(jnp.finfo(x.dtype).eps) if eps is None else eps
 
 
-# Sizes of the product kernel, chosen by measurement on a CPU.
+# Sizes of the product kernel, from trials on one CPU; benchmarks/layers.py is there to confirm or change them.
 _SMALL = 2**16  # up to this many factors, all of them at once
 _BLOCK = 2**14  # beyond: entries (rows x n_out) of a block, which is to stay in the cache while a loop runs over inputs
 _GROUP = 16  # inputs between two rescalings of a block

@@ -79,7 +79,7 @@ class Unit:
             TypeError: an option that no function of the unit takes, or one that is not hashable.
         """
         functions = {name: getattr(self, name) for name in FUNCTIONS if getattr(self, name) is not None}
-        known = set().union(*map(_options_of, functions.values()))
+        known = set().union(*map(options_of, functions.values()))
         if unknown := sorted(options.keys() - known):
             raise TypeError(f"{self.name}: no option {unknown}; its options are {sorted(known)}.")
         if unhashable := sorted(name for name, value in options.items() if not _is_hashable(value)):
@@ -99,16 +99,16 @@ def _is_hashable(value: Any) -> bool:
     return True
 
 
-def _options_of(function: Callable[..., Any]) -> set[str]:
-    """Names of the keyword-only arguments with a default: the options, not the noise key of `train_apply`."""
+def options_of(function: Callable[..., Any]) -> dict[str, Any]:
+    """The keyword-only arguments that have a default, with it: the options, not the noise key of `train_apply`."""
     if isinstance(function, _Bound):
-        return _options_of(function.function)
+        return options_of(function.function)
     parameters = inspect.signature(function).parameters.values()
-    return {p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is not p.empty}
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is not p.empty}
 
 
 def _bind(function: Callable[..., Any], options: dict[str, Hashable]) -> Callable[..., Any]:
-    taken = {name: value for name, value in options.items() if name in _options_of(function)}
+    taken = {name: value for name, value in options.items() if name in options_of(function)}
     if not taken:
         return function
     if isinstance(function, _Bound):

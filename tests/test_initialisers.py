@@ -63,8 +63,6 @@ def test_named_initialisers(name):
 def test_defaults(unit):
     params = UNITS[unit].init(jax.random.key(1), SHAPE)
     for leaf, name in DEFAULTS[unit].items():
-        if name.startswith("glorot") and leaf == "w" and unit == "nmru":
-            continue
         assert_distribution(np.asarray(params[leaf]), name)
 
 

@@ -36,7 +36,7 @@ def test_every_block_is_run_by_a_test_or_by_ci():
 
 @pytest.mark.parametrize("text", blocks("bash"))
 def test_bash_blocks_parse(text):
-    subprocess.run(["bash", "-n", "-c", text], check=True)
+    assert subprocess.run(["bash", "-n", "-c", text]).returncode == 0
 
 
 def test_the_table_lists_every_unit():
