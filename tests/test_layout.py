@@ -13,6 +13,8 @@ PACKAGE = pathlib.Path(nalu_jax.__file__).parent
 
 # each module may import from those before it; one line is one level, within which units may share code
 LEVELS = [
+    ["_exponents"],
+    ["_product"],
     ["_numerics", "_unit", "_checks"],
     ["penalties"],
     ["units"],

@@ -209,19 +209,62 @@ def test_product_that_overflows_or_underflows_itself():
         np.testing.assert_array_equal(y, [expected])
 
 
-def test_product_holds_no_array_of_all_factors():
+def textbook(x, w):
+    return jnp.prod(bilinear(x[..., None], w[None]), -2)
+
+
+def ours(x, w):
+    return _numerics.product(bilinear, (x,), (w,))
+
+
+def in_a_loop(formula):
+    """The product of its own output, four times: w is a constant of the loop, x is not."""
+    return lambda x, w: jax.lax.scan(lambda x, _: (formula(x, w), None), x, length=4)[0]
+
+
+@pytest.mark.parametrize(
+    ("around", "part"), [(lambda formula: formula, 4), (in_a_loop, 1)], ids=["alone", "in-a-loop-of-four"]
+)
+def test_product_holds_no_array_of_all_factors(around, part):
     """Of the gradient at (1024, 64, 64), 16 MiB of factors in float32, the temporary memory is a fraction."""
 
     def temporary(formula):
-        gradient = jax.jit(jax.grad(lambda x, w: formula(x, w).sum(), (0, 1)))
+        gradient = jax.jit(jax.grad(lambda x, w: around(formula)(x, w).sum(), (0, 1)))
         shapes = jax.ShapeDtypeStruct((1024, 64), jnp.float32), jax.ShapeDtypeStruct((64, 64), jnp.float32)
         analysis = gradient.lower(*shapes).compile().memory_analysis()
         assert analysis is not None
         return analysis.temp_size_in_bytes
 
     factors = 4 * 1024 * 64 * 64
-    assert temporary(lambda x, w: _numerics.product(bilinear, (x,), (w,))) < factors / 4
-    assert temporary(lambda x, w: jnp.prod(bilinear(x[..., None], w[None]), -2)) > factors
+    assert temporary(ours) < factors / part
+    assert temporary(textbook) > factors
+
+
+@pytest.mark.parametrize("rows", [3, 300], ids=["at-once", "in-blocks"])
+def test_product_has_second_derivatives_at_zero_factors(rows, key):
+    """A Hessian-vector product with none to three zero factors in a row, against that of JAX's own product."""
+    with jax.enable_x64(True):
+        x = 1 + 0.3 * jax.random.normal(key, (rows, 20), jnp.float64)
+        x = jnp.where(jnp.arange(20)[None] < jnp.arange(rows)[:, None] % 4, 0.0, x)
+        w = jax.random.uniform(jax.random.key(1), (20, 6), jnp.float64).at[:4].set(1.0)
+        direction = jnp.cos(x), jnp.sin(w)
+
+        def second(formula):
+            gradient = jax.grad(lambda x, w: (formula(x, w) * jnp.arange(1.0, 7.0)[None]).sum(), (0, 1))
+            return jax.jit(lambda: jax.jvp(gradient, (x, w), direction))()
+
+        for got, expected in zip(jax.tree.leaves(second(ours)), jax.tree.leaves(second(textbook)), strict=True):
+            np.testing.assert_allclose(got, expected, rtol=1e-11, atol=1e-12)
+
+
+def test_product_differentiates_only_what_is_asked_for():
+    """The gradient of the inputs and that of the matrices are loops of their own, left out where nobody asks."""
+    x, w = jnp.ones((64, 16)), jnp.ones((16, 8))
+
+    def loops(arguments):
+        return str(jax.make_jaxpr(jax.grad(lambda x, w: ours(x, w).sum(), arguments))(x, w)).count("= scan[")
+
+    assert max(loops(0), loops(1)) < loops((0, 1))
 
 
 def test_product_in_blocks_under_vmap_and_in_forward_mode(key):

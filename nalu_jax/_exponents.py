@@ -1,0 +1,43 @@
+"""Numbers as mantissa and exponent, for products whose parts leave the range of the dtype.
+
+>>> import jax.numpy as jnp
+>>> from nalu_jax import _exponents
+>>> mantissa, exponent = _exponents.split(jnp.float32(-12.0))
+>>> mantissa, exponent, _exponents.scale(mantissa, exponent)
+(Array(-1.5, dtype=float32), Array(3., dtype=float32), Array(-12., dtype=float32))
+"""
+
+from typing import Any
+
+import jax.numpy as jnp
+from jax import Array, lax
+
+
+def split(x: Array) -> tuple[Array, Array]:
+    """(mantissa, exponent) with x = mantissa * 2^exponent; mantissa in [1, 2) or 0, exponent float32, no derivative.
+
+    By masks and subtractions of the bits, which vectorise on CPU as shifts (and `jnp.frexp`) do not.
+    """
+    info = jnp.finfo(x.dtype)
+    bias, one = info.maxexp - 1, 1 << info.nmant
+    bits = lax.bitcast_convert_type(lax.stop_gradient(x), _integers(x.dtype)) & ((2 * bias + 1) * one)
+    bits = jnp.where(bits == 0, bias * one, jnp.minimum(bits, (2 * bias - 1) * one))  # 0 stays; infinity too
+    inverse = lax.bitcast_convert_type(2 * bias * one - bits, x.dtype)
+    return x * inverse, bits.astype(jnp.float32) * 2.0**-info.nmant - bias
+
+
+def scale(x: Array, exponent: Array) -> Array:
+    """x * 2^exponent, in two steps: 2^exponent itself may leave the range of the dtype."""
+    half = jnp.floor(exponent / 2)
+    return x * power_of_two(half, x.dtype) * power_of_two(exponent - half, x.dtype)
+
+
+def power_of_two(exponent: Array, dtype: Any) -> Array:
+    """2^exponent, the exponent clipped to that of normal numbers."""
+    info = jnp.finfo(dtype)
+    biased = jnp.clip(exponent, info.minexp, info.maxexp - 1) + (info.maxexp - 1)
+    return lax.bitcast_convert_type(biased.astype(_integers(dtype)) << info.nmant, dtype)
+
+
+def _integers(dtype: Any) -> Any:
+    return jnp.dtype(f"int{jnp.finfo(dtype).bits}")

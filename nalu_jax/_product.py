@@ -1,0 +1,300 @@
+"""The product kernel of nmu, snmu, inalu, nru and nmru.
+
+>>> import jax.numpy as jnp
+>>> from nalu_jax import _product
+>>> x, w = jnp.array([[2.0, 3.0, 5.0]]), jnp.array([[1.0], [0.0], [1.0]])
+>>> _product.product(lambda x, w: w * x + 1 - w, (x,), (w,))
+Array([[10.]], dtype=float32)
+"""
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+from jax.custom_derivatives import SymbolicZero
+
+from ._exponents import power_of_two, scale, split
+
+# Sizes of the product kernel, from trials on one CPU with two cores; benchmarks/layers.py shows what they give.
+_SMALL = 2**11  # up to this many factors, all of them at once
+_BLOCK = 2**20  # beyond: entries (rows x n_in, or rows x n_out) of a block, over which the loops run
+_LANES = 2**17  # entries (rows x n_in x n_out) of as many rows as one step takes together, so that more cores have work
+_GROUP = 16  # inputs between two rescalings of a block
+
+Factor = Callable[..., Array]
+
+_recomputed = functools.partial(jax.checkpoint, prevent_cse=False)
+"""Of a loop's body: whoever differentiates the loop keeps what enters the body and nothing from inside."""
+
+
+class _Rest(NamedTuple):
+    """What the product of the others is made of: for a factor f it is numerator / f * scale. One entry for every y.
+
+    Attributes:
+        numerator: product of all factors, 0 where one is zero.
+        numerator_of_zero: for a factor that is zero: product of the rest, 0 where another is zero too.
+        scale: the power of two by which the numerators would leave the range of the dtype.
+    """
+
+    numerator: Array
+    numerator_of_zero: Array
+    scale: Array
+
+
+def product(factor: Factor, inputs: tuple[Array, ...], matrices: tuple[Array, ...]) -> Array:
+    """y_o = prod_i factor(x_i, ..., w_io, ...), without the (batch, n_in, n_out) array of factors where that is large.
+
+    Mantissas and exponents are multiplied apart: partial products may leave the range of the dtype as long as the
+    result does not. Up to 2^11 factors that holds for any of them; beyond, for the products of 16 neighbouring inputs.
+
+    The derivative by a factor is the product of all others: the product of all that are not zero, divided by this one;
+    where just one is zero, the product of the rest; where more are, zero. So nothing is divided by zero, and no partial
+    product is stored. Higher derivatives are those of the product of the others itself, not of the quotient.
+
+    Memory in reverse mode is that of inputs, matrices and y, each a few times, and of one block.
+
+    Args:
+        factor: elementwise function of arrays of one shape, one for each of inputs and matrices; 1 where all are 0. It
+            must not close over traced arrays.
+        inputs: arrays (..., n_in).
+        matrices: arrays (n_in, n_out).
+
+    Returns:
+        y (..., n_out).
+    """
+    n_in, n_out = matrices[0].shape
+    batch_shape = inputs[0].shape[:-1]
+    batch = math.prod(batch_shape)
+    rows = tuple(x.reshape(batch, n_in) for x in inputs)
+    if batch * n_in * n_out <= _SMALL and n_in < jnp.finfo(inputs[0].dtype).maxexp:  # mantissas below 2 cannot overflow
+        expanded = [x[:, :, None] for x in rows] + [w[None] for w in matrices]
+        factors = factor(*_broadcast((batch, n_in, n_out), expanded))
+        y = jnp.prod(factors, 1) if n_in <= 2 else _product_of_all(factors)  # of two there are no partial products
+    else:
+        y = _product_in_blocks(factor, rows, matrices)
+    return y.reshape(*batch_shape, n_out)
+
+
+@jax.custom_jvp
+def _product_of_all(factors: Array) -> Array:
+    """Product over the middle axis."""
+    mantissas, exponents = split(factors)
+    return scale(jnp.prod(mantissas, 1), exponents.sum(1))
+
+
+@_product_of_all.defjvp
+def _product_of_all_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    (factors,), (tangent,) = primals, tangents
+    constants = lax.stop_gradient(factors)
+    mantissas, exponents = split(_one_for_zero(constants))
+    mantissa, exponent = split(jnp.prod(mantissas, 1))
+    rest = _rest(mantissa, exponent + exponents.sum(1), _is_zero(constants).sum(1))
+    others = _others(factors, _expanded(rest, 1), 1)
+    return _product_of_all(factors), (others * tangent).sum(1) * rest.scale
+
+
+def _product_in_blocks(factor: Factor, inputs: tuple[Array, ...], matrices: tuple[Array, ...]) -> Array:
+    """As `product` for inputs (batch, n_in), block by block of rows."""
+    batch, n_in = inputs[0].shape
+    n_out = matrices[0].shape[1]
+    rows = max(1, min(batch, _BLOCK // max(n_in, n_out)))
+    blocks = -(-batch // rows)
+    missing = -n_in % _GROUP  # padded with zeros: factors of 1
+
+    def in_blocks(x: Array) -> Array:
+        padded = jnp.pad(x, ((0, blocks * rows - batch), (0, missing)))
+        return padded.reshape(blocks, rows, n_in + missing)
+
+    padded = tuple(jnp.pad(w, ((0, missing), (0, 0))) for w in matrices)
+    y = _blocks(factor, tuple(map(in_blocks, inputs)), padded)
+    return y.reshape(blocks * rows, n_out)[:batch]
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _blocks(factor: Factor, inputs: tuple[Array, ...], matrices: tuple[Array, ...]) -> Array:
+    """y (blocks, rows, n_out) of inputs (blocks, rows, n_in) and matrices (n_in, n_out), n_in a multiple of _GROUP."""
+    mantissa, exponent, _ = _multiply(factor, inputs, matrices, count_zeros=False)
+    return scale(mantissa, exponent)
+
+
+@functools.partial(_blocks.defjvp, symbolic_zeros=True)
+def _blocks_jvp(factor: Factor, primals: Any, tangents: Any) -> tuple[Array, Array]:
+    y, rest = _blocks_and_rest(factor, *primals)
+    return y, _tangent(factor, primals, tangents, rest)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _blocks_and_rest(factor: Factor, inputs: tuple[Array, ...], matrices: tuple[Array, ...]) -> tuple[Array, _Rest]:
+    """As `_blocks`, and what its derivative needs."""
+    mantissa, exponent, zeros = _multiply(factor, inputs, matrices, count_zeros=True)
+    assert zeros is not None
+    y = jnp.where(zeros == 0, scale(mantissa, exponent), jnp.zeros_like(mantissa))
+    return y, _rest(mantissa, exponent, zeros)
+
+
+@functools.partial(_blocks_and_rest.defjvp, symbolic_zeros=True)
+def _blocks_and_rest_jvp(factor: Factor, primals: Any, tangents: Any) -> tuple[Any, Any]:
+    y, rest = _blocks_and_rest(factor, *primals)
+    return (y, rest), (_tangent(factor, primals, tangents, rest), jax.tree.map(jnp.zeros_like, rest))
+
+
+def _multiply(
+    factor: Factor, inputs: tuple[Array, ...], matrices: tuple[Array, ...], *, count_zeros: bool
+) -> tuple[Array, Array, Array | None]:
+    """(mantissa, exponent, None) of the product of all factors, or with zeros left out and counted instead of None."""
+    shape = inputs[0].shape[1], matrices[0].shape[1]
+
+    def one_input(state: tuple[Array, Array | None], columns: Any) -> tuple[tuple[Array, Array | None], None]:
+        (y, zeros), (xs, ws) = state, columns
+        factors = factor(*_broadcast(shape, [x[:, None] for x in xs] + [w[None] for w in ws]))
+        if zeros is None:
+            return (y * factors, None), None
+        return (y * _one_for_zero(factors), zeros + _is_zero(factors)), None
+
+    def one_group(state: Any, group: Any) -> tuple[Any, None]:
+        y, exponent, zeros = state
+        (y, zeros), _ = lax.scan(one_input, (y, zeros), group)
+        mantissa, shift = split(y)
+        return (mantissa, exponent + shift, zeros), None
+
+    @_recomputed
+    def one_block(block: tuple[Array, ...]) -> tuple[Array, Array, Array | None]:
+        none_yet = jnp.zeros(shape, jnp.float32)
+        start = jnp.ones(shape, block[0].dtype), none_yet, none_yet if count_zeros else None
+        return lax.scan(one_group, start, (tuple(x.T.reshape(-1, _GROUP, shape[0]) for x in block), grouped))[0]
+
+    grouped = tuple(w.reshape(-1, _GROUP, shape[1]) for w in matrices)
+    return lax.map(one_block, inputs)
+
+
+def _tangent(factor: Factor, primals: Any, tangents: Any, rest: _Rest) -> Array:
+    """sum_i (product of the others)_i * (derivative of factor i), (blocks, rows, n_out).
+
+    In one loop for the inputs and one for the matrices. Each is such that in reverse mode, its transpose, the gradient
+    stays in place while the loop adds to it: over outputs for the inputs, over rows for the matrices.
+    """
+    inputs, matrices = primals
+    inputs_dot, matrices_dot = jax.tree.map(lambda dot: None if isinstance(dot, SymbolicZero) else dot, tangents)
+    tangent = jnp.zeros_like(rest.numerator)
+    if any(dot is not None for dot in inputs_dot):
+        tangent += _tangent_by_inputs(factor, inputs, inputs_dot, matrices, rest)
+    if any(dot is not None for dot in matrices_dot):
+        rows = jax.tree.map(lambda x: x.reshape(-1, x.shape[-1]), (inputs, rest))
+        tangent += _tangent_by_matrices(factor, matrices, matrices_dot, *rows).reshape(tangent.shape)
+    return tangent
+
+
+def _tangent_by_inputs(factor: Factor, inputs: Any, inputs_dot: Any, matrices: Any, rest: _Rest) -> Array:
+    """The part of the inputs (blocks, rows, n_in) that move, block by block and output by output."""
+
+    @_recomputed
+    def one_output(inputs: Any, inputs_dot: Any, ws: Any, rest: _Rest) -> Array:  # (rows,)
+        arguments = *inputs, *_broadcast(inputs[0].shape, [w[None] for w in ws])
+        factors, factors_dot = _directional(factor, arguments, (*inputs_dot, *(None for _ in ws)))
+        return (_others(factors, _expanded(rest, 1), 1) * factors_dot).sum(1) * rest.scale
+
+    def one_block(block: Any) -> Array:  # (rows, n_out)
+        inputs, inputs_dot, rest = block
+        outputs = jax.tree.map(jnp.transpose, (matrices, rest))
+        return lax.map(lambda output: one_output(inputs, inputs_dot, *output), outputs).T
+
+    return lax.map(one_block, (inputs, inputs_dot, rest))
+
+
+def _tangent_by_matrices(factor: Factor, matrices: Any, matrices_dot: Any, inputs: Any, rest: _Rest) -> Array:
+    """The part of the matrices that move, for inputs (rows, n_in); some rows at each step, each with a gradient."""
+    rows, (n_in, n_out) = inputs[0].shape[0], matrices[0].shape
+    lanes = max(1, min(rows, _LANES // (n_in * n_out)))
+
+    @_recomputed
+    def one_row(matrices_dot: Any, xs: Any, rest: _Rest) -> Array:  # (n_out,)
+        arguments = *_broadcast((n_in, n_out), [x[:, None] for x in xs]), *matrices
+        factors, factors_dot = _directional(factor, arguments, (*(None for _ in xs), *matrices_dot))
+        return (_others(factors, _expanded(rest, 0), 0) * factors_dot).sum(0) * rest.scale
+
+    def in_steps(x: Array) -> Array:
+        return jnp.pad(x, ((0, -rows % lanes), (0, 0))).reshape(-1, lanes, x.shape[1])
+
+    per_lane = jax.tree.map(lambda w: jnp.broadcast_to(w, (lanes, *w.shape)), matrices_dot)
+    steps = jax.tree.map(in_steps, (inputs, rest))
+    return lax.map(lambda step: jax.vmap(one_row)(per_lane, *step), steps).reshape(-1, n_out)[:rows]
+
+
+def _directional(
+    function: Callable[..., Array], primals: Sequence[Array], tangents: Sequence[Array | None]
+) -> tuple[Array, Array]:
+    """`jax.jvp`, where a tangent of None is zero."""
+    moving = [index for index, tangent in enumerate(tangents) if tangent is not None]
+
+    def of_moving(*values: Array) -> Array:
+        arguments = list(primals)
+        for index, value in zip(moving, values, strict=True):
+            arguments[index] = value
+        return function(*arguments)
+
+    return jax.jvp(of_moving, [primals[index] for index in moving], [tangents[index] for index in moving])
+
+
+def _rest(mantissa: Array, exponent: Array, zeros: Array) -> _Rest:
+    """From the product of the factors that are not zero, and the number of zeros."""
+    info = jnp.finfo(mantissa.dtype)
+    within = jnp.clip(exponent, info.minexp, info.maxexp - 2)  # a mantissa is below 2
+    numerator, nothing = mantissa * power_of_two(within, mantissa.dtype), jnp.zeros_like(mantissa)
+    scale = power_of_two(exponent - within, mantissa.dtype)
+    return _Rest(jnp.where(zeros == 0, numerator, nothing), jnp.where(zeros == 1, numerator, nothing), scale)
+
+
+def _expanded(rest: _Rest, axis: int) -> _Rest:
+    return _Rest(*(jnp.expand_dims(part, axis) for part in rest))
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(2,))
+def _others(factors: Array, rest: _Rest, axis: int) -> Array:
+    """For every factor the product of all others along the axis, divided by rest.scale.
+
+    rest broadcasts with the factors and counts as constant: the derivative is that of `_before_and_after`.
+    """
+    zero = factors == 0
+    numerator = jnp.where(zero, rest.numerator_of_zero, rest.numerator)
+    return numerator / _one_for_zero(factors)
+
+
+@_others.defjvp
+def _others_jvp(axis: int, primals: tuple[Array, _Rest], tangents: tuple[Array, _Rest]) -> tuple[Array, Array]:
+    factors, rest = primals
+    _, others_dot = jax.jvp(lambda f: _before_and_after(f, axis), (factors,), tangents[:1])
+    return _others(factors, rest, axis), others_dot / rest.scale
+
+
+def _before_and_after(factors: Array, axis: int) -> Array:
+    """For every factor the product of all others, from partial products: slow, and differentiable at zeros."""
+
+    def multiply(a: tuple[Array, Array], b: tuple[Array, Array]) -> tuple[Array, Array]:
+        mantissa, exponent = split(a[0] * b[0])
+        return mantissa, exponent + a[1] + b[1]
+
+    def partial_products(reverse: bool) -> tuple[Array, Array]:
+        products = lax.associative_scan(multiply, split(factors), reverse=reverse, axis=axis)
+        mantissa, exponent = (jnp.roll(part, -1 if reverse else 1, axis) for part in products)
+        edge = jnp.arange(factors.shape[axis]) == (factors.shape[axis] - 1 if reverse else 0)
+        edge = jnp.expand_dims(edge, [i for i in range(factors.ndim) if i != axis])
+        return jnp.where(edge, jnp.ones_like(mantissa), mantissa), jnp.where(edge, jnp.zeros_like(exponent), exponent)
+
+    (before, exponent_before), (after, exponent_after) = partial_products(False), partial_products(True)
+    return scale(before * after, exponent_before + exponent_after)
+
+
+def _is_zero(x: Array) -> Array:
+    return (x == 0).astype(jnp.float32)
+
+
+def _one_for_zero(x: Array) -> Array:
+    return jnp.where(x == 0, jnp.ones_like(x), x)
+
+
+def _broadcast(shape: tuple[int, ...], arrays: Sequence[Array]) -> list[Array]:
+    return [jnp.broadcast_to(array, shape) for array in arrays]
