@@ -282,7 +282,7 @@ def test_large_scale_batches_are_the_sequence_in_order():
 
 @pytest.mark.parametrize("task", large_scale.TASKS)
 def test_large_scale_targets(task):
-    x, y = large_scale.test_set(task, points=256)
+    x, y = large_scale.held_out(task, points=256)
     low, high = large_scale.TEST[task]
     assert x.shape == (256, 100) and x.min() >= low and x.max() <= high and np.isfinite(y).all()
     np.testing.assert_allclose(large_scale.targets(jnp.asarray(x), task), y, rtol=1e-5, atol=1e-4)

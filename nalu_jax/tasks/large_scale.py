@@ -65,7 +65,7 @@ def batch(step: ArrayLike, task: str, directions: ArrayLike, *, rows: int = BATC
     return x, targets(x, task)
 
 
-def test_set(task: str, *, points: int = TEST_POINTS) -> tuple[np.ndarray, np.ndarray]:
+def held_out(task: str, *, points: int = TEST_POINTS) -> tuple[np.ndarray, np.ndarray]:
     """x (points, 100) in float32, and y (points, 1) computed in float64 and rounded."""
     low, high = TEST[task]
     x = low + (high - low) * sobol(points, N_IN)
