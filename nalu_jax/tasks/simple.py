@@ -21,6 +21,7 @@ Example:
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.typing import DTypeLike
 
 from .draw import Bounds, uniform
 
@@ -60,10 +61,10 @@ def grid(output: str) -> np.ndarray:
     return np.stack(np.meshgrid(line, line, indexing="ij"), -1).reshape(-1, 2).astype(np.float32)
 
 
-def grid_errors(apply, params) -> Array:
-    """Mean absolute error of every output over its grid, (4,); apply(params, x) -> (..., 4)."""
+def grid_errors(apply, params, dtype: DTypeLike = jnp.float32) -> Array:
+    """Mean absolute error of every output over its grid, (4,); apply(params, x) -> (..., 4), computed in dtype."""
     errors = []
     for index, output in enumerate(OUTPUTS):
-        x = jnp.asarray(grid(output))
+        x = jnp.asarray(grid(output), dtype)
         errors.append(jnp.mean(jnp.abs(apply(params, x)[..., index] - targets(x)[..., index])))
     return jnp.stack(errors)
