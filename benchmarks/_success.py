@@ -187,7 +187,7 @@ def _draw(axes: Sequence[Any], x: float, cell: Cell, style: Mapping[str, Any]) -
     successes = next(iter(cell["successes"].values()))
     share = successes / cell["runs"]
     low, high = wilson(successes, cell["runs"])
-    axes[0].errorbar([x], [share], [[share - low], [high - share]], **style)
+    axes[0].errorbar([x], [share], [[max(share - low, 0)], [max(high - share, 0)]], **style)
     for axis, values in ((axes[1], cell["solved_at"]), (axes[2], cell["sparsity"])):
         if values:
             mean, half = float(np.mean(values)), mean_interval(values)
