@@ -63,20 +63,18 @@ def mean_square(error: Array) -> Array:
 # one unit, mean squared error of y
 
 
-def _hard_gate(params: Params) -> Params:
+def hard_gate(params: Params, unit: str = "npu") -> Params:
     """A gate outside [0, 1] has derivative 0, as in the papers' code; the units' own gates pass it straight through."""
-    if "gate" not in params:
+    if unit not in ("npu", "real_npu"):
         return params
     gate = params["gate"]
     inside = (gate >= 0) & (gate <= 1)
     return params | {"gate": jnp.where(inside, gate, jax.lax.stop_gradient(jnp.clip(gate, 0, 1)))}
 
 
-def _of_unit(
-    name: str, unit: str, *, base: str, options: dict[str, Any] | None = None, hard_gate: bool = False, **rest
-):
+def _of_unit(name: str, unit: str, *, base: str, options: dict[str, Any] | None = None, straight: bool = True, **rest):
     record = nalu_jax.UNITS[base].bind(**(options or {}))
-    prepare = _hard_gate if hard_gate else lambda params: params
+    prepare = (lambda params: params) if straight else hard_gate
 
     def loss(params: Params, batch: tuple[Array, Array], key: Array) -> Array:
         x, y = batch
@@ -135,7 +133,7 @@ def published(unit: str, operation: str, n_in: int) -> Recipe:
     if unit in ("npu", "real_npu"):
         schedule = growth(1e-7, 1e-5) if operation == "mul" else growth(1e-9, 1e-7)
         penalty = lambda params, step, validation: schedule(step) * l1(params)
-        return _of_unit(base=unit, optimiser=optax.adam(5e-3), penalty=penalty, hard_gate=True, **common)
+        return _of_unit(base=unit, optimiser=optax.adam(5e-3), penalty=penalty, straight=False, **common)
     if unit == "real_npu modified":
         return _modified(linear_ramp(1.0, **(ramp if long else {"start": 40_000, "end": 50_000})), common)
     rate, scale = {"nau": (1e-3, 0.01), "nru": (1.0 if n_in == 2 else 1e-3, 10.0), "nmru": (1e-2, 10.0)}.get(
@@ -156,7 +154,7 @@ def _modified(ramp: Callable[..., Array], common: dict[str, Any]) -> Recipe:
 
     options = {"re_init": "glorot_uniform_half", "clip": "wg"}
     return _of_unit(
-        base="real_npu", options=options, optimiser=optax.adam(5e-3), penalty=penalty, hard_gate=True, **common
+        base="real_npu", options=options, optimiser=optax.adam(5e-3), penalty=penalty, straight=False, **common
     )
 
 
