@@ -218,9 +218,10 @@ def ours() -> Recipe:
 
     The NAU sees the error of y, the RealNaiveNPU that of log |y|: its logarithm before the exponential is linear in its
     weights, and the sign is left to the forward pass. Both errors are split into their mean and the rest, and each part
-    is scaled by the size of the inputs' mean and deviation, without which narrow ranges are badly conditioned.
+    is scaled by the size of the inputs' mean and deviation, without which narrow ranges are badly conditioned. eps is
+    0: added to an input near 0 it is an error of the quotient.
     """
-    nau, power = nalu_jax.UNITS["nau"], nalu_jax.UNITS["real_naive_npu"].bind(re_init="glorot_uniform_half")
+    nau, power = nalu_jax.UNITS["nau"], nalu_jax.UNITS["real_naive_npu"].bind(re_init="glorot_uniform_half", eps=0.0)
     ramp = linear_ramp(0.01, start=2 * OURS_STEPS // 5, end=7 * OURS_STEPS // 10)
 
     def init(key: Array, n_in: int) -> Params:

@@ -75,10 +75,15 @@ def by_column(key: Array, shape: Shape, bounds: Bounds, dtype: DTypeLike = jnp.f
 def truncated_normal(
     key: Array, shape: Shape, *, mean: float, deviation: float, low: float, high: float, dtype: DTypeLike = jnp.float32
 ) -> Array:
-    """Normal numbers with that mean and deviation (before truncation), inside (low, high)."""
+    """Normal numbers with that mean and deviation (before truncation), inside (low, high).
+
+    Never 0: a number that rounds to it, a zero denominator once in some millions, is the machine epsilon times the
+    deviation instead.
+    """
     ends = ((low - mean) / deviation, (high - mean) / deviation)
     z = jax.random.truncated_normal(key, *(jnp.asarray(end, dtype) for end in ends), shape, dtype)
-    return mean + deviation * z
+    x = mean + deviation * z
+    return jnp.where(x == 0, jnp.asarray(deviation * float(jnp.finfo(dtype).eps), dtype), x)
 
 
 def exponential(key: Array, shape: Shape, *, scale: float, dtype: DTypeLike = jnp.float32) -> Array:
