@@ -38,7 +38,7 @@ class Recipe(NamedTuple):
         optimiser: an optax transformation.
         steps: iterations.
         penalty: (params, step, validation) -> scalar.
-        project: params -> params.
+        project: (params, step) -> params.
         screen: how many starts are drawn for every run, of which the one with the lowest loss on a batch is taken.
     """
 
@@ -51,7 +51,7 @@ class Recipe(NamedTuple):
     optimiser: optax.GradientTransformation
     steps: int
     penalty: Callable[..., Array]
-    project: Callable[[Params], Params] = lambda params: params
+    project: Callable[[Params, Array], Params] = lambda params, step: params
     screen: int = 1
 
 
@@ -86,7 +86,7 @@ def _of_unit(name: str, unit: str, *, base: str, options: dict[str, Any] | None 
         weights = record.weights(params)
         return [[value for leaf, value in weights.items() if leaf not in ("gate", "bias")]]
 
-    project = rest.pop("project", record.project)
+    project = rest.pop("project", lambda params, step: record.project(params))
     return Recipe(
         name=name,
         unit=unit,
@@ -177,18 +177,21 @@ PLAIN = {
     "npu": ("mul", "div"),
 }
 PLAIN_STEPS = 5_000
+RAMP = (2_000, 3_500)
+PROXIMAL = 10.0  # times the penalty's scale and the learning rate: a tenth of a learning rate
 
 
 def plain(unit: str, operation: str, n_in: int) -> Recipe:
     """Mean squared error of y; Adam with cosine decay, a sparsity ramp in the middle, gradient norm clipped to 1.
 
-    A RealNPU or NPU is held in a wrong sign by the phase of its half-open gates. Its gates start open, and its
-    exponents start at the best of 256 draws from U(-1.25, 1.25), by the loss of one batch: where the sign is right
-    from the start, the gradient of the magnitude does the rest.
+    A RealNPU or NPU is held in a wrong sign by the phase of its half-open gates. Here its gates stay open until the
+    sparsity ramp begins, and its exponents start at the best of 1,024 draws from U(-1.25, 1.25), by the loss of one
+    batch: where the sign is right from the start, the gradient of the magnitude does the rest. The imaginary part of an
+    NPU is drawn to 0 by a proximal L1 step, of the size of a learning rate, whatever the scale of y.
     """
     power = unit in ("real_npu", "npu")
     rate = 1e-2 if power else 5e-2
-    ramp = linear_ramp(0.01, start=2 * PLAIN_STEPS // 5, end=7 * PLAIN_STEPS // 10)
+    ramp = linear_ramp(0.01, start=RAMP[0], end=RAMP[1])
     schedule = optax.cosine_decay_schedule(rate, PLAIN_STEPS)
     optimiser = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
     common = {"name": "plain", "unit": unit, "optimiser": optimiser, "steps": PLAIN_STEPS}
@@ -197,10 +200,19 @@ def plain(unit: str, operation: str, n_in: int) -> Recipe:
 
     def penalty(params: Params, step: Array, validation: Array) -> Array:
         discrete = sparsity(params["re"]) + sparsity(params["gate"], targets=(0, 1))
-        return ramp(step) * (discrete + (sparsity(params["im"], targets=(0,)) if "im" in params else 0.0))
+        return ramp(step) * discrete
 
-    options = {"re_init": _wide, "gate_init": "ones", "clip": "wg" if unit == "real_npu" else "wig"}
-    return _of_unit(base=unit, options=options, penalty=penalty, screen=256, **common)
+    def project(params: Params, step: Array) -> Params:
+        bounds = {"re": (-1.0, 1.0), "im": (-1.0, 1.0), "gate": (0.0, 1.0)}
+        params = {name: jnp.clip(leaf, *bounds[name]) for name, leaf in params.items()}
+        params["gate"] = jnp.where(step < RAMP[0], 1.0, params["gate"])
+        if "im" in params:
+            shrunk = jnp.maximum(jnp.abs(params["im"]) - PROXIMAL * ramp(step) * schedule(step), 0.0)
+            params["im"] = jnp.sign(params["im"]) * shrunk
+        return params
+
+    options = {"re_init": _wide, "gate_init": "ones"}
+    return _of_unit(base=unit, options=options, penalty=penalty, project=project, screen=1_024, **common)
 
 
 def _wide(key: Array, shape: tuple[int, ...], dtype: Any) -> Array:
@@ -247,7 +259,7 @@ def ours() -> Recipe:
         optimiser=optax.adam(optax.cosine_decay_schedule(OURS_RATE, OURS_STEPS)),
         steps=OURS_STEPS,
         penalty=penalty,
-        project=lambda params: jax.tree.map(lambda w: jnp.clip(w, -1, 1), params),
+        project=lambda params, step: jax.tree.map(lambda w: jnp.clip(w, -1, 1), params),
     )
 
 

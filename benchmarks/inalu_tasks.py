@@ -131,7 +131,7 @@ def train(
         restarts=len(runs),
         context=operations,
         penalty=lambda params, step, *, validation: recipe.penalty(params, step, validation),
-        project=lambda params: recipe.project(params),
+        project=lambda params, *, step: recipe.project(params, step),
         validate_every=min(BATCHES_AN_EPOCH, steps),
         progress=f"{recipe.name} {row['distribution']}" if sys.stderr.isatty() else False,
     )

@@ -169,7 +169,7 @@ def train(
         restarts=len(runs),
         context=contexts(runs, n_in),
         penalty=penalty,
-        project=lambda params: recipe.project(params),
+        project=lambda params, *, step: recipe.project(params, step),
         validate_every=min(LOG_EVERY, steps),
         progress=f"{recipe.name} {recipe.unit} {n_in}" if progress else False,
     )
