@@ -169,7 +169,7 @@ def least_squares(row: _report.Row, operation: str, number: int) -> float:
     return float(np.mean((best(test[0]) - test[1]) ** 2))
 
 
-table, summary = _success.table, _success.summary
+header_and_lines, table, summary = _success.header_and_lines, _success.table, _success.summary
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

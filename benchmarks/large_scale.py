@@ -155,10 +155,15 @@ def train(row: _report.Row, effort: _report.Effort) -> tuple[dict[str, np.ndarra
     return {"": np.where(fit.failed, np.nan, errors)}, {"failed": int(fit.failed.sum())}
 
 
-def table(rows: Sequence[_report.Row]) -> str:
+def header_and_lines(rows: Sequence[_report.Row]) -> tuple[list[str], list[list[str]]]:
     """The median over all runs of every recipe, unit and operation."""
     header = ["recipe", "unit", "operation", "median MSE", "in float32", "runs below 1e-6", "published (best ten)"]
-    return _report.text_table(header, [_line(cell) for cell in _success.cells_of(rows)])
+    return header, [_line(cell) for cell in _success.cells_of(rows)]
+
+
+def table(rows: Sequence[_report.Row]) -> str:
+    """The lines of `header_and_lines` as text."""
+    return _report.text_table(*header_and_lines(rows))
 
 
 def _line(cell: _success.Cell) -> list[str]:

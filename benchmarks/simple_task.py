@@ -160,10 +160,15 @@ def least_squares(seed: int) -> np.ndarray:
     return np.array(errors)
 
 
-def table(rows: Sequence[_report.Row]) -> str:
+def header_and_lines(rows: Sequence[_report.Row]) -> tuple[list[str], list[list[str]]]:
     """Mean and standard error of every recipe, unit and output, with the number of runs below the target."""
     header = ["recipe", "unit", "output", "MAE, mean +- s.e.", "median", "runs below 1e-5", "published mean"]
-    return _report.text_table(header, [_line(cell) for cell in _success.cells_of(rows)])
+    return header, [_line(cell) for cell in _success.cells_of(rows)]
+
+
+def table(rows: Sequence[_report.Row]) -> str:
+    """The lines of `header_and_lines` as text."""
+    return _report.text_table(*header_and_lines(rows))
 
 
 def _line(cell: _success.Cell) -> list[str]:

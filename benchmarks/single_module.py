@@ -246,7 +246,7 @@ def least_squares(runs: Sequence[tuple[str, int, str]], n_in: int) -> list[_succ
     ]
 
 
-table, summary = _success.table, _success.summary
+header_and_lines, table, summary = _success.header_and_lines, _success.table, _success.summary
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

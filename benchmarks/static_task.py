@@ -177,7 +177,7 @@ def train(row: _report.Row, labels: dict[str, Any], steps: int) -> _success.Cell
     return _cell(labels, {"": errors}, solved_at=solved, sparsity=sparsity, failed=int(fit.failed.sum()))
 
 
-table, summary = _success.table, _success.summary
+header_and_lines, table, summary = _success.header_and_lines, _success.table, _success.summary
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

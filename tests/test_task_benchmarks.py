@@ -40,9 +40,9 @@ def run_script(script, tmp_path, *arguments):
 
 def test_single_module(tmp_path):
     plot = tmp_path / "plot.png"
-    arguments = ["--recipe", "ours", "plain", "--units", "real_npu", "--ops", "add", "div"]
+    arguments = ["--recipe", "ours", "plain", "--units", "nau", "--ops", "add", "div"]
     rows = run_script(single_module, tmp_path, *arguments, "--ranges", "U[1,2]", "U[-2,2]", "--plot", str(plot))
-    assert [(row["recipe"], row["operations"]) for row in rows] == [("ours", ["add", "div"]), ("plain", ["div"])]
+    assert [(row["recipe"], row["operations"]) for row in rows] == [("ours", ["add", "div"]), ("plain", ["add"])]
     assert [len(row["cells"]) for row in rows] == [4, 2]
     assert {name.split()[-1] for name in rows[0]["cells"][0]["successes"]} == {"flat", "1e-5", "1e-4"}
     assert plot.stat().st_size > 10_000
@@ -111,11 +111,12 @@ def test_a_hard_gate_has_no_slope_outside():
 
 
 def test_standardised_error_is_well_conditioned():
-    """Its Hessian in the weights of a linear model has a condition number near 1 on a narrow range."""
+    """Its Hessian in n weights of a linear model has the condition number n + 1, however narrow the range."""
     x, _ = task.batch(jax.random.key(0), (1.1, 1.2), "add", rows=4096)
     hessian = jax.hessian(lambda w: _recipes.standardised(x @ w, x))(jnp.zeros(2))
     plain = jax.hessian(lambda w: jnp.mean((x @ w) ** 2))(jnp.zeros(2))
-    assert np.linalg.cond(hessian) < 1.2 < 1000 < np.linalg.cond(plain)
+    assert np.linalg.cond(hessian) == pytest.approx(3, rel=0.02)
+    assert np.linalg.cond(plain) > 1000
 
 
 def test_levenberg_marquardt_finds_a_known_minimum():
@@ -146,13 +147,13 @@ def test_two_layers_find_a_product_of_two_sums():
 
 
 def test_simple_task(tmp_path):
-    rows = run_script(simple_task, tmp_path, "--units", "real_npu")
-    assert [row["recipe"] for row in rows] == list(simple_task.RECIPES)
+    rows = run_script(simple_task, tmp_path, "--recipe", "ours", "least squares")
+    assert [row["recipe"] for row in rows] == ["ours", "least squares"]
     assert [cell["operation"] for cell in rows[0]["cells"]] == ["add", "mul", "div", "sqrt"]
 
 
 def test_static_task(tmp_path):
-    rows = run_script(static_task, tmp_path, "--recipe", *static_task.RECIPES, "--ops", "sub")
+    rows = run_script(static_task, tmp_path, "--recipe", "published", "least squares", "--ops", "sub")
     successes = {row["recipe"]: row["cells"][0]["successes"]["simulated"] for row in rows}
     assert successes["least squares"] == 1
 
