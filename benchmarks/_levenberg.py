@@ -20,7 +20,7 @@ PATIENCE = 25
 class State(NamedTuple):
     """Trials so far, those since progress was last made, params, damping factor, sum of squares."""
 
-    count: Array
+    trials: Array
     stalled: Array
     theta: Array
     damping: Array
@@ -51,7 +51,7 @@ def levenberg_marquardt(row_residual: Callable[..., Array], params: Params, rows
         return jnp.where(jnp.isfinite(cost), cost, jnp.inf)
 
     def step(state: State) -> State:
-        count, stalled, theta, damping, cost = state
+        trials, stalled, theta, damping, cost = state
         j = jacobian(theta).reshape(-1, theta.size)
         normal, gradient = j.T @ j, j.T @ residuals(theta).reshape(-1)
         scale = jnp.diag(normal)
@@ -61,12 +61,12 @@ def levenberg_marquardt(row_residual: Callable[..., Array], params: Params, rows
         better = trial_cost < cost
         damping = jnp.clip(jnp.where(better, damping / 3, damping * 4), 1e-15, 1e10)
         stalled = jnp.where(trial_cost < 0.999 * cost, 0, stalled + 1)
-        return State(count + 1, stalled, jnp.where(better, trial, theta), damping, jnp.where(better, trial_cost, cost))
+        return State(trials + 1, stalled, jnp.where(better, trial, theta), damping, jnp.where(better, trial_cost, cost))
 
     size = jax.eval_shape(residuals, start).size
     none = jnp.zeros((), int)
     first = State(none, none, start, jnp.asarray(1e-2, start.dtype), cost_of(start))
-    goes_on = lambda state: (state.count < steps) & (state.stalled < PATIENCE) & (state.cost > SOLVED * size)
+    goes_on = lambda state: (state.trials < steps) & (state.stalled < PATIENCE) & (state.cost > SOLVED * size)
     return unravel(lax.while_loop(goes_on, step, first).theta)
 
 

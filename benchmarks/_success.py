@@ -187,7 +187,7 @@ def plot(rows: Sequence[_report.Row], path: pathlib.Path) -> None:
     plt.close(figure)
 
 
-def _draw(axes: Sequence[Any], x: float, cell: Cell, style: Mapping[str, Any]) -> None:
+def _draw(axes: Any, x: float, cell: Cell, style: Mapping[str, Any]) -> None:
     successes = next(iter(cell["successes"].values()))
     share = successes / cell["runs"]
     low, high = wilson(successes, cell["runs"])

@@ -83,7 +83,7 @@ def solve(
     with jax.enable_x64(True):
         data = [tuple(jnp.asarray(np.asarray(array), jnp.float64) for array in pair) for pair in (rows, held_out)]
         size = float(jnp.mean(data[0][1] ** 2))
-        best, errors = None, dict.fromkeys(PATHS, math.inf)
+        best, errors = None, {str(path): math.inf for path in PATHS}
         for start in range(starts):
             for path in PATHS:
                 params, error = fit_path_compiled(path, jax.random.fold_in(key, start), *data, steps=steps)

@@ -93,11 +93,11 @@ def published() -> _recipes.Recipe:
 def _in_turn() -> optax.GradientTransformation:
     """Of every ten updates the first eight leave the gate alone, the last two all but the gate."""
 
-    def update(updates: Any, count: Array, params: Any = None) -> tuple[Any, Array]:
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
         del params
-        of_gate = count % 10 >= 8
+        of_gate = state % 10 >= 8
         masked = {name: jnp.where(of_gate == (name == "gate"), leaf, 0.0) for name, leaf in updates.items()}
-        return masked, count + 1
+        return masked, state + 1
 
     return optax.GradientTransformation(lambda params: jnp.zeros((), jnp.int32), update)
 

@@ -49,7 +49,7 @@ def measure(row: _report.Row, *, effort: str) -> _report.Row:
     for _ in range(ROUNDS[effort]):
         for name, (loop, count) in loops.items():
             rates[name].append(count / _seconds(loop))
-    result = {name: {"steps_per_second": _timing.summarise(values)} for name, values in rates.items()}
+    result: dict[str, Any] = {name: {"steps_per_second": _timing.summarise(values)} for name, values in rates.items()}
     if "torch" in rates:
         for name in ("own numbers", "shared"):
             ratio = result[name]["steps_per_second"]["median"] / result["torch"]["steps_per_second"]["median"]
@@ -98,7 +98,7 @@ def fit_loop(unit: str, steps: int, *, shared: int) -> Callable[[], Any]:
 def plain_torch_loop(unit: str, steps: int) -> Callable[[], Any] | None:
     """The same run in PyTorch, one restart; None where it is not installed."""
     try:
-        import torch
+        import torch  # pyright: ignore[reportMissingImports]
     except ImportError:
         return None
     torch.set_num_threads(1)

@@ -138,7 +138,7 @@ def test_thresholds_are_the_published_ones(interval, additive, product, quotient
 def test_thresholds_are_what_the_protocol_simulates(operation, n_in, interval):
     """The imperfect solutions themselves, in float64, at an eps that leaves enough digits."""
     eps, rows = 1e-4, 20_000
-    x = np.random.default_rng(0).uniform(*interval, (rows, n_in))
+    x = np.random.default_rng(0).uniform(interval[0], interval[1], (rows, n_in))
     a, b, others = x[:, 0], x[:, 1], np.abs(x[:, 2:])
     distractors = np.prod(1 - eps * others, 1)
     perfect = {"add": a + b, "sub": a - b, "mul": a * b, "div": a / b}[operation]

@@ -80,8 +80,8 @@ def truncated_normal(
     Never 0: a number that rounds to it, a zero denominator once in some millions, is the machine epsilon times the
     deviation instead.
     """
-    ends = ((low - mean) / deviation, (high - mean) / deviation)
-    z = jax.random.truncated_normal(key, *(jnp.asarray(end, dtype) for end in ends), shape, dtype)
+    lower, upper = (jnp.asarray((end - mean) / deviation, dtype) for end in (low, high))
+    z = jax.random.truncated_normal(key, lower, upper, shape, dtype)
     x = mean + deviation * z
     return jnp.where(x == 0, jnp.asarray(deviation * float(jnp.finfo(dtype).eps), dtype), x)
 
@@ -131,7 +131,8 @@ def sobol_directions(dimension: int, bits: int = SOBOL_BITS) -> np.ndarray:
 
     directions = np.zeros((bits, dimension), np.uint32)
     sampler = qmc.Sobol(dimension, scramble=False, bits=bits)
-    drawn, previous = 0, np.zeros(dimension, np.uint32)
+    drawn = 0
+    before = previous = np.zeros(dimension, np.uint32)
     for j in range(bits):
         if 2**j - 1 > drawn:
             sampler.fast_forward(2**j - 1 - drawn)

@@ -47,8 +47,7 @@ def sparsity_error(matrices: Iterable[np.ndarray | Sequence[np.ndarray]]) -> flo
     The field's summaries fit a Beta density to these numbers in a way that halves them; here they are as they are.
     """
     return max(
-        float(np.mean([_worst(w) for w in (layer if isinstance(layer, list | tuple) else [layer])]))
-        for layer in matrices
+        float(np.mean([_worst(w) for w in ([layer] if isinstance(layer, np.ndarray) else layer)])) for layer in matrices
     )
 
 
