@@ -5,7 +5,8 @@
 free. `ours` is one recipe and one model for all four operations: an adding and a multiplying unit are trained side by
 side, and the validation error chooses between them.
 
-Settings of `plain` and `ours` were chosen on the seeds of TUNING_SEED; a table takes REPORT_SEED.
+Settings of `plain` and `ours` were chosen on seeds from TUNING_SEED; tables take those from REPORT_SEED, which no
+setting has seen.
 """
 
 from collections.abc import Callable

@@ -5,7 +5,7 @@ every output over a grid that reaches to -4.1 and 4.
 
 `published` is the paper's script: Chain(unit(2, 6), NAU(6, 4)), 20,000 steps on 100 fresh rows, learning rate 0.005,
 no regulariser, gates with a hard clip. `ours` is the same network of a RealNPU, in float64: Levenberg-Marquardt from
-32 random starts on 64 fixed rows of the training range, the start chosen by 1,000 validation rows of that range.
+64 random starts on 64 fixed rows of the training range, the start chosen by 1,000 validation rows of that range.
 Least squares (of y in x, and of log y in log x, the better one for every output) stands beside them.
 
 On positive inputs an NPU whose imaginary part starts at 0 keeps it there, since its derivative is 0: NPU and RealNPU
@@ -37,7 +37,7 @@ from nalu_jax.tasks import simple as task
 QUESTION = _report.question(__doc__)
 RECIPES = ("ours", "published", "least squares")
 UNITS = ("npu", "real_npu", "nmu", "nalu", "inalu")
-STARTS, ROWS, VALIDATION_ROWS, LM_STEPS = 32, 64, 1_000, 200
+STARTS, ROWS, VALIDATION_ROWS, LM_STEPS = 64, 64, 1_000, 200
 TARGET = 1e-5
 
 
