@@ -1,4 +1,4 @@
-"""Writes the tables of benchmark results: the index in benchmarks/README.md and the section of the main README.
+"""Writes the tables of benchmark results: the index in benchmarks/README.md, the section of the main README, TASKS.md.
 
     python benchmarks/make_tables.py            # after a run into benchmarks/results/
     python benchmarks/make_tables.py --check    # exit code 1 where a file is not up to date
@@ -18,8 +18,14 @@ import _cases
 import _report
 import compile as compile_times
 import imports
+import inalu_tasks
+import large_scale
 import layers
+import loop_throughput
 import memory
+import simple_task
+import single_module
+import static_task
 import training_step
 
 BEGIN = "<!-- benchmarks:begin -->"
@@ -30,7 +36,14 @@ SCRIPTS = {
     "imports": imports,
     "compile": compile_times,
     "training_step": training_step,
+    "loop_throughput": loop_throughput,
+    "single_module": single_module,
+    "simple_task": simple_task,
+    "static_task": static_task,
+    "large_scale": large_scale,
+    "inalu_tasks": inalu_tasks,
 }
+TASKS = ("single_module", "simple_task", "static_task", "large_scale", "inalu_tasks")
 README_UNITS = ("nmu", "inalu", "nru", "nmru", "npu", "real_npu")
 
 
@@ -101,6 +114,20 @@ def readme_section(found: dict[str, dict[str, Any]]) -> str:
     return "\n".join(text)
 
 
+def task_section(found: dict[str, dict[str, Any]]) -> str:
+    """The table of every published task that has a result."""
+    parts = []
+    for name in TASKS:
+        if name not in found:
+            parts.append(f"## `{name}.py`\n\nNot measured yet.")
+            continue
+        data = found[name]
+        rows = markdown_table(*SCRIPTS[name].header_and_lines(data["rows"]))
+        question = f"{data['question']} Seeds from {data['arguments']['first_seed']}; {conditions(data)}."
+        parts.append(f"## `{name}.py`\n\n{question}\n\n{rows}")
+    return "\n\n".join(parts)
+
+
 def _ratios(row: dict[str, Any] | None) -> str:
     ratio = layers.speedup(row) if row else None
     if row is None or ratio is None:
@@ -129,13 +156,17 @@ def replaced(text: str, section: str) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write or check both files; returns the exit code."""
+    """Write or check all files; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 where a file is out of date")
     parser.add_argument("--root", type=pathlib.Path, default=_report.ROOT, help="the repository")
     options = parser.parse_args(arguments)
     found = load(options.root / "benchmarks" / "results")
-    sections = {"benchmarks/README.md": index_table(found), "README.md": readme_section(found)}
+    sections = {
+        "benchmarks/README.md": index_table(found),
+        "README.md": readme_section(found),
+        "benchmarks/TASKS.md": task_section(found),
+    }
     stale = []
     for name, section in sections.items():
         path = options.root / name

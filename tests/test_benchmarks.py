@@ -288,7 +288,7 @@ def repository(tmp_path):
     """READMEs with markers and a published result of each script that is quick to run."""
     results = tmp_path / "benchmarks" / "results"
     results.mkdir(parents=True)
-    for path in (tmp_path / "README.md", tmp_path / "benchmarks" / "README.md"):
+    for path in (tmp_path / "README.md", *(tmp_path / "benchmarks" / name for name in ("README.md", "TASKS.md"))):
         path.write_text(f"before\n\n{make_tables.BEGIN}\nold\n{make_tables.END}\n\nafter\n")
     stats = {"median": 2.0, "q1": 1.0, "q3": 3.0, "min": 1.0}
     candidates = {name: {"seconds": stats, "speedup": stats} for name in ("textbook", "nalu_jax", "torch")}

@@ -1,0 +1,33 @@
+"""The published tasks of the field: data as pure functions of a key, and when a run counts as solved.
+
+    >>> import jax
+    >>> from nalu_jax.tasks import single_module
+    >>> u, = (range for range in single_module.RANGES if range.name == "U[1,2]")
+    >>> x, y = single_module.batch(jax.random.key(0), u.train, "mul", rows=128)
+    >>> x.shape, y.shape
+    ((128, 2), (128, 1))
+    >>> f"{single_module.threshold('mul', u.test):.3e}"
+    '1.202e-07'
+
+| module | task |
+|---|---|
+| `single_module` | one layer, two relevant inputs of 2, 10 or 100, + - * /, nine ranges |
+| `division` | its quotients from mixed signs, Benford, truncated normal and small numbers |
+| `static` | sums of two overlapping subsets of 100 inputs, then one operation |
+| `simple` | (x + y, x y, x / y, sqrt x) at once |
+| `large_scale` | one function of two sums over 100 Sobol inputs |
+| `inalu` | two inputs of several distributions, and 100 inputs |
+| `measures` | sparsity error, solved at, the choice of a step by validation |
+| `draw` | the distributions |
+
+Every generator takes its ranges as arrays, so that one compiled program serves all of them under `vmap`.
+"""
+
+from . import division as division
+from . import draw as draw
+from . import inalu as inalu
+from . import large_scale as large_scale
+from . import measures as measures
+from . import simple as simple
+from . import single_module as single_module
+from . import static as static

@@ -1,0 +1,134 @@
+"""The checks that `fit` makes before the first step. Every message says what was expected, what came, and the cure."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from . import _loop
+from ._calls import call
+
+Tree = Any
+
+
+def check_counts(**counts: Any) -> None:
+    """Raise unless every count is an integer of at least 1, or None."""
+    for name, count in counts.items():
+        if count is None:
+            continue
+        if isinstance(count, bool) or not hasattr(count, "__index__"):
+            raise TypeError(f"fit: {name} must be an integer, got {count!r}.")
+        if count < 1:
+            raise ValueError(f"fit: {name} must be at least 1, got {count}.")
+
+
+def check_option(name: str, value: Any, allowed: Sequence[Any]) -> None:
+    """Raise a ValueError unless value is one of `allowed`."""
+    if value not in allowed:
+        raise ValueError(f"fit: {name} must be one of {', '.join(map(repr, allowed))}, got {value!r}.")
+
+
+def check_sources(
+    data: Tree, batch: Callable[..., Tree] | None, batch_size: int | None, shared: int, restarts: int
+) -> None:
+    """Raise unless there is exactly one source of batches, and its options fit it."""
+    if batch is not None and not callable(batch):
+        raise TypeError(
+            f"fit: batch must be a function (key, step) -> batch, got {type(batch).__name__}; arrays are data."
+        )
+    if (data is None) == (batch is None):
+        raise ValueError(
+            f"fit: expected either data or a function batch, got {'neither' if data is None else 'both'}. "
+            "Pass data=(x, y), or batch=lambda key, step: ..."
+        )
+    if batch_size is not None:
+        check_counts(batch_size=batch_size)
+        if data is None:
+            raise ValueError("fit: batch_size is for data; the function batch draws as many rows as it likes.")
+    if shared != 1 and batch is None:
+        raise ValueError(f"fit: shared={shared} is for a function batch; minibatches of data are shuffled per restart.")
+    if restarts % shared:
+        raise ValueError(f"fit: restarts must be a multiple of shared, got restarts={restarts} and shared={shared}.")
+
+
+def restart_keys(key: Any, restarts: int) -> Array:
+    """(restarts,) keys: `fold_in(key, i)`, or the keys that were given."""
+    if not isinstance(key, Array) or not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        got = f"an array of {key.dtype}" if hasattr(key, "dtype") else repr(key)
+        raise TypeError(
+            f"fit: key must be a key such as jax.random.key(0), got {got}; wrap raw ones with wrap_key_data."
+        )
+    if key.shape == ():
+        return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, jnp.arange(restarts))
+    if key.shape != (restarts,):
+        raise ValueError(f"fit: key must be one key, or one for each of {restarts} restarts, got shape {key.shape}.")
+    return key
+
+
+def check_context(context: Tree, restarts: int) -> Tree:
+    """The context as arrays, after a check that each has a first axis of restarts."""
+    context = jax.tree.map(jnp.asarray, context)
+    for path, leaf in jax.tree.leaves_with_path(context):
+        if leaf.shape[:1] != (restarts,):
+            raise ValueError(
+                f"fit: context{jax.tree_util.keystr(path)} has shape {leaf.shape}, expected ({restarts}, ...): one "
+                "entry for each restart. Repeat it with jnp.repeat or jnp.tile."
+            )
+    return context
+
+
+def check_rows(name: str, data: Tree, batch_size: int | None = None) -> Tree:
+    """The data as arrays, after a check of their first axis, of NaN and infinity, and of the batch size."""
+    data = jax.tree.map(jnp.asarray, data)
+    leaves = jax.tree.leaves_with_path(data)
+    if not leaves:
+        raise ValueError(f"fit: {name} has no arrays, got {data!r}. Pass for example (x, y).")
+    sizes = {f"{name}{jax.tree_util.keystr(path)}": leaf.shape for path, leaf in leaves}
+    if any(shape == () for shape in sizes.values()) or len({shape[0] for shape in sizes.values()}) != 1:
+        shapes = ", ".join(f"{leaf} {shape}" for leaf, shape in sizes.items())
+        raise ValueError(f"fit: the arrays of {name} need one first axis, the rows, got {shapes}.")
+    rows = leaves[0][1].shape[0]
+    if rows == 0:
+        raise ValueError(f"fit: {name} has no rows.")
+    if batch_size is not None and batch_size > rows:
+        raise ValueError(
+            f"fit: batch_size is {batch_size}, but data have {rows} rows. Lower it, or leave it out for all."
+        )
+    for path, leaf in leaves:
+        _check_finite(f"{name}{jax.tree_util.keystr(path)}", leaf)
+    return data
+
+
+def _check_finite(name: str, leaf: Array) -> None:
+    if not jnp.issubdtype(leaf.dtype, jnp.inexact):
+        return
+    bad = ~np.isfinite(np.asarray(leaf)).reshape(leaf.shape[0], -1).all(axis=1)
+    if bad.any():
+        rows = np.flatnonzero(bad)
+        more = f" and {rows.size - 1} more" if rows.size > 1 else ""
+        raise ValueError(
+            f"fit: {name} is NaN or infinite in row {rows[0]}{more} of {bad.size}. Drop such rows, or mend them."
+        )
+
+
+def check_program(spec: "_loop.Spec", inputs: "_loop.Inputs") -> None:
+    """Trace the user's functions for one restart: what they return must fit."""
+    one = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), (inputs.keys, inputs.context))
+    keys, context = one
+    params = jax.eval_shape(lambda keys, context: call(spec.init, keys.init, context=context), keys, context)
+    _check_params(params)
+
+
+def _check_params(params: Tree) -> None:
+    leaves = jax.tree.leaves_with_path(params)
+    if not leaves:
+        raise ValueError("fit: init returned a tree without arrays.")
+    for path, leaf in leaves:
+        if not jnp.issubdtype(leaf.dtype, jnp.floating):
+            raise TypeError(
+                f"fit: leaf {jax.tree_util.keystr(path)} of the params is {leaf.dtype}, expected real floating point. "
+                "Keep what is not trained out of params: close over it, or make it a context."
+            )

@@ -1,0 +1,192 @@
+"""The scripts of the published tasks: they run, count right, and choose by validation only. No success is asserted of a
+full run here; that is what benchmarks/results/ is for."""
+
+import json
+
+import _levenberg
+import _recipes
+import _success
+import _two_layer
+import inalu_tasks
+import jax
+import jax.numpy as jnp
+import large_scale
+import loop_throughput
+import numpy as np
+import pytest
+import simple_task
+import single_module
+import static_task
+
+from nalu_jax.tasks import single_module as task
+
+
+@pytest.fixture(autouse=True)
+def jax_defaults():
+    """Scripts run as a user runs them, not under the tests' strict promotion."""
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        yield
+
+
+def run_script(script, tmp_path, *arguments):
+    path = tmp_path / f"{script.__name__}.json"
+    assert script.main(["--smoke", "--json", str(path), *arguments]) == 0
+    data = json.loads(path.read_text())
+    assert data["status"] == "complete" and data["rows"]
+    assert script.summary(data) and "\n" not in script.summary(data)
+    assert script.summary(data | {"rows": []}) == "nothing measured"
+    return data["rows"]
+
+
+def test_single_module(tmp_path):
+    plot = tmp_path / "plot.png"
+    arguments = ["--recipe", "ours", "plain", "--units", "nau", "--ops", "add", "div"]
+    rows = run_script(single_module, tmp_path, *arguments, "--ranges", "U[1,2]", "U[-2,2]", "--plot", str(plot))
+    assert [(row["recipe"], row["operations"]) for row in rows] == [("ours", ["add", "div"]), ("plain", ["add"])]
+    assert [len(row["cells"]) for row in rows] == [4, 2]
+    assert {name.split()[-1] for name in rows[0]["cells"][0]["successes"]} == {"flat", "1e-5", "1e-4"}
+    assert plot.stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("n_in", [2, 100])
+def test_least_squares_solves_what_it_should(n_in):
+    runs = [(op, 3, "U[1,2]") for op in ("add", "mul")]
+    cells = single_module.least_squares(runs, n_in)
+    found = {(cell["unit"].split(" (")[0], cell["operation"]): cell["successes"]["flat"] for cell in cells}
+    assert found == {("in x", "add"): 1, ("in x", "mul"): 0, ("in log x", "add"): 0, ("in log x", "mul"): 1}
+
+
+def test_our_recipe_chooses_the_operation_by_validation():
+    runs = [(op, 3, name) for op in task.OPERATIONS for name in ("U[1,2]", "U[-2,-1]")]
+    cells = single_module.train(_recipes.ours(), runs, 2, steps=800, seed=5, progress=False)
+    multiplying = {(cell["operation"], cell["range"]): cell["multiplying"] for cell in cells}
+    assert {cell for cell, count in multiplying.items() if count} == {
+        (op, name) for op in ("mul", "div") for name in ("U[1,2]", "U[-2,-1]")
+    }
+
+
+def test_the_exact_solution_has_no_error():
+    """mean_errors on held-out sets, block by block, of weights that are right."""
+    sets, _ = single_module.held_out_sets(10)
+    (context,) = [single_module.contexts([("div", 4, "U[-2,2]")], 10)]
+    context = jax.tree.map(lambda leaf: leaf[0], context)
+    weights = jnp.zeros((10, 1)).at[context["offset"]].set(1).at[context["offset"] + 1].set(-1)
+    errors = single_module.mean_errors(
+        _recipes.ours().predict, {"add": {"w": weights}, "mul": {"re": weights}}, sets, context
+    )
+    x = np.asarray(sets)[int(context["range"])].reshape(-1, 10).astype(float)
+    a, b = x[:, int(context["offset"])], x[:, int(context["offset"]) + 1]
+    np.testing.assert_allclose(errors[0], np.mean((a - b - a / b) ** 2), rtol=1e-3)
+    assert errors[1] < 1e-6 * np.mean((a / b) ** 2)
+
+
+@pytest.mark.parametrize("unit", list(_recipes.PUBLISHED))
+def test_published_recipes_have_the_published_numbers(unit):
+    for operation in _recipes.PUBLISHED[unit]:
+        recipe = _recipes.published(unit, operation, 2)
+        assert recipe.steps == 50_001 and recipe.screen == 1
+        params = recipe.init(jax.random.key(0), 2)
+        start, end = (float(recipe.penalty(params, jnp.asarray(step), jnp.asarray(0.0))) for step in (0, 50_000))
+        if unit in ("nac", "nac_mul", "nalu", "gnalu"):
+            assert start == end == 0
+        elif unit in ("npu", "real_npu"):
+            assert start == pytest.approx(
+                (1e-7 if operation == "mul" else 1e-9) * float(sum(map(absolute, params.values())))
+            )
+            assert end == pytest.approx(100 * start, rel=1e-5)
+        else:
+            assert start <= 1e-6 < end
+    assert _recipes.published("nau", "add", 10).steps == 100_001
+    assert _recipes.published("nmu", "mul", 10).steps == 50_001
+
+
+def absolute(leaf):
+    return np.abs(np.asarray(leaf, float)).sum()
+
+
+def test_a_hard_gate_has_no_slope_outside():
+    gate = jnp.array([1.5, 1.0, 0.5, 0.0, -0.5])
+    slope = jax.grad(lambda gate: _recipes.hard_gate({"gate": gate})["gate"].sum())(gate)
+    np.testing.assert_array_equal(slope, [0, 1, 1, 1, 0])
+
+
+def test_standardised_error_is_well_conditioned():
+    """Its Hessian in n weights of a linear model has the condition number n + 1, however narrow the range."""
+    x, _ = task.batch(jax.random.key(0), (1.1, 1.2), "add", rows=4096)
+    hessian = jax.hessian(lambda w: _recipes.standardised(x @ w, x))(jnp.zeros(2))
+    plain = jax.hessian(lambda w: jnp.mean((x @ w) ** 2))(jnp.zeros(2))
+    assert np.linalg.cond(hessian) == pytest.approx(3, rel=0.02)
+    assert np.linalg.cond(plain) > 1000
+
+
+def test_levenberg_marquardt_finds_a_known_minimum():
+    """y = a exp(b x), from far away; and it does not run on once it is there."""
+    with jax.enable_x64(True):
+        x = jnp.linspace(0.0, 2.0, 20)
+        rows = x, 3.0 * jnp.exp(-1.5 * x)
+        residual = lambda params, row: jnp.atleast_1d(params["a"] * jnp.exp(params["b"] * row[0]) - row[1])
+        start = {"a": jnp.asarray(1.0), "b": jnp.asarray(0.0)}
+        found = _levenberg.levenberg_marquardt(residual, start, rows, steps=100)
+        np.testing.assert_allclose([found["a"], found["b"]], [3.0, -1.5], rtol=1e-9)
+        same = _levenberg.levenberg_marquardt(residual, start, rows, steps=10_000_000)
+        np.testing.assert_allclose(same["b"], -1.5, rtol=1e-9)
+
+
+def test_the_best_start_is_never_nan():
+    best = _levenberg.best_of(jnp.arange(3.0), jnp.array([jnp.nan, 2.0, 1.0]))
+    assert best == 2.0
+
+
+def test_two_layers_find_a_product_of_two_sums():
+    x = np.random.default_rng(0).uniform(-1, 1, (300, 10))
+    y = x[:, :5].sum(1, keepdims=True) * x[:, 3:8].sum(1, keepdims=True)
+    solution = _two_layer.solve(jax.random.key(0), (x[:150], y[:150]), (x[150:], y[150:]))
+    assert solution.path == "multiply"
+    far = 3 * x
+    assert _two_layer.error_on(solution, far, 9 * y) < 1e-18
+
+
+def test_simple_task(tmp_path):
+    rows = run_script(simple_task, tmp_path, "--recipe", "ours", "least squares")
+    assert [row["recipe"] for row in rows] == ["ours", "least squares"]
+    assert [cell["operation"] for cell in rows[0]["cells"]] == ["add", "mul", "div", "sqrt"]
+
+
+def test_static_task(tmp_path):
+    rows = run_script(static_task, tmp_path, "--recipe", "published", "least squares", "--ops", "sub")
+    successes = {row["recipe"]: row["cells"][0]["successes"]["simulated"] for row in rows}
+    assert successes["least squares"] == 1
+
+
+def test_large_scale(tmp_path):
+    rows = run_script(large_scale, tmp_path, "--recipe", "ours", "least squares", "--ops", "add")
+    assert [row["recipe"] for row in rows] == ["ours", "least squares"]
+    assert rows[1]["cells"][0]["successes"]["MSE < 1e-6"] == 1
+
+
+def test_inalu_tasks(tmp_path):
+    rows = run_script(inalu_tasks, tmp_path, "--ops", "sub", "--sets", "E(0.2)")
+    assert [row["recipe"] for row in rows] == list(inalu_tasks.RECIPES)
+
+
+def test_loop_throughput(tmp_path):
+    (row,) = run_script(loop_throughput, tmp_path, "--units", "nau")
+    assert {"own numbers", "shared"} <= set(row["candidates"])
+
+
+def test_cells_count_and_round_apart():
+    errors = {"": np.array([1e-6, 1e-4, np.nan]), "rounded": np.array([1e-9, 1e-9, np.nan])}
+    thresholds = {"flat": 1e-5, "simulated 1e-5": 1e-8}
+    solved_at = np.array([1000, -1, -1])
+    cell = _success.make_cell(
+        {"unit": "u"}, errors, thresholds, solved_at=solved_at, sparsity=np.array([0.1, 0.2, 0.3]), failed=1
+    )
+    assert cell["successes"] == {"flat": 1, "simulated 1e-5": 0, "rounded flat": 2, "rounded simulated 1e-5": 2}
+    assert cell["runs"] == 3 and cell["solved_at"] == [1000] and cell["sparsity"] == [0.1]
+
+
+@pytest.mark.parametrize(
+    ("successes", "low", "high"), [(25, 0.867, 1), (20, 0.609, 0.911), (17, 0.484, 0.828), (0, 0, 0.133)]
+)
+def test_intervals_are_those_of_the_protocol(successes, low, high):
+    np.testing.assert_allclose(_success.wilson(successes, 25), [low, high], atol=5e-4)
