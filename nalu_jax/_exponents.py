@@ -1,4 +1,4 @@
-"""Numbers as mantissa and exponent, for products whose parts leave the range of the dtype.
+"""Numbers as mantissa and exponent, for products whose partial products leave the range of the dtype.
 
 >>> import jax.numpy as jnp
 >>> from nalu_jax import _exponents
@@ -30,6 +30,24 @@ def scale(x: Array, exponent: Array) -> Array:
     """x * 2^exponent, in two steps: 2^exponent itself may leave the range of the dtype."""
     half = jnp.floor(exponent / 2)
     return x * power_of_two(half, x.dtype) * power_of_two(exponent - half, x.dtype)
+
+
+def products_of_others(factors: Array, axis: int) -> Array:
+    """For every factor the product of all others, from partial products: slow, and differentiable at zeros."""
+
+    def multiply(a: tuple[Array, Array], b: tuple[Array, Array]) -> tuple[Array, Array]:
+        mantissa, exponent = split(a[0] * b[0])
+        return mantissa, exponent + a[1] + b[1]
+
+    def partial_products(reverse: bool) -> tuple[Array, Array]:
+        products = lax.associative_scan(multiply, split(factors), reverse=reverse, axis=axis)
+        mantissa, exponent = (jnp.roll(part, -1 if reverse else 1, axis) for part in products)
+        edge = jnp.arange(factors.shape[axis]) == (factors.shape[axis] - 1 if reverse else 0)
+        edge = jnp.expand_dims(edge, [i for i in range(factors.ndim) if i != axis])
+        return jnp.where(edge, jnp.ones_like(mantissa), mantissa), jnp.where(edge, jnp.zeros_like(exponent), exponent)
+
+    (before, exponent_before), (after, exponent_after) = partial_products(False), partial_products(True)
+    return scale(before * after, exponent_before + exponent_after)
 
 
 def power_of_two(exponent: Array, dtype: Any) -> Array:

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.custom_derivatives import SymbolicZero
 
-from ._exponents import power_of_two, scale, split
+from ._exponents import power_of_two, products_of_others, scale, split
 
 # Sizes of the product kernel, from trials on one CPU with two cores; benchmarks/layers.py shows what they give.
 _SMALL = 2**11  # up to this many factors, all of them at once
@@ -58,8 +58,8 @@ def product(factor: Factor, inputs: tuple[Array, ...], matrices: tuple[Array, ..
     Memory in reverse mode is that of inputs, matrices and y, each a few times, and of one block.
 
     Args:
-        factor: elementwise function of arrays of one shape, one for each of inputs and matrices; 1 where all are 0. It
-            must not close over traced arrays.
+        factor: elementwise function of arrays that broadcast, one for each of inputs and matrices; 1 where all are 0.
+            It must not close over traced arrays.
         inputs: arrays (..., n_in).
         matrices: arrays (n_in, n_out).
 
@@ -70,10 +70,13 @@ def product(factor: Factor, inputs: tuple[Array, ...], matrices: tuple[Array, ..
     batch_shape = inputs[0].shape[:-1]
     batch = math.prod(batch_shape)
     rows = tuple(x.reshape(batch, n_in) for x in inputs)
-    if batch * n_in * n_out <= _SMALL and n_in < jnp.finfo(inputs[0].dtype).maxexp:  # mantissas below 2 cannot overflow
+    if n_in <= 2:  # no partial products; with the batch last, which vectorises also where n_out is 1
+        each = [factor(*(x.T[i, None] for x in rows), *(w[i, :, None] for w in matrices)) for i in range(n_in)]
+        y = functools.reduce(jnp.multiply, each).T
+    elif batch * n_in * n_out <= _SMALL and n_in < jnp.finfo(inputs[0].dtype).maxexp:  # mantissas are below 2
         expanded = [x[:, :, None] for x in rows] + [w[None] for w in matrices]
         factors = factor(*_broadcast((batch, n_in, n_out), expanded))
-        y = jnp.prod(factors, 1) if n_in <= 2 else _product_of_all(factors)  # of two there are no partial products
+        y = _product_of_all(factors)
     else:
         y = _product_in_blocks(factor, rows, matrices)
     return y.reshape(*batch_shape, n_out)
@@ -256,7 +259,7 @@ def _expanded(rest: _Rest, axis: int) -> _Rest:
 def _others(factors: Array, rest: _Rest, axis: int) -> Array:
     """For every factor the product of all others along the axis, divided by rest.scale.
 
-    rest broadcasts with the factors and counts as constant: the derivative is that of `_before_and_after`.
+    rest broadcasts with the factors and counts as constant: the derivative is that of `products_of_others`.
     """
     zero = factors == 0
     numerator = jnp.where(zero, rest.numerator_of_zero, rest.numerator)
@@ -266,26 +269,8 @@ def _others(factors: Array, rest: _Rest, axis: int) -> Array:
 @_others.defjvp
 def _others_jvp(axis: int, primals: tuple[Array, _Rest], tangents: tuple[Array, _Rest]) -> tuple[Array, Array]:
     factors, rest = primals
-    _, others_dot = jax.jvp(lambda f: _before_and_after(f, axis), (factors,), tangents[:1])
+    _, others_dot = jax.jvp(lambda f: products_of_others(f, axis), (factors,), tangents[:1])
     return _others(factors, rest, axis), others_dot / rest.scale
-
-
-def _before_and_after(factors: Array, axis: int) -> Array:
-    """For every factor the product of all others, from partial products: slow, and differentiable at zeros."""
-
-    def multiply(a: tuple[Array, Array], b: tuple[Array, Array]) -> tuple[Array, Array]:
-        mantissa, exponent = split(a[0] * b[0])
-        return mantissa, exponent + a[1] + b[1]
-
-    def partial_products(reverse: bool) -> tuple[Array, Array]:
-        products = lax.associative_scan(multiply, split(factors), reverse=reverse, axis=axis)
-        mantissa, exponent = (jnp.roll(part, -1 if reverse else 1, axis) for part in products)
-        edge = jnp.arange(factors.shape[axis]) == (factors.shape[axis] - 1 if reverse else 0)
-        edge = jnp.expand_dims(edge, [i for i in range(factors.ndim) if i != axis])
-        return jnp.where(edge, jnp.ones_like(mantissa), mantissa), jnp.where(edge, jnp.zeros_like(exponent), exponent)
-
-    (before, exponent_before), (after, exponent_after) = partial_products(False), partial_products(True)
-    return scale(before * after, exponent_before + exponent_after)
 
 
 def _is_zero(x: Array) -> Array:
