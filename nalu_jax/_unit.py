@@ -31,7 +31,7 @@ Leaves = Callable[..., dict[str, Shape]]
 """From (n_in, n_out) to the shape of every leaf, in flat order; the first leaf is a matrix that ends in n_out."""
 
 
-FUNCTIONS = ("leaves", "init", "apply", "weights", "penalty", "project", "train_apply")
+FUNCTIONS = ("leaves", "init", "apply", "weights", "penalty", "project", "train_apply", "log_polar")
 """The fields of a `Unit` that are functions, and may take options."""
 
 
@@ -59,6 +59,8 @@ class Unit:
         penalty: params -> the regulariser of the unit's paper, a scalar, unscaled.
         project: params -> params, the clamp of the unit's paper after an optimiser step.
         train_apply: (params, x, *, key) -> y, the forward pass in training; None where it is `apply`.
+        log_polar: (params, x) -> (u, v) with apply(params, x) = exp(u) * cos(v), each like y; None where a unit has no
+            such form.
         options: what `bind` has fixed.
     """
 
@@ -70,6 +72,7 @@ class Unit:
     penalty: Callable[..., Array]
     project: Callable[..., Params]
     train_apply: Callable[..., Array] | None = None
+    log_polar: Callable[..., tuple[Array, Array]] | None = None
     options: tuple[tuple[str, Hashable], ...] = ()
 
     def bind(self, **options: Hashable) -> "Unit":

@@ -27,17 +27,17 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import Array
-from tqdm import tqdm
+from jax.typing import ArrayLike
 
-from . import chain, nau, real_npu
+from . import chain, nau, real_npu, training
 
 RESTARTS = 32
 STEPS = 20_000
 LEARNING_RATE = 0.02
-CHUNK = 500  # steps between two moves of the progress bar
 POWERS = 4
 INNER = 5.0  # astronomical units: inside the orbit of Jupiter
 SPARSITY = 0.01  # factor of the penalty on the NAU's weights, at its height
+PRUNING = 0.6  # of the steps are done when the penalty ends and dead weights go
 DEAD = 0.01  # a weight below this is not needed
 
 MODEL = chain(real_npu.UNIT.bind(domain="positive", gate_init="ones", clip="g"), nau)
@@ -60,94 +60,63 @@ def load_bodies() -> Bodies:
     return Bodies([row["name"] for row in rows], *columns)
 
 
-def relative_error(predicted: Array, true: np.ndarray) -> Array:
+def relative_error(predicted: Array, true: ArrayLike) -> Array:
     """predicted / true - 1, of any shape."""
     return predicted / jnp.asarray(true) - 1
-
-
-def train(
-    init: Callable[[Array], Any],
-    loss: Callable[[Any, Array], Array],
-    after_step: Callable[[Any, Array], Any],
-    *,
-    restarts: int,
-    steps: int,
-    seed: int,
-    label: str,
-) -> Any:
-    """Params of all restarts, trained with Adam in one compiled loop; Ctrl-C returns what there is.
-
-    Args:
-        init: key -> params.
-        loss: (params, progress) -> scalar; progress goes from 0 to 1.
-        after_step: (params, progress) -> params, applied after every step.
-        label: what the progress bar says.
-    """
-    optimiser = optax.adam(optax.cosine_decay_schedule(LEARNING_RATE, steps))
-
-    def one_step(state: tuple[Any, Any], step: Array) -> tuple[tuple[Any, Any], None]:
-        params, moments = state
-        progress = step.astype(jnp.float32) / steps
-        updates, moments = optimiser.update(jax.grad(loss)(params, progress), moments)
-        params = after_step(optax.apply_updates(params, updates), progress)
-        running = step < steps  # the last chunk may reach beyond the end
-        return jax.tree.map(functools.partial(jnp.where, running), (params, moments), state), None
-
-    @functools.partial(jax.jit, donate_argnums=0)
-    def one_chunk(states: tuple[Any, Any], start: Array) -> tuple[Any, Any]:
-        chunk_steps = start + jnp.arange(CHUNK)
-        return jax.vmap(lambda state: jax.lax.scan(one_step, state, chunk_steps)[0])(states)
-
-    @jax.jit
-    def start(keys: Array) -> tuple[Any, Any]:
-        params = jax.vmap(init)(keys)
-        return params, jax.vmap(optimiser.init)(params)
-
-    states = start(jax.random.split(jax.random.key(seed), restarts))
-    with tqdm(total=steps, desc=label, unit="step") as bar:
-        try:
-            for first in range(0, steps, CHUNK):
-                states = one_chunk(
-                    states, jnp.asarray(first)
-                )  # on its own line: an interrupt must not find donated buffers
-                jax.block_until_ready(states)
-                bar.update(min(CHUNK, steps - first))
-        except KeyboardInterrupt:
-            bar.write(f"{label}: interrupted after some {bar.n} of {steps} steps; the results below are those so far.")
-    return states[0]
 
 
 def train_units(distance: np.ndarray, period: np.ndarray, *, restarts: int, steps: int, seed: int) -> Any:
     """Params of RealNPU(1, 4) -> NAU(4, 1), each leaf with a leading axis of restarts."""
 
-    def loss(params: Any, progress: Array) -> Array:
-        error = jnp.mean(relative_error(MODEL.apply(params, distance), period) ** 2)
-        height = jnp.where(progress < 0.6, jnp.minimum(progress / 0.2, 1), 0)
-        return error + SPARSITY * height * jnp.sum(jnp.sqrt(jnp.abs(params[1]["w"]) + 1e-3))
+    def loss(params: Any, batch: Any) -> Array:
+        distance, period = batch
+        return jnp.mean(relative_error(MODEL.apply(params, distance), period) ** 2)
 
-    def after_step(params: Any, progress: Array) -> Any:
+    def penalty(params: Any, step: Array) -> Array:
+        progress = step.astype(jnp.float32) / steps
+        height = jnp.where(progress < PRUNING, jnp.minimum(progress / 0.2, 1), 0)
+        return SPARSITY * height * jnp.sum(jnp.sqrt(jnp.abs(params[1]["w"]) + 1e-3))
+
+    def project(params: Any, *, step: Array) -> Any:
         power_params, w = MODEL.units[0].project(params[0]), params[1]["w"]
-        dead = (progress >= 0.6) & (jnp.abs(w) < DEAD)
+        dead = (step >= PRUNING * steps) & (jnp.abs(w) < DEAD)
         return power_params, {"w": jnp.where(dead, 0, w)}
 
     init = functools.partial(MODEL.init, shape=(1, POWERS, 1))
-    return train(init, loss, after_step, restarts=restarts, steps=steps, seed=seed, label="RealNPU -> NAU")
+    return _train(
+        loss, init, "RealNPU -> NAU", distance, period, restarts, steps, seed, penalty=penalty, project=project
+    )
 
 
 def train_dense(distance: np.ndarray, period: np.ndarray, *, restarts: int, steps: int, seed: int) -> Any:
     """Params of a dense network 1-16-16-1 with tanh, each leaf with a leading axis of restarts."""
 
-    def loss(params: Any, progress: Array) -> Array:
-        del progress
+    def loss(params: Any, batch: Any) -> Array:
+        distance, period = batch
         return jnp.mean(relative_error(dense_apply(params, distance), period) ** 2)
 
     def init(key: Array) -> Any:
         return DENSE.init(key, distance)
 
-    return train(init, loss, lambda params, _: params, restarts=restarts, steps=steps, seed=seed, label="dense network")
+    return _train(loss, init, "dense network", distance, period, restarts, steps, seed)
 
 
-def dense_apply(params: Any, distance: np.ndarray) -> Array:
+def _train(loss, init, label, distance, period, restarts, steps, seed, **options) -> Any:
+    return training.fit(
+        loss,
+        init,
+        key=jax.random.key(seed),
+        steps=steps,
+        optimiser=optax.adam(optax.cosine_decay_schedule(LEARNING_RATE, steps)),
+        data=(distance, period),
+        restarts=restarts,
+        keep="last",  # after the penalty has gone
+        progress=label,
+        **options,
+    ).all_params
+
+
+def dense_apply(params: Any, distance: ArrayLike) -> Array:
     """(n, 1) periods of (n, 1) distances."""
     return jnp.asarray(DENSE.apply(params, distance))
 

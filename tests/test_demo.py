@@ -59,34 +59,6 @@ def test_simple_numbers():
     assert demo._number(0.62, 0.01) == "0.6200"
 
 
-def test_an_interrupt_keeps_what_there_is(monkeypatch, capsys):
-    calls = []
-
-    def interrupted(states):
-        calls.append(states)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return states
-
-    monkeypatch.setattr(demo.jax, "block_until_ready", interrupted)
-    bodies = demo.load_bodies()
-    params = demo.train_units(bodies.distance, bodies.period, restarts=2, steps=5000, seed=0)
-    assert params[0]["re"].shape == (2, 1, demo.POWERS)
-    assert np.isfinite(params[0]["re"]).all()
-    assert "interrupted after some 1000 of 5000 steps" in capsys.readouterr().out
-
-
-def test_steps_that_are_no_multiple_of_a_chunk(monkeypatch):
-    """The last chunk reaches beyond the end; the steps there change nothing."""
-    bodies = demo.load_bodies()
-    arguments = {"restarts": 2, "steps": 70, "seed": 0}
-    monkeypatch.setattr(demo, "CHUNK", 70)
-    whole = demo.train_units(bodies.distance, bodies.period, **arguments)
-    monkeypatch.setattr(demo, "CHUNK", 30)
-    parts = demo.train_units(bodies.distance, bodies.period, **arguments)
-    np.testing.assert_allclose(parts[0]["re"], whole[0]["re"], rtol=1e-5)
-
-
 def test_command_line_rejects_nonsense():
     result = subprocess.run([sys.executable, "-m", "nalu_jax", "demo", "--steps", "0"], capture_output=True, text=True)
     assert result.returncode == 2 and "at least 1" in result.stderr

@@ -8,9 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from . import _loop
-from ._calls import call
-
 Tree = Any
 
 
@@ -35,10 +32,6 @@ def check_sources(
     data: Tree, batch: Callable[..., Tree] | None, batch_size: int | None, shared: int, restarts: int
 ) -> None:
     """Raise unless there is exactly one source of batches, and its options fit it."""
-    if batch is not None and not callable(batch):
-        raise TypeError(
-            f"fit: batch must be a function (key, step) -> batch, got {type(batch).__name__}; arrays are data."
-        )
     if (data is None) == (batch is None):
         raise ValueError(
             f"fit: expected either data or a function batch, got {'neither' if data is None else 'both'}. "
@@ -114,15 +107,8 @@ def _check_finite(name: str, leaf: Array) -> None:
         )
 
 
-def check_program(spec: "_loop.Spec", inputs: "_loop.Inputs") -> None:
-    """Trace the user's functions for one restart: what they return must fit."""
-    one = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), (inputs.keys, inputs.context))
-    keys, context = one
-    params = jax.eval_shape(lambda keys, context: call(spec.init, keys.init, context=context), keys, context)
-    _check_params(params)
-
-
-def _check_params(params: Tree) -> None:
+def check_params(params: Tree) -> None:
+    """Raise unless params are a tree of float arrays."""
     leaves = jax.tree.leaves_with_path(params)
     if not leaves:
         raise ValueError("fit: init returned a tree without arrays.")
@@ -132,3 +118,18 @@ def _check_params(params: Tree) -> None:
                 f"fit: leaf {jax.tree_util.keystr(path)} of the params is {leaf.dtype}, expected real floating point. "
                 "Keep what is not trained out of params: close over it, or make it a context."
             )
+
+
+def scalar(name: str, value: Any) -> Array:
+    """value as an array, after a check that it is one real number."""
+    value = jnp.asarray(value)
+    if value.shape != () or not jnp.issubdtype(value.dtype, jnp.floating):
+        raise ValueError(f"fit: {name} must return a real floating scalar, got {value.dtype} of shape {value.shape}.")
+    return value
+
+
+def check_like(name: str, params: Tree, result: Tree) -> None:
+    """Raise a ValueError unless result has the tree, shapes and dtypes of params."""
+    facts = [jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), tree) for tree in (params, result)]
+    if facts[0] != facts[1] or jax.tree.structure(params) != jax.tree.structure(result):
+        raise ValueError(f"fit: {name} must return params as it got them, {facts[0]}; it returned {facts[1]}.")

@@ -1,7 +1,7 @@
 """`fit`: many restarts of one training run, at once, in one compiled loop."""
 
-import warnings
-from collections.abc import Callable
+import pathlib
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -9,9 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import Array
-from tqdm.auto import tqdm
 
-from . import _checks, _loop
+from . import _checks, _finish, _loop, _program, _run
 
 Tree = Any
 
@@ -34,6 +33,8 @@ class Fit(NamedTuple):
         losses: (restarts, logs) mean training loss since the validation before, without penalty.
         validations: (restarts, logs) the validation losses.
         metrics: what `metrics` returned at each validation, leaves (restarts, logs, ...); None where not asked for.
+        begun_anew: (restarts,) how often `reinitialise` gave a restart new params.
+        finished: the report of each stage of `finish`.
         interrupted: whether Ctrl-C ended the run.
     """
 
@@ -48,7 +49,30 @@ class Fit(NamedTuple):
     losses: np.ndarray
     validations: np.ndarray
     metrics: Tree
+    begun_anew: np.ndarray
+    finished: tuple[_finish.Finished, ...]
     interrupted: bool
+
+
+def reinitialise(
+    *, window: int, threshold: float = 1.0, failed: bool = False, fresh_optimiser: bool = False
+) -> _loop.Reinitialise:
+    """iNALU's rule: a restart whose loss stays high and does not fall begins anew, from `init` with another key.
+
+    It is asked at every validation, once `window` steps have been done since the restart began: is the mean loss of the
+    window's first half at most that of the second plus its standard deviation, and the latter above the threshold?
+
+    Published: window 10 000 (Schlör et al. 2020, with init U(-2, 2)) and 5 000 (Mistry et al. 2022, with the unit's own
+    init and the optimiser's state kept), threshold 1. `validate_every` should divide half of the window.
+
+    Args:
+        window: steps.
+        threshold: of the mean loss.
+        failed: whether restarts that became NaN or infinite begin anew as well, and then always with a fresh optimiser.
+        fresh_optimiser: whether the others get one too.
+    """
+    _checks.check_counts(window=window)
+    return _loop.Reinitialise(window, threshold, failed, fresh_optimiser)
 
 
 def fit(
@@ -69,15 +93,23 @@ def fit(
     context: Tree = None,
     penalty: Callable[..., Array] | None = None,
     project: Callable[..., Tree] | None = None,
+    finish: Sequence[_finish.Stage] = (),
+    reinitialise: _loop.Reinitialise | None = None,
     keep: str = "best",
     validate_every: int | None = None,
     patience: int | None = None,
+    checkpoint: str | pathlib.Path | None = None,
+    checkpoint_every: int = 10,
     progress: bool | str = True,
+    lanes: int | None = None,
+    devices: Sequence[Any] | None = None,
 ) -> Fit:
     """Train `restarts` copies of a model at once, and return the best by validation loss.
 
     All restarts run in one compiled loop. A restart that turns NaN or infinite keeps its last finite params, is marked
-    in `Fit.failed`, and never touches the others. Restart i gives the same result whatever the number of restarts.
+    in `Fit.failed`, and never touches the others. The same key gives the same result, and restart i the same bits
+    whatever the number of restarts, as long as `lanes` are the same; and whatever the number of devices beyond one.
+    Ctrl-C ends the run with what there is.
 
     Any of the functions below may have a parameter named `context`: it gets the restart's own slice of it. Some may
     have more: what each is offered stands behind it, and it gets those that it names.
@@ -104,11 +136,24 @@ def fit(
         penalty: (params, step) -> scalar, added to the loss; offered `loss` (of this batch) and `validation` (the
             last), both without derivative, for penalties that a loss switches on.
         project: params -> params after every step; offered `step`.
+        finish: stages after the last step, one after another: `lbfgs(...)`, `levenberg_marquardt(...)`,
+            `rounding(...)`, or functions (params, objective, batch, context) -> params. They work on data, or where
+            there is a function batch on one batch of it for each restart, without penalty. Per restart, what a stage
+            returns is kept where it is finite and its validation loss not worse (without validation: the loss on that
+            batch); `Fit.finished` has both. Failed restarts stay as they are.
+        reinitialise: `training.reinitialise(...)`, the rule by which hopeless restarts begin anew.
         keep: which params of a restart are returned: "best", those with its lowest validation loss; or "last".
         validate_every: steps between two validations, which is also how often the progress bar moves; by default
             there are 100 of them.
         patience: a restart stops learning after so many validations without a new lowest; the run ends when all have.
+        checkpoint: a directory. The run is written there after every `checkpoint_every` validations and at its end, and
+            goes on from there where the directory has one, with bit for bit the result of an uninterrupted run. Where
+            writing fails there is a warning, and the earlier checkpoint stays.
         progress: whether to show a progress bar; a text is its label.
+        lanes: restarts that are computed beside one another, as rows of the same arrays; their number is filled up to a
+            multiple. By default many of small models and one of a large one, by the work of a step; 1 is fastest for
+            a single restart of a small one.
+        devices: over which restarts are spread, lanes at a time; all of `jax.devices()` by default.
 
     Returns:
         A `Fit`. Where all restarts failed there are a warning and no `best`.
@@ -117,84 +162,74 @@ def fit(
         ValueError: an argument does not fit the others, or data are not finite; TypeError: it is of the wrong type.
             Both before the first step, with the cure.
     """
-    _checks.check_counts(
-        steps=steps, restarts=restarts, shared=shared, validate_every=validate_every, patience=patience
-    )
+    counts = {"steps": steps, "restarts": restarts, "shared": shared, "validate_every": validate_every}
+    _checks.check_counts(**counts, patience=patience, lanes=lanes, checkpoint_every=checkpoint_every)
     _checks.check_option("keep", keep, ("best", "last"))
     _checks.check_sources(data, batch, batch_size, shared, restarts)
     keys = _checks.restart_keys(key, restarts)
     context = _checks.check_context(context, restarts)
     data = None if data is None else _checks.check_rows("data", data, batch_size)
-    function = validation if callable(validation) else None
+    function: Any = validation if callable(validation) else None
     held_out = None if function or validation is None else _checks.check_rows("validation", validation)
-    spec = _loop.Spec(
-        loss,
-        init,
-        optimiser,
-        batch,
-        batch_size,
-        function,
-        validation_loss,
-        metrics,
-        penalty,
-        project,
-        shared,
-        patience,
-        None,
-    )
-    streams = jax.vmap(_loop.keys_of)(keys)
-    inputs = _loop.Inputs(streams, context, data, held_out)
-    _checks.check_program(spec, inputs)
 
     every = -(-steps // LOGS) if validate_every is None else min(validate_every, steps)
-    program = _loop.compiled(spec)
-    states = program.start(inputs)
-    logs: list[_loop.Log] = []
-    done = 0
+    window = 0 if reinitialise is None else 2 * max(1, reinitialise.window // every // 2)
+    functions = (loss, init, optimiser, batch, batch_size, function, validation_loss, metrics, penalty, project)
+    spec = _loop.Spec(*functions, reinitialise, window, shared, patience)
+    inputs = _loop.Inputs(jax.vmap(_loop.keys_of)(keys), context, data, held_out)
+    traced = _program.trace_step(spec, inputs)
+    lanes = _program.lanes_of(traced.jaxpr, shared) if lanes is None else -(-lanes // shared) * shared
+    spec = spec._replace(lanes=lanes, mesh=_program.mesh_of(devices))
+    inputs = _program.spread(inputs, restarts, spec)
+
+    saving = None
+    if checkpoint is not None:
+        sizes = {"steps": steps, "restarts": restarts, "validate_every": every, "lanes": lanes, "keep": keep}
+        configuration = sizes | _run.configuration(traced, spec, keys=keys, context=context, data=(data, held_out))
+        saving = _run.Saving(pathlib.Path(checkpoint).absolute(), configuration, checkpoint_every)
     label = progress if isinstance(progress, str) else "fit"
-    with tqdm(total=steps, desc=label, unit="step", disable=not progress) as bar:
-        while done < steps:
-            stop = min(done + every, steps)
-            states, log = program.chunk(states, inputs, jnp.asarray(done, jnp.int32), jnp.asarray(stop, jnp.int32))
-            logs.append(jax.device_get(log))
-            bar.update(stop - done)
-            done = stop
-            if patience is not None and not np.asarray(_loop.is_running(spec, states)).any():
-                break
-    return _result(jax.device_get(states), logs, keep, every, done)
+    trained = _run.train(spec, inputs, steps, every, saving, label, disable=not progress)
+    return _result(spec, inputs, trained, restarts, steps, finish, keep)
 
 
-def _result(states: _loop.State, logs: list[_loop.Log], keep: str, every: int, done: int) -> Fit:
-    log = jax.tree.map(lambda *leaves: np.stack(leaves, axis=1), *logs)
-    last = keep == "last"
+def _result(
+    spec: _loop.Spec,
+    inputs: _loop.Inputs,
+    trained: _run.Trained,
+    restarts: int,
+    steps: int,
+    finish: Sequence[_finish.Stage],
+    keep: str,
+) -> Fit:
+    """The stages of `finish`, and the choice of the best."""
+    states, last = trained.states, keep == "last"
+    params, failed = states.params if last else states.best_params, states.failed_at >= 0
+    reports = []
+    for stage in () if trained.interrupted else finish:
+        run = _finish.compiled(spec, stage)
+        params, report = run(params, failed, inputs, jnp.asarray(steps, jnp.int32))
+        reports.append(report)
+    own = lambda tree: jax.tree.map(lambda leaf: leaf[:restarts], _program.gather(tree))
+    states, params, reports = own((states, params, reports))
     validation = states.validation if last else states.best_validation
+    if reports:
+        validation = np.where(reports[-1].kept, reports[-1].validation_tried, reports[-1].validation_before)
+    log = jax.tree.map(lambda leaf: leaf[:restarts], trained.log)
     failed = states.failed_at >= 0
-    best = _best(validation, failed)
-    all_params = states.params if last else states.best_params
-    stops = np.minimum(every * np.arange(1, len(logs) + 1), done)
+    best = _run.best_of(validation, failed)
     return Fit(
-        params=None if best is None else jax.tree.map(lambda leaf: leaf[best], all_params),
+        params=None if best is None else jax.tree.map(lambda leaf: leaf[best], params),
         best=best,
-        all_params=all_params,
+        all_params=params,
         validation=validation,
-        chosen_at=np.full_like(states.best_at, done) if last else states.best_at,
+        chosen_at=np.full_like(states.best_at, trained.done) if last else states.best_at,
         failed=failed,
         failed_at=states.failed_at,
-        steps=stops,
+        steps=trained.steps,
         losses=log.loss,
         validations=log.validation,
         metrics=log.metrics,
-        interrupted=False,
+        begun_anew=states.begun,
+        finished=tuple(reports),
+        interrupted=trained.interrupted,
     )
-
-
-def _best(validation: np.ndarray, failed: np.ndarray) -> int | None:
-    candidates = np.where(failed | np.isnan(validation), np.inf, validation)
-    if failed.all():
-        warnings.warn(
-            f"fit: all {failed.size} restarts became NaN or infinite, so there is no best one; their last finite "
-            "params are in all_params, the steps in failed_at. Lower the learning rate, or clip the gradient.",
-            stacklevel=3,
-        )
-        return None
-    return int(np.argmin(np.where(failed, np.inf, candidates)))

@@ -1,4 +1,4 @@
-"""The compiled loop: a chunk of steps for all restarts at once, then one validation.
+"""The loop: a chunk of steps for a group of restarts at once, then one validation.
 
 One program serves the whole run: the number of steps in a chunk is an argument, so that a short last chunk costs no
 compilation. Inside a step, everything is per restart, and `vmap` does the rest. A restart that is not running (failed,
@@ -13,12 +13,10 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax import Array, lax
-from jax.sharding import PartitionSpec
 
 from ._calls import call
-
-AXIS = "restarts"
-"""The name of the mesh axis over which restarts are spread."""
+from ._checks import check_like, check_params, scalar
+from ._trees import all_finite, join, select, split
 
 Tree = Any
 
@@ -36,9 +34,21 @@ class Spec(NamedTuple):
     metrics: Callable[..., Tree] | None
     penalty: Callable[..., Array] | None
     project: Callable[..., Tree] | None
+    reinitialise: "Reinitialise | None"
+    window: int
     shared: int
     patience: int | None
-    mesh: Any
+    lanes: int = 1
+    mesh: Any = None
+
+
+class Reinitialise(NamedTuple):
+    """When a restart begins anew: see `reinitialise`."""
+
+    window: int
+    threshold: float
+    failed: bool
+    fresh_optimiser: bool
 
 
 class Inputs(NamedTuple):
@@ -68,6 +78,9 @@ class State(NamedTuple):
         validation: the last validation loss.
         best_params, best_validation, best_at: the params of the lowest validation loss, and after how many steps.
         stale: validations since then.
+        recent: (window, 2) mean and mean square of the losses between the last validations, newest last.
+        recorded: how many of them there are since the restart began.
+        begun: how often it began anew.
     """
 
     params: Tree
@@ -79,6 +92,9 @@ class State(NamedTuple):
     best_validation: Array
     best_at: Array
     stale: Array
+    recent: Array
+    recorded: Array
+    begun: Array
 
 
 class Log(NamedTuple):
@@ -97,8 +113,9 @@ def keys_of(key: Array) -> Keys:
 def start(spec: Spec, keys: Keys, context: Tree, data: Tree) -> State:
     """The state of one restart before the first step."""
     params = jax.tree.map(jnp.asarray, call(spec.init, keys.init, context=context))
+    check_params(params)
     rows = 0 if spec.batch_size is None else jax.tree.leaves(data)[0].shape[0]
-    highest = jnp.asarray(jnp.inf, jnp.float32)
+    highest, none = jnp.asarray(jnp.inf, jnp.float32), jnp.asarray(0, jnp.int32)
     return State(
         params=params,
         optimiser_state=init_optimiser(spec, params),
@@ -107,15 +124,21 @@ def start(spec: Spec, keys: Keys, context: Tree, data: Tree) -> State:
         validation=highest,
         best_params=params,
         best_validation=highest,
-        best_at=jnp.asarray(0, jnp.int32),
-        stale=jnp.asarray(0, jnp.int32),
+        best_at=none,
+        stale=none,
+        recent=jnp.zeros((spec.window, 2), jnp.float32),
+        recorded=none,
+        begun=none,
     )
 
 
 def init_optimiser(spec: Spec, params: Tree) -> Tree:
     """The optimiser's state, as arrays; optax itself mixes dtypes."""
-    with jax.numpy_dtype_promotion("standard"):
-        return jax.tree.map(jnp.asarray, spec.optimiser.init(params))
+    try:
+        with jax.numpy_dtype_promotion("standard"):
+            return jax.tree.map(jnp.asarray, spec.optimiser.init(params))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"fit: the optimiser does not fit the params, is it made for another tree? {error}") from error
 
 
 def is_running(spec: Spec, state: State) -> Array:
@@ -144,31 +167,32 @@ def update(
     """One step of the optimiser: params, its state, the loss without penalty, and whether all of it is finite."""
 
     def objective(params: Tree) -> tuple[Array, Array]:
-        loss = call(spec.loss, params, batch, key=key, step=step, context=context)
+        loss = scalar("loss", call(spec.loss, params, batch, key=key, step=step, context=context))
         if spec.penalty is None:
             return loss, loss
         extras = {"loss": lax.stop_gradient(loss), "validation": last, "context": context}
-        return loss + call(spec.penalty, params, step, **extras).astype(loss.dtype), loss
+        return loss + scalar("penalty", call(spec.penalty, params, step, **extras)).astype(loss.dtype), loss
 
     (total, loss), gradient = jax.value_and_grad(objective, has_aux=True)(params)
-    with jax.numpy_dtype_promotion("standard"):
-        optimiser = optax.with_extra_args_support(spec.optimiser)
-        extras = {"value": total, "grad": gradient, "value_fn": lambda params: objective(params)[0]}
-        updates, optimiser_state = optimiser.update(gradient, optimiser_state, params, **extras)
-        params = optax.apply_updates(params, updates)
+    stepped, optimiser_state = _optimiser_step(spec, objective, total, gradient, optimiser_state, params)
     if spec.project is not None:
-        params = call(spec.project, params, step=step, context=context)
-    return params, optimiser_state, loss, jnp.isfinite(total) & all_finite(params)
+        stepped = call(spec.project, stepped, step=step, context=context)
+        check_like("project", params, stepped)
+    return stepped, optimiser_state, loss, jnp.isfinite(total) & all_finite(stepped)
 
 
-def all_finite(tree: Tree) -> Array:
-    """Whether every entry is finite, a scalar."""
-    return functools.reduce(jnp.logical_and, [jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)])
-
-
-def select(condition: Array, chosen: Tree, other: Tree) -> Tree:
-    """The whole tree `chosen` where the scalar condition holds, else `other`."""
-    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), chosen, other)
+def _optimiser_step(spec, objective, total, gradient, optimiser_state, params):
+    optimiser = optax.with_extra_args_support(spec.optimiser)
+    extras = {"value": total, "grad": gradient, "value_fn": lambda params: objective(params)[0]}
+    try:
+        with jax.numpy_dtype_promotion("standard"):
+            updates, new_state = optimiser.update(gradient, optimiser_state, params, **extras)
+            stepped = optax.apply_updates(params, updates)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"fit: the optimiser does not fit the params, is it made for another tree? {error}") from error
+    check_like("optimiser", params, stepped)
+    # a schedule may widen a state, for example from a float to an array: the loop needs it as it was
+    return stepped, jax.tree.map(lambda new, old: jnp.asarray(new).astype(old.dtype), new_state, optimiser_state)
 
 
 def validate(spec: Spec, params: Tree, keys: Keys, context: Tree, inputs: Inputs, loss: Array) -> Array:
@@ -181,15 +205,15 @@ def validate(spec: Spec, params: Tree, keys: Keys, context: Tree, inputs: Inputs
         function = spec.loss if spec.validation_loss is None else spec.validation_loss
         rows = inputs.data if inputs.held_out is None else inputs.held_out
         value = call(function, params, rows, key=keys.noise, step=jnp.asarray(-1, jnp.int32), context=context)
-    return jnp.asarray(value).astype(jnp.float32)
+    return scalar("validation", value).astype(jnp.float32)
 
 
 def finish_chunk(
-    spec: Spec, state: State, loss: Array, keys: Keys, context: Tree, inputs: Inputs, stop: Array
+    spec: Spec, state: State, moments: Array, keys: Keys, context: Tree, inputs: Inputs, stop: Array
 ) -> tuple[State, Log]:
-    """Validate one restart and remember its best params."""
+    """Validate one restart and remember its best params; moments are mean and mean square of the chunk's losses."""
     running = is_running(spec, state)
-    validation = validate(spec, state.params, keys, context, inputs, loss)
+    validation = validate(spec, state.params, keys, context, inputs, moments[0])
     better = running & (validation < state.best_validation)
     metrics = None if spec.metrics is None else call(spec.metrics, state.params, context=context)
     state = state._replace(
@@ -198,76 +222,66 @@ def finish_chunk(
         best_validation=jnp.where(better, validation, state.best_validation),
         best_at=jnp.where(better, stop, state.best_at),
         stale=jnp.where(better, 0, state.stale + 1),
+        recent=jnp.concatenate([state.recent, moments[None]])[1:],
+        recorded=state.recorded + 1,
     )
-    return state, Log(loss, validation, metrics)
+    return begin_anew(spec, state, keys, context), Log(moments[0], validation, metrics)
 
 
-def run_chunk(spec: Spec, states: State, inputs: Inputs, start: Array, stop: Array) -> tuple[State, Log]:
-    """Steps start, ..., stop - 1 of all restarts, and a validation."""
-    running = is_running(spec, states)
+def begin_anew(spec: Spec, state: State, keys: Keys, context: Tree) -> State:
+    """One restart with new params, where the rule says so."""
+    rule = spec.reinitialise
+    if rule is None:
+        return state
+    half = spec.window // 2
+    first, second = state.recent[:half], state.recent[half:]
+    mean = second[:, 0].mean()
+    deviation = jnp.sqrt(jnp.maximum(second[:, 1].mean() - mean**2, 0))
+    stuck = (state.recorded >= spec.window) & (first[:, 0].mean() <= mean + deviation) & (mean > rule.threshold)
+    failed = state.failed_at >= 0
+    anew = (stuck & ~failed) | (failed if rule.failed else False)
+    params = call(spec.init, jax.random.fold_in(keys.init, 1 + state.begun), context=context)
+    fresh = anew if rule.fresh_optimiser else anew & failed
+    return state._replace(
+        params=select(anew, params, state.params),
+        optimiser_state=select(fresh, init_optimiser(spec, params), state.optimiser_state),
+        failed_at=jnp.where(anew, -1, state.failed_at),
+        recorded=jnp.where(anew, 0, state.recorded),
+        begun=state.begun + anew.astype(jnp.int32),
+    )
 
-    def one(carry, running, validation, keys, batch_key, context, step):
-        params, optimiser_state, order, failed_at, total = carry
-        batch, order = draw_batch(spec, order, batch_key, step, context, inputs.data)
-        noise = jax.random.fold_in(keys.noise, step)
-        *new, loss, finite = update(spec, params, optimiser_state, batch, noise, step, context, validation)
-        alive = running & (failed_at < 0)
-        params, optimiser_state = select(alive & finite, tuple(new), (params, optimiser_state))
-        failed_at = jnp.where(alive & ~finite, step, failed_at)
-        return params, optimiser_state, order, failed_at, total + loss.astype(jnp.float32)
 
-    arguments = (running, states.validation, inputs.keys, inputs.context)
-    carry = (states.params, states.optimiser_state, states.order, states.failed_at)
-    carry = (*carry, jnp.zeros_like(states.validation))
-    if spec.shared == 1:
-        all_at_once = jax.vmap(one, in_axes=(0, 0, 0, 0, 0, 0, None))
-        batch_keys = inputs.keys.batch
-    else:  # a batch function sees one key for a group, so that its random numbers are drawn once for all of them
+def one_step(spec: Spec, data: Tree, carry, running, validation, keys, batch_key, context, step):
+    """One step of one restart; carry is what changes with it."""
+    params, optimiser_state, order, failed_at, sums = carry
+    batch, order = draw_batch(spec, order, batch_key, step, context, data)
+    noise = jax.random.fold_in(keys.noise, step)
+    *new, loss, finite = update(spec, params, optimiser_state, batch, noise, step, context, validation)
+    alive = running & (failed_at < 0)
+    params, optimiser_state = select(alive & finite, tuple(new), (params, optimiser_state))
+    failed_at = jnp.where(alive & ~finite, step, failed_at)
+    loss = loss.astype(jnp.float32)
+    return params, optimiser_state, order, failed_at, (sums[0] + loss, sums[1] + loss**2)
+
+
+def run_lanes(
+    spec: Spec, states: State, keys: Keys, context: Tree, inputs: Inputs, start: Array, stop: Array
+) -> tuple[State, Log]:
+    """Steps start, ..., stop - 1 of one group of lanes, and a validation."""
+    one = functools.partial(one_step, spec, inputs.data)
+    sums = (jnp.zeros_like(states.validation),) * 2
+    carry = (states.params, states.optimiser_state, states.order, states.failed_at, sums)
+    fixed = (is_running(spec, states), states.validation, keys)
+    batch_keys = keys.batch
+    body: Any = jax.vmap(one, in_axes=(0, 0, 0, 0, 0, 0, None))
+    grouped = context
+    if spec.shared > 1:  # one key for a neighbourhood: its random numbers are drawn once for all of them
         inner = jax.vmap(one, in_axes=(0, 0, 0, 0, None, 0, None))
-        all_at_once = jax.vmap(inner, in_axes=(0, 0, 0, 0, 0, 0, None))
-        carry, arguments = _grouped((carry, arguments), spec.shared)
-        batch_keys = inputs.keys.batch[:: spec.shared]
-
-    running, validation, keys, context = arguments
-    carry = lax.fori_loop(
-        start, stop, lambda step, carry: all_at_once(carry, running, validation, keys, batch_keys, context, step), carry
-    )
-    if spec.shared != 1:
-        carry = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), carry)
-    params, optimiser_state, order, failed_at, total = carry
+        batch_keys, body = keys.batch[:: spec.shared], jax.vmap(inner, in_axes=(0, 0, 0, 0, 0, 0, None))
+        carry, fixed, grouped = split((carry, fixed, context), spec.shared)
+    carry = lax.fori_loop(start, stop, lambda step, carry: body(carry, *fixed, batch_keys, grouped, step), carry)
+    params, optimiser_state, order, failed_at, sums = join(carry) if spec.shared > 1 else carry
     states = states._replace(params=params, optimiser_state=optimiser_state, order=order, failed_at=failed_at)
-    losses = total / (stop - start).astype(jnp.float32)
-    finish = lambda state, loss, keys, context: finish_chunk(spec, state, loss, keys, context, inputs, stop)
-    return jax.vmap(finish)(states, losses, inputs.keys, inputs.context)
-
-
-def _grouped(tree: Tree, shared: int) -> Tree:
-    return jax.tree.map(lambda leaf: leaf.reshape(-1, shared, *leaf.shape[1:]), tree)
-
-
-class Program(NamedTuple):
-    """The compiled functions of a run."""
-
-    start: Callable[..., State]
-    chunk: Callable[..., tuple[State, Log]]
-
-
-@functools.lru_cache(maxsize=8)
-def compiled(spec: Spec) -> Program:
-    """The functions of a spec, jitted; the same spec again costs no compilation."""
-
-    def start_all(inputs: Inputs) -> State:
-        return jax.vmap(lambda keys, context: start(spec, keys, context, inputs.data))(inputs.keys, inputs.context)
-
-    def chunk(states: State, inputs: Inputs, first: Array, stop: Array) -> tuple[State, Log]:
-        return run_chunk(spec, states, inputs, first, stop)
-
-    if spec.mesh is None:
-        return Program(jax.jit(start_all), jax.jit(chunk, donate_argnums=0))
-    split, whole = PartitionSpec(AXIS), PartitionSpec()
-    spread = Inputs(split, split, whole, whole)  # pyright: ignore[reportArgumentType]
-    shard = functools.partial(jax.shard_map, mesh=spec.mesh, check_vma=False)
-    return Program(
-        jax.jit(shard(start_all, in_specs=(spread,), out_specs=split)),
-        jax.jit(shard(chunk, in_specs=(split, spread, whole, whole), out_specs=(split, split)), donate_argnums=0),
-    )
+    moments = jnp.stack(sums, axis=-1) / (stop - start).astype(jnp.float32)
+    finish = lambda state, moments, keys, context: finish_chunk(spec, state, moments, keys, context, inputs, stop)
+    return jax.vmap(finish)(states, moments, keys, context)

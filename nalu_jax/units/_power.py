@@ -3,7 +3,7 @@
 >>> import jax.numpy as jnp
 >>> from nalu_jax.units import _power
 >>> log_r, k = _power.log_polar("npu", jnp.array([-4.0]), None, eps=0, domain="real")
->>> _power.real_power(log_r, k, jnp.array([[2.0, 1.0, 0.5]])).round(3)
+>>> _power.from_exponent(*_power.real_exponent(log_r, k, jnp.array([[2.0, 1.0, 0.5]]))).round(3)
 Array([16., -4., -0.], dtype=float32)
 """
 
@@ -46,19 +46,12 @@ def log_polar(unit: str, x: Array, gate: Array | None, *, eps: float | None, dom
     return log(r), k
 
 
-def real_power(log_r: Array, k: Array | None, re: Array) -> Array:
-    """exp(log r @ re) * cos(k @ re)."""
-    y = jnp.exp(matmul(log_r, re))
-    return y if k is None else y * jnp.cos(matmul(k, re))
+def real_exponent(log_r: Array, k: Array | None, re: Array) -> tuple[Array, Array | None]:
+    """(u, v) = (log r @ re, k @ re); v is None in the positive domain."""
+    return matmul(log_r, re), None if k is None else matmul(k, re)
 
 
-def complex_power(log_r: Array, k: Array | None, re: Array, im: Array) -> Array:
-    """Re(exp((log r + i k) @ (re + i im))) = exp(u) * cos(v)."""
-    u, v = _real_and_imaginary(log_r, k, re, im)
-    return jnp.exp(u) * jnp.cos(v)
-
-
-def _real_and_imaginary(log_r: Array, k: Array | None, re: Array, im: Array) -> tuple[Array, Array]:
+def complex_exponent(log_r: Array, k: Array | None, re: Array, im: Array) -> tuple[Array, Array]:
     """(u, v) with u + i v = (log r + i k) @ (re + i im): four matrix products, or one of twice the size both ways."""
     if k is None:
         return matmul(log_r, re), matmul(log_r, im)
@@ -67,6 +60,16 @@ def _real_and_imaginary(log_r: Array, k: Array | None, re: Array, im: Array) -> 
     packed = jnp.concatenate([jnp.concatenate([re, im], 1), jnp.concatenate([-im, re], 1)], 0)
     u, v = jnp.split(matmul(jnp.concatenate([log_r, k], -1), packed), 2, -1)
     return u, v
+
+
+def from_exponent(u: Array, v: Array | None) -> Array:
+    """Re(exp(u + i v)) = exp(u) * cos(v); v None stands for 0."""
+    return jnp.exp(u) if v is None else jnp.exp(u) * jnp.cos(v)
+
+
+def with_phase(u: Array, v: Array | None) -> tuple[Array, Array]:
+    """(u, v), with zeros for a v of None."""
+    return u, jnp.zeros_like(u) if v is None else v
 
 
 def clamp(unit: str, params: Params, clip: str) -> Params:

@@ -33,7 +33,8 @@ from .._checks import check_apply, check_init, check_leaves
 from .._unit import Params, Shape, Unit
 from ..penalties import l1
 from ._initialisers import Initialiser, draw
-from ._power import clamp, complex_power, log_polar
+from ._power import clamp, complex_exponent, from_exponent, with_phase
+from ._power import log_polar as log_polar_of_inputs
 
 
 def _leaves(shape: Shape) -> dict[str, Shape]:
@@ -55,9 +56,20 @@ def init(
 
 def apply(params: Params, x: ArrayLike, *, eps: float | None = None, domain: str = "real") -> Float[Array, "... n_out"]:
     """y (..., n_out) of x (..., n_in); domain is "real" or "positive"."""
+    return from_exponent(*_exponent(params, x, eps, domain))
+
+
+def log_polar(
+    params: Params, x: ArrayLike, *, eps: float | None = None, domain: str = "real"
+) -> tuple[Float[Array, "... n_out"], Float[Array, "... n_out"]]:
+    """(u, v), each (..., n_out), with apply(params, x) = exp(u) * cos(v): log-magnitude and phase, for losses."""
+    return with_phase(*_exponent(params, x, eps, domain))
+
+
+def _exponent(params: Params, x: ArrayLike, eps: float | None, domain: str) -> tuple[Array, Array]:
     params, x = check_apply("naive_npu", params, x, _leaves)
-    log_r, k = log_polar("naive_npu", x, None, eps=eps, domain=domain)
-    return complex_power(log_r, k, params["re"], params["im"])
+    log_r, k = log_polar_of_inputs("naive_npu", x, None, eps=eps, domain=domain)
+    return complex_exponent(log_r, k, params["re"], params["im"])
 
 
 def weights(params: Params) -> Params:
@@ -75,4 +87,4 @@ def project(params: Params, *, clip: str = "none") -> Params:
     return clamp("naive_npu", check_leaves("naive_npu", params, _leaves), clip)
 
 
-UNIT = Unit("naive_npu", _leaves, init, apply, weights, penalty, project)
+UNIT = Unit("naive_npu", _leaves, init, apply, weights, penalty, project, log_polar=log_polar)

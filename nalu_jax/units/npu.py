@@ -42,7 +42,8 @@ from .._numerics import clip_straight_through
 from .._unit import Params, Shape, Unit
 from ..penalties import l1
 from ._initialisers import Initialiser, draw
-from ._power import clamp, complex_power, log_polar
+from ._power import clamp, complex_exponent, from_exponent, with_phase
+from ._power import log_polar as log_polar_of_inputs
 
 
 def _leaves(shape: Shape) -> dict[str, Shape]:
@@ -65,10 +66,21 @@ def init(
 
 def apply(params: Params, x: ArrayLike, *, eps: float | None = None, domain: str = "real") -> Float[Array, "... n_out"]:
     """y (..., n_out) of x (..., n_in); domain is "real" or "positive"."""
+    return from_exponent(*_exponent(params, x, eps, domain))
+
+
+def log_polar(
+    params: Params, x: ArrayLike, *, eps: float | None = None, domain: str = "real"
+) -> tuple[Float[Array, "... n_out"], Float[Array, "... n_out"]]:
+    """(u, v), each (..., n_out), with apply(params, x) = exp(u) * cos(v): log-magnitude and phase, for losses."""
+    return with_phase(*_exponent(params, x, eps, domain))
+
+
+def _exponent(params: Params, x: ArrayLike, eps: float | None, domain: str) -> tuple[Array, Array]:
     params, x = check_apply("npu", params, x, _leaves)
     g = clip_straight_through(params["gate"], 0, 1)
-    log_r, k = log_polar("npu", x, g, eps=eps, domain=domain)
-    return complex_power(log_r, k, params["re"], params["im"])
+    log_r, k = log_polar_of_inputs("npu", x, g, eps=eps, domain=domain)
+    return complex_exponent(log_r, k, params["re"], params["im"])
 
 
 def weights(params: Params) -> Params:
@@ -87,4 +99,4 @@ def project(params: Params, *, clip: str = "none") -> Params:
     return clamp("npu", check_leaves("npu", params, _leaves), clip)
 
 
-UNIT = Unit("npu", _leaves, init, apply, weights, penalty, project)
+UNIT = Unit("npu", _leaves, init, apply, weights, penalty, project, log_polar=log_polar)

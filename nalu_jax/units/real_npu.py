@@ -33,7 +33,8 @@ from .._numerics import clip_straight_through
 from .._unit import Params, Shape, Unit
 from ..penalties import l1
 from ._initialisers import Initialiser, draw
-from ._power import clamp, log_polar, real_power
+from ._power import clamp, from_exponent, real_exponent, with_phase
+from ._power import log_polar as log_polar_of_inputs
 
 
 def _leaves(shape: Shape) -> dict[str, Shape]:
@@ -55,10 +56,21 @@ def init(
 
 def apply(params: Params, x: ArrayLike, *, eps: float | None = None, domain: str = "real") -> Float[Array, "... n_out"]:
     """y (..., n_out) of x (..., n_in); domain is "real" or "positive"."""
+    return from_exponent(*_exponent(params, x, eps, domain))
+
+
+def log_polar(
+    params: Params, x: ArrayLike, *, eps: float | None = None, domain: str = "real"
+) -> tuple[Float[Array, "... n_out"], Float[Array, "... n_out"]]:
+    """(u, v), each (..., n_out), with apply(params, x) = exp(u) * cos(v): log-magnitude and phase, for losses."""
+    return with_phase(*_exponent(params, x, eps, domain))
+
+
+def _exponent(params: Params, x: ArrayLike, eps: float | None, domain: str) -> tuple[Array, Array | None]:
     params, x = check_apply("real_npu", params, x, _leaves)
     g = clip_straight_through(params["gate"], 0, 1)
-    log_r, k = log_polar("real_npu", x, g, eps=eps, domain=domain)
-    return real_power(log_r, k, params["re"])
+    log_r, k = log_polar_of_inputs("real_npu", x, g, eps=eps, domain=domain)
+    return real_exponent(log_r, k, params["re"])
 
 
 def weights(params: Params) -> Params:
@@ -77,4 +89,4 @@ def project(params: Params, *, clip: str = "none") -> Params:
     return clamp("real_npu", check_leaves("real_npu", params, _leaves), clip)
 
 
-UNIT = Unit("real_npu", _leaves, init, apply, weights, penalty, project)
+UNIT = Unit("real_npu", _leaves, init, apply, weights, penalty, project, log_polar=log_polar)

@@ -1,0 +1,156 @@
+"""The stages after the optimiser: L-BFGS, Levenberg-Marquardt, rounding.
+
+A stage is a function (params, objective, batch, context) -> params of one restart; objective(params) is the loss on
+batch, without penalty. `fit` keeps what a stage returns where it is finite and the validation loss is not worse.
+
+>>> import jax.numpy as jnp
+>>> from nalu_jax import training
+>>> stage = training.rounding(targets=(-1, 0, 1))
+>>> stage({"w": jnp.array([0.98, -0.1, -3.0])}, lambda params: params["w"].sum(), None, None)
+{'w': Array([ 1.,  0., -1.], dtype=float32)}
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array, lax
+
+from . import _loop, _program
+from ._calls import call
+from ._checks import check_like, scalar
+from ._loop import Inputs, Keys, Spec
+from ._trees import all_finite, select
+
+Tree = Any
+Stage = Callable[[Tree, Callable[[Tree], Array], Tree, Tree], Tree]
+"""(params, objective, batch, context) -> params."""
+
+
+class Finished(NamedTuple):
+    """What one stage did, as NumPy arrays. Every field has a leading axis of restarts.
+
+    Attributes:
+        before: params before it.
+        tried: params that it proposed.
+        validation_before, validation_tried: their validation losses, float32.
+        kept: whether the proposal was kept.
+    """
+
+    before: Tree
+    tried: Tree
+    validation_before: Any
+    validation_tried: Any
+    kept: Any
+
+
+@functools.cache
+def lbfgs(*, steps: int = 100, memory: int = 10) -> Stage:
+    """optax's L-BFGS with its line search, at most `steps` steps; the params with the lowest loss on the way."""
+    solver = optax.lbfgs(memory_size=memory)
+
+    def stage(params: Tree, objective: Callable[[Tree], Array], batch: Tree, context: Tree) -> Tree:
+        def step(_, carry):
+            params, state, best, lowest, alive = carry
+            value, gradient = optax.value_and_grad_from_state(objective)(params, state=state)
+            better = alive & (value < lowest)
+            best, lowest = select(better, params, best), jnp.where(better, value, lowest)
+            extras = {"value": value, "grad": gradient, "value_fn": objective}
+            updates, new_state = solver.update(gradient, state, params, **extras)
+            stepped = optax.apply_updates(params, updates)
+            new_state = jax.tree.map(lambda new, old: jnp.asarray(new).astype(old.dtype), new_state, state)
+            alive = alive & jnp.isfinite(value) & all_finite(stepped)
+            params, state = select(alive, (stepped, new_state), (params, state))
+            return params, state, best, lowest, alive
+
+        with jax.numpy_dtype_promotion("standard"):
+            state = jax.tree.map(jnp.asarray, solver.init(params))
+            start = (params, state, params, objective(params), jnp.asarray(True))
+            params, _, best, lowest, _ = lax.fori_loop(0, steps, step, start)
+            return select(objective(params) < lowest, params, best)
+
+    stage.__name__ = "lbfgs"
+    return stage
+
+
+@functools.cache
+def levenberg_marquardt(
+    residual: Callable[..., Array], *, steps: int = 50, rtol: float = 1e-6, atol: float = 1e-8
+) -> Stage:
+    """optimistix's Levenberg-Marquardt on the sum of squares of a residual, at most `steps` steps.
+
+    Args:
+        residual: (params, batch) -> array of any shape; offered `context`. Where one of its entries is NaN or infinite
+            the step that led there counts as bad, and is taken back.
+        rtol, atol: where a step changes less than that, the stage ends.
+    """
+
+    def stage(params: Tree, objective: Callable[[Tree], Array], batch: Tree, context: Tree) -> Tree:
+        import optimistix as optx  # takes a second to import
+
+        def finite_residual(params: Tree, _: Any) -> Array:
+            values = call(residual, params, batch, context=context)
+            large = jnp.asarray(jnp.finfo(values.dtype).max ** 0.25, values.dtype)
+            return jnp.where(jnp.all(jnp.isfinite(values)), values, large)
+
+        solver = optx.LevenbergMarquardt(rtol=rtol, atol=atol)
+        with jax.numpy_dtype_promotion("standard"):
+            return optx.least_squares(finite_residual, solver, params, max_steps=steps, throw=False).value
+
+    stage.__name__ = "levenberg_marquardt"
+    return stage
+
+
+@functools.cache
+def rounding(function: Callable[[Tree], Tree] | None = None, *, targets: tuple[float, ...] = (-1, 0, 1)) -> Stage:
+    """Every entry of the params to its nearest target, or function(params)."""
+
+    def nearest(leaf: Array) -> Array:
+        values = jnp.asarray(targets, leaf.dtype)
+        return values[jnp.argmin(jnp.abs(jnp.subtract.outer(leaf, values)), axis=-1)]
+
+    def stage(params: Tree, objective: Callable[[Tree], Array], batch: Tree, context: Tree) -> Tree:
+        return jax.tree.map(nearest, params) if function is None else function(params)
+
+    stage.__name__ = "rounding"
+    return stage
+
+
+def finish_one(
+    spec: Spec, stage: Stage, params: Tree, failed: Array, keys: Keys, context: Tree, inputs: Inputs, steps: Array
+) -> tuple[Tree, Finished]:
+    """One stage of one restart: the params to go on with, and the report."""
+    batch = inputs.data
+    if spec.batch is not None:  # of a step that training did not reach
+        batch = call(spec.batch, jax.random.fold_in(keys.batch, steps), steps, context=context)
+
+    def objective(params: Tree) -> Array:
+        return scalar("loss", call(spec.loss, params, batch, key=keys.noise, step=steps, context=context))
+
+    tried = stage(params, objective, batch, context)
+    if spec.project is not None:
+        tried = call(spec.project, tried, step=steps, context=context)
+    check_like(getattr(stage, "__name__", "a stage of finish"), params, tried)
+    before, after = (
+        _loop.validate(spec, each, keys, context, inputs, objective(each).astype(jnp.float32))
+        for each in (params, tried)
+    )
+    kept = ~failed & all_finite(tried) & jnp.isfinite(after) & ~(after > before)
+    return select(kept, tried, params), Finished(params, tried, before, after, kept)
+
+
+@functools.lru_cache(maxsize=8)
+def compiled(spec: Spec, stage: Stage) -> Callable[..., tuple[Tree, Finished]]:
+    """(params, failed, inputs, steps) -> the same for all restarts, jitted."""
+
+    def run(params: Tree, failed: Array, inputs: Inputs, steps: Array) -> tuple[Tree, Finished]:
+        one = lambda params, failed, keys, context: finish_one(
+            spec, stage, params, failed, keys, context, inputs, steps
+        )
+        return _program.in_lanes(jax.vmap(one), spec.lanes, params, failed, inputs.keys, inputs.context)
+
+    roles = (_program.RESTARTS, _program.RESTARTS, _program.INPUTS, _program.WHOLE)
+    return _program.jit(run, spec.mesh, roles)

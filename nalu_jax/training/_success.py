@@ -1,0 +1,62 @@
+"""Success counts with Wilson's interval.
+
+>>> from nalu_jax import training
+>>> [round(bound, 3) for bound in training.wilson(20, 25)]
+[0.609, 0.911]
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Success(NamedTuple):
+    """One row of a success table: low and high bound the rate with the table's confidence."""
+
+    group: Any
+    successes: int
+    runs: int
+    rate: float
+    low: float
+    high: float
+
+
+def wilson(successes: int, runs: int, *, level: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval for the rate of successes (E. B. Wilson, JASA 22:209, 1927), from SciPy.
+
+    Raises:
+        ValueError: not 0 <= successes <= runs, or no runs at all, or level outside of (0, 1).
+    """
+    from scipy.stats import binomtest  # takes longer to import than the rest of the package
+
+    if runs < 1:
+        raise ValueError(f"wilson: expected at least one run, got {runs}.")
+    interval = binomtest(int(successes), int(runs)).proportion_ci(confidence_level=level, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def success_table(success: Any, groups: Sequence[Any] | None = None, *, level: float = 0.95) -> list[Success]:
+    """One row for each group, in the order of their first appearance.
+
+    Args:
+        success: (restarts,) bool, for example `~fit.failed & (test_error < 1e-5)`.
+        groups: (restarts,) what each restart belongs to, for example its range; all to one group "all" by default.
+
+    Raises:
+        ValueError: success and groups are not of one length.
+    """
+    success = np.asarray(success, bool).ravel()
+    labels = ["all"] * success.size if groups is None else list(groups)
+    if len(labels) != success.size:
+        raise ValueError(
+            f"success_table: {success.size} restarts, but {len(labels)} groups; give one for each restart."
+        )
+    rows = []
+    for group in dict.fromkeys(labels):
+        hits = success[[label == group for label in labels]]
+        successes = int(hits.sum())
+        rows.append(
+            Success(group, successes, hits.size, successes / hits.size, *wilson(successes, hits.size, level=level))
+        )
+    return rows
