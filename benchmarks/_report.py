@@ -57,7 +57,7 @@ class Effort:
 
 
 EFFORTS = {
-    "full": Effort("full", 1.5, 5, 100, 60.0, float("inf")),
+    "full": Effort("full", 1.0, 5, 100, 60.0, float("inf")),
     "quick": Effort("quick", 0.1, 3, 20, 0.5, 35.0),
     "smoke": Effort("smoke", 0.0, 2, 2, 0.5, float("inf")),
 }

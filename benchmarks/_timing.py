@@ -19,7 +19,9 @@ import numpy as np
 
 SAMPLE_SECONDS = 1e-3  # a sample of short calls lasts at least about this long
 SETTLE_SECONDS = 2e-3  # thread pools (OpenMP, Eigen) keep spinning after a call, and would slow the next candidate
-SHORT_SECONDS = 1e-2  # below this a sample starts with an untimed call: the pause has cooled the caches
+# Below this a sample starts with an untimed call: the pause has cooled the caches, and the memory that a candidate of
+# gigabytes has just given back to the system would otherwise be paged in again at the cost of whoever comes next.
+SHORT_SECONDS = 1.0
 
 Call = Callable[[], Any]
 

@@ -27,8 +27,9 @@ def absolute(x: Array) -> Array:
 
 def magnitude(x: Array, positive: bool) -> Array:
     """|x| with derivative 0 at 0. In a positive domain NaN where x < 0, so that leaving it is never silent."""
-    size = absolute(x)
-    return jnp.where(x < 0, jnp.asarray(jnp.nan, x.dtype), size) if positive else size
+    if not positive:
+        return absolute(x)
+    return jnp.where(x == 0, jnp.zeros_like(x), jnp.where(x < 0, jnp.asarray(jnp.nan, x.dtype), x))
 
 
 def sign(x: Array) -> Array:

@@ -111,7 +111,7 @@ def test_candidates_take_turns_and_another_one_begins_every_round():
     timed = compare(clock, candidates, baseline="a", budget=0, min_repeats=4, max_repeats=9)
     warm_up, rounds = clock.log[:9], clock.log[9:]
     assert warm_up == list("aaabbbccc")
-    assert rounds == list("abc" + "bca" + "cab" + "abc")
+    assert rounds == list("aabbcc" + "bbccaa" + "ccaabb" + "aabbcc")  # every sample after an untimed call
     assert {result["repeats"] for result in timed.values()} == {4}
 
 
