@@ -56,8 +56,12 @@ def init(
 def apply(params: Params, x: ArrayLike, *, eps: float | None = None, domain: str = "real") -> Float[Array, "... n_out"]:
     """y (..., n_out) of x (..., n_in); domain is "real" or "positive"."""
     params, x = check_apply("naive_npu", params, x, _leaves)
+    return _apply_weights(weights(params), x, eps=eps, domain=domain)
+
+
+def _apply_weights(weights: Params, x: Array, *, eps: float | None = None, domain: str = "real") -> Array:
     log_r, k = log_polar("naive_npu", x, None, eps=eps, domain=domain)
-    return complex_power(log_r, k, params["re"], params["im"])
+    return complex_power(log_r, k, weights["re"], weights["im"])
 
 
 def weights(params: Params) -> Params:
@@ -75,4 +79,4 @@ def project(params: Params, *, clip: str = "none") -> Params:
     return clamp("naive_npu", check_leaves("naive_npu", params, _leaves), clip)
 
 
-UNIT = Unit("naive_npu", _leaves, init, apply, weights, penalty, project)
+UNIT = Unit("naive_npu", _leaves, init, apply, weights, _apply_weights, penalty, project)

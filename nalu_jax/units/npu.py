@@ -66,9 +66,12 @@ def init(
 def apply(params: Params, x: ArrayLike, *, eps: float | None = None, domain: str = "real") -> Float[Array, "... n_out"]:
     """y (..., n_out) of x (..., n_in); domain is "real" or "positive"."""
     params, x = check_apply("npu", params, x, _leaves)
-    g = clip_straight_through(params["gate"], 0, 1)
-    log_r, k = log_polar("npu", x, g, eps=eps, domain=domain)
-    return complex_power(log_r, k, params["re"], params["im"])
+    return _apply_weights(weights(params), x, eps=eps, domain=domain)
+
+
+def _apply_weights(weights: Params, x: Array, *, eps: float | None = None, domain: str = "real") -> Array:
+    log_r, k = log_polar("npu", x, weights["gate"], eps=eps, domain=domain)
+    return complex_power(log_r, k, weights["re"], weights["im"])
 
 
 def weights(params: Params) -> Params:
@@ -87,4 +90,4 @@ def project(params: Params, *, clip: str = "none") -> Params:
     return clamp("npu", check_leaves("npu", params, _leaves), clip)
 
 
-UNIT = Unit("npu", _leaves, init, apply, weights, penalty, project)
+UNIT = Unit("npu", _leaves, init, apply, weights, _apply_weights, penalty, project)

@@ -56,9 +56,12 @@ def init(
 def apply(params: Params, x: ArrayLike, *, eps: float | None = None, domain: str = "real") -> Float[Array, "... n_out"]:
     """y (..., n_out) of x (..., n_in); domain is "real" or "positive"."""
     params, x = check_apply("real_npu", params, x, _leaves)
-    g = clip_straight_through(params["gate"], 0, 1)
-    log_r, k = log_polar("real_npu", x, g, eps=eps, domain=domain)
-    return real_power(log_r, k, params["re"])
+    return _apply_weights(weights(params), x, eps=eps, domain=domain)
+
+
+def _apply_weights(weights: Params, x: Array, *, eps: float | None = None, domain: str = "real") -> Array:
+    log_r, k = log_polar("real_npu", x, weights["gate"], eps=eps, domain=domain)
+    return real_power(log_r, k, weights["re"])
 
 
 def weights(params: Params) -> Params:
@@ -77,4 +80,4 @@ def project(params: Params, *, clip: str = "none") -> Params:
     return clamp("real_npu", check_leaves("real_npu", params, _leaves), clip)
 
 
-UNIT = Unit("real_npu", _leaves, init, apply, weights, penalty, project)
+UNIT = Unit("real_npu", _leaves, init, apply, weights, _apply_weights, penalty, project)
