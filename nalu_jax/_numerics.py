@@ -9,15 +9,22 @@
 `product`, the kernel of the product units, lives in `_product`.
 """
 
-import functools
-
 import jax.numpy as jnp
 from jax import Array, lax
 
 from ._product import product as product
 
-matmul = functools.partial(jnp.matmul, precision=lax.Precision.HIGHEST)
-"""`jnp.matmul` in the full precision of the dtype: accelerators default to fewer digits than arithmetic needs."""
+# Multiply-adds up to which a product is a sum of elementwise products, which XLA fuses with what is around it: a dot is a
+# kernel of its own, and in a solver's loop the number of kernels is the time. See benchmarks/ode.py.
+_SMALL = 512
+
+
+def matmul(x: Array, w: Array) -> Array:
+    """x @ w in the full precision of the dtype: accelerators default to fewer digits than arithmetic needs."""
+    if x.size * w.shape[-1] > _SMALL or x.dtype.itemsize < 4:  # below 4 bytes a dot adds up in float32
+        return jnp.matmul(x, w, precision=lax.Precision.HIGHEST)
+    shape = (*x.shape, w.shape[-1])
+    return (jnp.broadcast_to(x[..., None], shape) * jnp.broadcast_to(w, shape)).sum(-2)
 
 
 def absolute(x: Array) -> Array:
