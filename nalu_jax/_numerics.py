@@ -14,8 +14,8 @@ from jax import Array, lax
 
 from ._product import product as product
 
-# Multiply-adds up to which a product is a sum of elementwise products, which XLA fuses with what is around it: a dot is a
-# kernel of its own, and in a solver's loop the number of kernels is the time. See benchmarks/ode.py.
+# Multiply-adds up to which a product is a sum of elementwise products, which XLA fuses with what is around it: a dot is
+# a kernel of its own, and in a solver's loop the number of kernels is the time. See benchmarks/ode.py.
 _SMALL = 512
 
 

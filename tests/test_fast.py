@@ -174,6 +174,7 @@ def test_a_batch_of_thetas_is_vmap(key):
     np.testing.assert_allclose(together, alone, rtol=1e-6)
 
 
+@pytest.mark.usefixtures("as_users_run_it")
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [

@@ -10,8 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jax.custom_derivatives import SymbolicZero
 from jax.typing import ArrayLike
 
+from .._product import directional
 from ._problem import Trajectory, VectorField, as_mask, check_count, check_problem, finite_rows, trajectory
 
 _DENSE = 16  # entries of a state up to which the Jacobian of every step is formed
@@ -133,10 +135,10 @@ def _states(step: Step, y0: Array, t: Array, h: Array, args: Any) -> Array:
     return lax.scan(one_step, y0, (t, h))[1]
 
 
-@_states.defjvp
+@functools.partial(_states.defjvp, symbolic_zeros=True)
 def _states_jvp(step: Step, primals: Any, tangents: Any) -> tuple[Array, Array]:
     y0, t, h, args = primals
-    y0_dot, t_dot, h_dot, args_dot = tangents
+    y0_dot = jnp.zeros_like(y0) if isinstance(tangents[0], SymbolicZero) else tangents[0]
     ys = _states(step, *primals)
     before = jnp.concatenate([y0[None], ys[:-1]])
     # Steps that end outside the finite numbers are differentiated at a safe state instead, and count as constant:
@@ -145,11 +147,7 @@ def _states_jvp(step: Step, primals: Any, tangents: Any) -> tuple[Array, Array]:
     safe = jnp.where(jnp.isfinite(y0), y0, jnp.ones_like(y0))
     before = jnp.where(as_mask(valid, before), before, jnp.broadcast_to(safe[None], before.shape))
 
-    def by_the_rest(y: Array, times: tuple[Array, Array], times_dot: tuple[Array, Array]) -> Array:
-        function = lambda t, h, args: step(y, t, h, args)
-        return jax.jvp(function, (*times, args), (*times_dot, args_dot))[1]
-
-    pushes = jax.vmap(by_the_rest)(before, (t, h), (t_dot, h_dot))
+    pushes = _by_the_rest(step, before, primals[1:], tangents[1:])
     pushes = jnp.where(as_mask(valid, pushes), pushes, jnp.zeros_like(pushes))
     if y0.size > _DENSE:
         ys_dot = _accumulate(functools.partial(_by_state, step, args), y0_dot, (before, t, h, valid), pushes)
@@ -160,6 +158,20 @@ def _states_jvp(step: Step, primals: Any, tangents: Any) -> tuple[Array, Array]:
         times_jacobian = lambda y_dot, jacobian: (jacobian * _leading(y_dot, jacobian.shape)).sum(axes)
         ys_dot = _accumulate(times_jacobian, y0_dot, jacobians, pushes)
     return ys, ys_dot
+
+
+def _by_the_rest(step: Step, before: Array, primals: Any, tangents: Any) -> Array:
+    """What the tangents of (t, h, args) add to the state in every step, (n, ...)."""
+    leaves, tree = jax.tree.flatten(primals)
+    dots = [None if isinstance(dot, SymbolicZero) else dot for dot in jax.tree.leaves(tangents)]
+    if all(dot is None for dot in dots):
+        return jnp.zeros_like(before)
+
+    def one_step(y: Array, leaves: list[Array], dots: list[Array | None]) -> Array:
+        return directional(lambda *leaves: step(y, *tree.unflatten(leaves)), leaves, dots)[1]
+
+    axes = [0, 0, *(None for _ in leaves[2:])]  # t and h differ from step to step
+    return jax.vmap(one_step, (0, axes, axes))(before, leaves, dots)
 
 
 def _accumulate(advance: Callable[[Array, Any], Array], y0_dot: Array, steps: Any, pushes: Array) -> Array:
