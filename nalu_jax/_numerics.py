@@ -9,22 +9,15 @@
 `product`, the kernel of the product units, lives in `_product`.
 """
 
+import functools
+
 import jax.numpy as jnp
 from jax import Array, lax
 
 from ._product import product as product
 
-# Multiply-adds up to which a product is a sum of elementwise products, which XLA fuses with what is around it: a dot is
-# a kernel of its own, and in a solver's loop the number of kernels is the time. See benchmarks/ode.py.
-_SMALL = 512
-
-
-def matmul(x: Array, w: Array) -> Array:
-    """x @ w in the full precision of the dtype: accelerators default to fewer digits than arithmetic needs."""
-    if x.size * w.shape[-1] > _SMALL or x.dtype.itemsize < 4:  # below 4 bytes a dot adds up in float32
-        return jnp.matmul(x, w, precision=lax.Precision.HIGHEST)
-    shape = (*x.shape, w.shape[-1])
-    return (jnp.broadcast_to(x[..., None], shape) * jnp.broadcast_to(w, shape)).sum(-2)
+matmul = functools.partial(jnp.matmul, precision=lax.Precision.HIGHEST)
+"""`jnp.matmul` in the full precision of the dtype: accelerators default to fewer digits than arithmetic needs."""
 
 
 def absolute(x: Array) -> Array:
@@ -34,8 +27,9 @@ def absolute(x: Array) -> Array:
 
 def magnitude(x: Array, positive: bool) -> Array:
     """|x| with derivative 0 at 0. In a positive domain NaN where x < 0, so that leaving it is never silent."""
-    size = absolute(x)
-    return jnp.where(x < 0, jnp.asarray(jnp.nan, x.dtype), size) if positive else size
+    if not positive:
+        return absolute(x)
+    return jnp.where(x == 0, jnp.zeros_like(x), jnp.where(x < 0, jnp.asarray(jnp.nan, x.dtype), x))
 
 
 def sign(x: Array) -> Array:
