@@ -46,7 +46,7 @@ COLUMNS = ("plain", "prepared", "rollout", "solve", "scan", "no layer", "torchdi
 MODES = ("forward", "gradient", "jacobian")
 SAVED = 40
 END = 200.0
-TOLERANCES = {"rtol": 1e-6, "atol": 1e-8}
+RTOL, ATOL = 1e-6, 1e-8
 MAX_STEPS = 1024  # of adaptive solvers
 
 Task = dict[str, Any]
@@ -112,15 +112,15 @@ def tsit5_candidates(spec: Fast, mode: str) -> dict[str, States]:
     y0, ts, _ = problem()
 
     def by_diffrax(field: Callable[..., Array], args: Any, adjoint: diffrax.AbstractAdjoint) -> Array:
-        controller = diffrax.PIDController(**TOLERANCES)
+        controller = diffrax.PIDController(rtol=RTOL, atol=ATOL)
         return _diffeqsolve(field, args, adjoint, diffrax.Tsit5(), None, controller, MAX_STEPS)
 
     def solve(theta: Array) -> Array:
         adjoint = _adjoint(mode)
         args = spec.prepare(theta)
-        return nalu_ode.solve(spec.vector_field, y0, ts, args, max_steps=MAX_STEPS, adjoint=adjoint, **TOLERANCES).ys[
-            1:
-        ]
+        return nalu_ode.solve(
+            spec.vector_field, y0, ts, args, max_steps=MAX_STEPS, adjoint=adjoint, rtol=RTOL, atol=ATOL
+        ).ys[1:]
 
     def no_layer(theta: Array) -> Array:
         return by_diffrax(lambda t, y, args: args * y, theta[:3], _adjoint(mode))
@@ -201,7 +201,7 @@ def _add_steps(candidates: dict[str, dict[str, Any]], spec: Fast, theta: Array) 
     y0, ts, _ = problem()
     fields = {"solve": spec.vector_field, "no layer": lambda t, y, args: args[:3] * y}
     for name, field in fields.items():
-        result = nalu_ode.solve(field, y0, ts, theta, max_steps=MAX_STEPS, **TOLERANCES)
+        result = nalu_ode.solve(field, y0, ts, theta, max_steps=MAX_STEPS, rtol=RTOL, atol=ATOL)
         candidates[name]["steps"] = int(result.steps)
 
 

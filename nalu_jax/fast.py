@@ -21,7 +21,7 @@ As kernels are (n_in, n_out), this is the order of NeuralArithmetic.jl's FastNAU
 import dataclasses
 import itertools
 import math
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -127,7 +127,7 @@ class Fast:
             ValueError: theta is not of shape (size,), or the last axis of x is not n_in.
         """
         x = check_input(self.name, x)
-        effective = theta if isinstance(theta, dict | tuple) else self.prepare(theta)
+        effective: Any = theta if isinstance(theta, dict | tuple) else self.prepare(theta)
         dtype = _dtype(effective)
         if x.shape[-1] != self.shape[0]:
             raise ValueError(
@@ -181,7 +181,7 @@ class Fast:
         return theta
 
 
-def fast(unit: ModuleType | Unit | Chain, shape: Shape) -> Fast:
+def fast(unit: ModuleType | Unit | Chain, shape: Sequence[int]) -> Fast:
     """The flat-vector view of any unit or chain.
 
     Args:

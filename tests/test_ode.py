@@ -43,7 +43,8 @@ def by_diffrax(field, solver, y0, ts, args, substeps):
         stepsize_controller=diffrax.StepTo(steps),
         max_steps=len(steps),
     )
-    return solution.ys
+    assert solution.ys is not None
+    return jnp.asarray(solution.ys)
 
 
 def unrolled_euler(field, y0, ts, args):
@@ -117,7 +118,9 @@ def test_checkpoints_save_memory():
 
     def planned_bytes(checkpoints):
         f = lambda theta: ode.rollout(spec.vector_field, y0, ts, theta, checkpoints=checkpoints).ys[-1].sum()
-        return jax.jit(jax.grad(f)).lower(theta).compile().memory_analysis().temp_size_in_bytes
+        analysis = jax.jit(jax.grad(f)).lower(theta).compile().memory_analysis()
+        assert analysis is not None
+        return analysis.temp_size_in_bytes
 
     assert planned_bytes(40) < planned_bytes(None) / 4
 

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Bool, Float, Int
 
@@ -79,7 +80,7 @@ def check_count(name: str, option: str, value: Any) -> int:
     Raises:
         ValueError: it is not one.
     """
-    if not hasattr(value, "__index__") or isinstance(value, bool) or isinstance(value, jax.core.Tracer) or value < 1:
+    if not hasattr(value, "__index__") or isinstance(value, bool) or not _is_known(value) or value < 1:
         raise ValueError(f"{name}: {option} must be an integer of at least 1, got {value!r}.")
     return int(value)
 
@@ -102,5 +103,5 @@ def as_mask(rows: Array, ys: Array) -> Array:
     return jnp.broadcast_to(rows.reshape(-1, *[1] * (ys.ndim - 1)), ys.shape)
 
 
-def _is_known(x: Array) -> bool:
-    return not isinstance(x, jax.core.Tracer)
+def _is_known(x: Any) -> bool:
+    return not isinstance(x, Tracer)
