@@ -172,7 +172,7 @@ def environment() -> dict[str, Any]:
     import jax
 
     device = jax.devices()[0]
-    packages = ("jax", "jaxlib", "numpy", "nalu_jax", "torch", "optax")
+    packages = ("jax", "jaxlib", "numpy", "nalu_jax", "torch", "torchdiffeq", "optax", "diffrax")
     return {
         "versions": {name: _version(name) for name in packages if _version(name)},
         "python": platform.python_version(),

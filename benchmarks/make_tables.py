@@ -23,6 +23,7 @@ import large_scale
 import layers
 import loop_throughput
 import memory
+import ode
 import simple_task
 import single_module
 import static_task
@@ -42,6 +43,7 @@ SCRIPTS = {
     "static_task": static_task,
     "large_scale": large_scale,
     "inalu_tasks": inalu_tasks,
+    "ode": ode,
 }
 TASKS = ("single_module", "simple_task", "static_task", "large_scale", "inalu_tasks")
 README_UNITS = ("nmu", "inalu", "nru", "nmru", "npu", "real_npu")
@@ -89,9 +91,37 @@ def conditions(data: dict[str, Any]) -> str:
 
 
 def readme_section(found: dict[str, dict[str, Any]]) -> str:
-    """How much faster value and gradient are than textbook JAX and PyTorch, by size, and the peak of memory."""
+    """How much faster value and gradient are than textbook JAX and PyTorch, by size, the peak of memory, and ODEs."""
+    parts = [section for section in (_layers_section(found), _ode_section(found)) if section]
+    return "\n\n".join(parts) or "Not measured yet: see [benchmarks/](benchmarks/README.md)."
+
+
+def _ode_section(found: dict[str, dict[str, Any]]) -> str:
+    """Times of every row of ode.py, ours and the others'."""
+    if "ode" not in found:
+        return ""
+    data = found["ode"]
+    header = ["solver", "hidden", "restarts", "steps", "mode", *ode.COLUMNS, "speedup over plain"]
+    lines = [
+        [
+            row["solver"],
+            *(str(row[name]) for name in ("hidden", "restarts", "steps")),
+            row["mode"],
+            *(ode.cell(row, name) for name in ode.COLUMNS),
+            _report.times(ode.speedup(row)),
+        ]
+        for row in data["rows"]
+        if ode.speedup(row)
+    ]
+    return (
+        f"Differential equations, time per call ({conditions(data)}); the candidates are explained in "
+        f"`benchmarks/ode.py`.\n\n{markdown_table(header, lines)}"
+    )
+
+
+def _layers_section(found: dict[str, dict[str, Any]]) -> str:
     if "layers" not in found:
-        return "Not measured yet: see [benchmarks/](benchmarks/README.md)."
+        return ""
     data = found["layers"]
     rows = {
         (row["unit"], tuple(row["size"])): row

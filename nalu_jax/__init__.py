@@ -16,6 +16,13 @@ from . import penalties as penalties
 from ._unit import Unit as Unit
 from ._unit import chain as chain
 
+# units and chains over one flat vector
+from .fast import fast as fast
+from .fast import fast_chain as fast_chain
+from .fast import fast_nau as fast_nau
+from .fast import fast_npu as fast_npu
+from .fast import fast_real_npu as fast_real_npu
+
 # all records by name
 from .units import UNITS as UNITS
 

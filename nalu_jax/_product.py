@@ -197,7 +197,7 @@ def _tangent_by_inputs(factor: Factor, inputs: Any, inputs_dot: Any, matrices: A
     @_recomputed
     def one_output(inputs: Any, inputs_dot: Any, ws: Any, rest: _Rest) -> Array:  # (rows,)
         arguments = *inputs, *_broadcast(inputs[0].shape, [w[None] for w in ws])
-        factors, factors_dot = _directional(factor, arguments, (*inputs_dot, *(None for _ in ws)))
+        factors, factors_dot = directional(factor, arguments, (*inputs_dot, *(None for _ in ws)))
         return (_others(factors, _expanded(rest, 1), 1) * factors_dot).sum(1) * rest.scale
 
     def one_block(block: Any) -> Array:  # (rows, n_out)
@@ -216,7 +216,7 @@ def _tangent_by_matrices(factor: Factor, matrices: Any, matrices_dot: Any, input
     @_recomputed
     def one_row(matrices_dot: Any, xs: Any, rest: _Rest) -> Array:  # (n_out,)
         arguments = *_broadcast((n_in, n_out), [x[:, None] for x in xs]), *matrices
-        factors, factors_dot = _directional(factor, arguments, (*(None for _ in xs), *matrices_dot))
+        factors, factors_dot = directional(factor, arguments, (*(None for _ in xs), *matrices_dot))
         return (_others(factors, _expanded(rest, 0), 0) * factors_dot).sum(0) * rest.scale
 
     def in_steps(x: Array) -> Array:
@@ -227,7 +227,7 @@ def _tangent_by_matrices(factor: Factor, matrices: Any, matrices_dot: Any, input
     return lax.map(lambda step: jax.vmap(one_row)(per_lane, *step), steps).reshape(-1, n_out)[:rows]
 
 
-def _directional(
+def directional(
     function: Callable[..., Array], primals: Sequence[Array], tangents: Sequence[Array | None]
 ) -> tuple[Array, Array]:
     """`jax.jvp`, where a tangent of None is zero."""

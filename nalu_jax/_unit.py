@@ -31,7 +31,7 @@ Leaves = Callable[..., dict[str, Shape]]
 """From (n_in, n_out) to the shape of every leaf, in flat order; the first leaf is a matrix that ends in n_out."""
 
 
-FUNCTIONS = ("leaves", "init", "apply", "weights", "penalty", "project", "train_apply", "log_polar")
+FUNCTIONS = ("leaves", "init", "apply", "weights", "apply_weights", "penalty", "project", "train_apply", "log_polar")
 """The fields of a `Unit` that are functions, and may take options."""
 
 
@@ -56,6 +56,8 @@ class Unit:
         init: (key, (n_in, n_out), dtype) -> params.
         apply: (params, x) -> y, with x (..., n_in) and y (..., n_out).
         weights: params -> the effective weights that the unit computes with.
+        apply_weights: (weights, x) -> y, the rest of apply: apply(params, x) is apply_weights(weights(params), x), so
+            that a loop which keeps its params finds the weights once. For trusted callers: it checks nothing.
         penalty: params -> the regulariser of the unit's paper, a scalar, unscaled.
         project: params -> params, the clamp of the unit's paper after an optimiser step.
         train_apply: (params, x, *, key) -> y, the forward pass in training; None where it is `apply`.
@@ -69,6 +71,7 @@ class Unit:
     init: Callable[..., Params]
     apply: Callable[..., Array]
     weights: Callable[..., Params]
+    apply_weights: Callable[..., Array]
     penalty: Callable[..., Array]
     project: Callable[..., Params]
     train_apply: Callable[..., Array] | None = None
@@ -168,6 +171,12 @@ class Chain:
     def weights(self, params: Sequence[Any]) -> tuple[Any, ...]:
         """The effective weights of every unit."""
         return tuple(unit.weights(unit_params) for unit, unit_params in self._pairs(params))
+
+    def apply_weights(self, weights: Sequence[Any], x: ArrayLike) -> Array:
+        """y (..., n_out) of the effective weights of every unit: the rest of `apply`."""
+        for unit, unit_weights in self._pairs(weights):
+            x = unit.apply_weights(unit_weights, x)
+        return jnp.asarray(x)
 
     def penalty(self, params: Sequence[Any]) -> Array:
         """Sum of the units' penalties, unscaled."""

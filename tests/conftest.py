@@ -1,6 +1,7 @@
-"""Strict promotion for every test; the fixtures `key`, `x64` and `standard_promotion`."""
+"""Strict promotion for every test; the fixtures `key`, `x64`, `standard_promotion` and `as_users_run_it`."""
 
 import jax
+import jaxtyping
 import pytest
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
@@ -17,6 +18,14 @@ def standard_promotion():
     """For tests that train: optax itself mixes integers and floats."""
     with jax.numpy_dtype_promotion("standard"):
         yield
+
+
+@pytest.fixture
+def as_users_run_it():
+    """Without the annotations' own runtime checks, which only the tests' sessions switch on."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture(params=[False, True], ids=["x32", "x64"])

@@ -16,6 +16,7 @@ import layers
 import make_tables
 import memory
 import numpy as np
+import ode
 import pytest
 import training_step
 from helpers import ALL_UNITS, assert_trees_close
@@ -281,6 +282,35 @@ def test_a_training_step_trains():
     step, _ = training_step.training_step(chain, chain.apply, training_step.start(chain, 2))
     losses = [np.asarray(step()[2]) for _ in range(50)]
     assert losses[0].shape == (2,) and (losses[-1] < losses[0]).all()
+
+
+def test_ode(tmp_path):
+    data = run_script(ode, tmp_path, "--modes", "gradient", "--without-torch")
+    euler, tsit5 = data["rows"]
+    assert set(euler["candidates"]) == {"plain", "prepared", "rollout", "scan"}
+    assert set(tsit5["candidates"]) == {"plain", "prepared", "solve", "no layer"}
+    assert tsit5["candidates"]["solve"]["steps"] > 0 and ode.solvers_share(tsit5)
+    for row in data["rows"]:
+        for candidate in row["candidates"].values():
+            assert {"seconds", "compile_seconds", "memory_bytes"} <= candidate.keys()
+    section = make_tables._ode_section({"ode": data})
+    assert section.count("| euler |") == 1 and section.count("| tsit5 |") == 1
+
+
+@pytest.mark.parametrize("solver", ["euler", "tsit5"])
+def test_ode_candidates_solve_the_same_equation(solver):
+    with jax.enable_x64(True):
+        spec = ode.spec_of(3)
+        theta = spec.init(jax.random.key(0), jnp.float64)
+        if solver == "euler":
+            functions = ode.euler_candidates(spec, 80, "gradient")
+        else:
+            functions = ode.tsit5_candidates(spec, "gradient")
+        functions.pop("no layer", None)
+        data = ode.problem()[2]
+        plain, *others = (ode.of_mode(f, data, "gradient")(theta) for f in functions.values())
+        for other in others:
+            assert_trees_close(other, plain, rtol=1e-9, atol=1e-12)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import inspect
 
 import jax
 import jax.numpy as jnp
-import jaxtyping
 import pytest
 from helpers import ALL_UNITS
 
@@ -14,12 +13,7 @@ from nalu_jax import UNITS, chain, nau, nmru, npu, snmu
 each_unit = pytest.mark.parametrize("unit", ALL_UNITS, ids=lambda unit: unit.name)
 
 
-@pytest.fixture(autouse=True)
-def as_users_run_it():
-    """Without the annotations' own runtime checks, which only these tests' sessions switch on."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
+pytestmark = pytest.mark.usefixtures("as_users_run_it")
 
 
 @pytest.fixture(params=["eager", "jit"])

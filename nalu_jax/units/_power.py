@@ -16,9 +16,10 @@ from .._checks import check_option, is_positive
 from .._numerics import log, machine_epsilon, magnitude, matmul
 from .._unit import Params
 
-# Entries of re from which one packed product is faster than four: from trials on one CPU with two cores, where it loses
-# at (128, 2, 1) and wins most at (1024, 64, 64), in float32 and float64. RealNPU's two products gain nothing packed.
-_PACKED = 2**10
+# Entries of re at which one packed product is faster than four: from trials on one CPU with two cores, where it loses
+# at (batch, n_in, n_out) = (128, 2, 1), wins most at (1024, 64, 64), and gains nothing or loses at (4096, 256, 256), in
+# float32 and float64. RealNPU's two products gain nothing packed.
+_PACKED = range(2**10, 2**15)
 
 _RANGES = {"re": (-1, 1), "im": (-1, 1), "gate": (0, 1)}
 _CLAMPED = {
@@ -55,7 +56,7 @@ def complex_exponent(log_r: Array, k: Array | None, re: Array, im: Array) -> tup
     """(u, v) with u + i v = (log r + i k) @ (re + i im): four matrix products, or one of twice the size both ways."""
     if k is None:
         return matmul(log_r, re), matmul(log_r, im)
-    if re.size < _PACKED:
+    if re.size not in _PACKED:
         return matmul(log_r, re) - matmul(k, im), matmul(log_r, im) + matmul(k, re)
     packed = jnp.concatenate([jnp.concatenate([re, im], 1), jnp.concatenate([-im, re], 1)], 0)
     u, v = jnp.split(matmul(jnp.concatenate([log_r, k], -1), packed), 2, -1)

@@ -66,7 +66,11 @@ def init(
 def apply(params: Params, x: ArrayLike, *, eps: float = 1e-7) -> Float[Array, "... n_out"]:
     """y (..., n_out) of x (..., n_in)."""
     params, x = check_apply("gnalu", params, x, _leaves)
-    return nalu.apply(_scaled(params), x, bias=False, eps=eps)
+    return _apply_weights(weights(params), x, eps=eps)
+
+
+def _apply_weights(weights: Params, x: Array, *, eps: float = 1e-7) -> Array:
+    return nalu._apply_weights(weights, x, eps=eps)
 
 
 def _scaled(params: Params) -> Params:
@@ -88,4 +92,4 @@ def project(params: Params) -> Params:
     return check_leaves("gnalu", params, _leaves)
 
 
-UNIT = Unit("gnalu", _leaves, init, apply, weights, penalty, project)
+UNIT = Unit("gnalu", _leaves, init, apply, weights, _apply_weights, penalty, project)

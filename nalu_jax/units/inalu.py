@@ -83,11 +83,14 @@ def apply(
 ) -> Float[Array, "... n_out"]:
     """y (..., n_out) of x (..., n_in)."""
     params, x = check_apply("inalu", params, x, functools.partial(_leaves, separate=separate, gate=gate))
-    w_add, w_mul = _pair(params, separate)
-    a = matmul(x, w_add)
-    m = jnp.exp(minimum(matmul(log(maximum(absolute(x), eps)), w_mul), omega))
-    s = product(_sign_factor, (jnp.sign(x),), (absolute(w_mul),))
-    g = jax.nn.sigmoid(matmul(x, params["gate"]) if gate == "matrix" else jnp.broadcast_to(params["gate"], a.shape))
+    return _apply_weights(weights(params, separate=separate, gate=gate), x, gate=gate, eps=eps, omega=omega)
+
+
+def _apply_weights(weights: Params, x: Array, *, gate: str = "matrix", eps: float = 1e-7, omega: float = 20.0) -> Array:
+    a = matmul(x, weights["w_add"])
+    m = jnp.exp(minimum(matmul(log(maximum(absolute(x), eps)), weights["w_mul"]), omega))
+    s = product(_sign_factor, (jnp.sign(x),), (absolute(weights["w_mul"]),))
+    g = jax.nn.sigmoid(matmul(x, weights["gate"])) if gate == "matrix" else jnp.broadcast_to(weights["gate"], a.shape)
     return g * a + (1 - g) * m * s
 
 
@@ -113,4 +116,4 @@ def project(params: Params, *, separate: bool = True, gate: str = "matrix") -> P
     return check_leaves("inalu", params, functools.partial(_leaves, separate=separate, gate=gate))
 
 
-UNIT = Unit("inalu", _leaves, init, apply, weights, penalty, project)
+UNIT = Unit("inalu", _leaves, init, apply, weights, _apply_weights, penalty, project)

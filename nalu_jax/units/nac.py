@@ -55,7 +55,11 @@ def init(
 def apply(params: Params, x: ArrayLike) -> Float[Array, "... n_out"]:
     """y (..., n_out) of x (..., n_in)."""
     params, x = check_apply("nac", params, x, _leaves)
-    return matmul(x, _effective(params["w_hat"], params["m_hat"]))
+    return _apply_weights(weights(params), x)
+
+
+def _apply_weights(weights: Params, x: Array) -> Array:
+    return matmul(x, weights["w"])
 
 
 def _effective(w_hat: Array, m_hat: Array) -> Array:
@@ -78,4 +82,4 @@ def project(params: Params) -> Params:
     return check_leaves("nac", params, _leaves)
 
 
-UNIT = Unit("nac", _leaves, init, apply, weights, penalty, project)
+UNIT = Unit("nac", _leaves, init, apply, weights, _apply_weights, penalty, project)

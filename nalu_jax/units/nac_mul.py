@@ -50,8 +50,12 @@ def init(
 def apply(params: Params, x: ArrayLike, *, eps: float = 1e-7, domain: str = "real") -> Float[Array, "... n_out"]:
     """y (..., n_out) of x (..., n_in); domain is "real" or "positive"."""
     params, x = check_apply("nac_mul", params, x, _leaves)
+    return _apply_weights(weights(params), x, eps=eps, domain=domain)
+
+
+def _apply_weights(weights: Params, x: Array, *, eps: float = 1e-7, domain: str = "real") -> Array:
     r = magnitude(x, is_positive("nac_mul", domain)) + eps
-    return jnp.exp(matmul(log(r), _effective(params["w_hat"], params["m_hat"])))
+    return jnp.exp(matmul(log(r), weights["w"]))
 
 
 def weights(params: Params) -> Params:
@@ -70,4 +74,4 @@ def project(params: Params) -> Params:
     return check_leaves("nac_mul", params, _leaves)
 
 
-UNIT = Unit("nac_mul", _leaves, init, apply, weights, penalty, project)
+UNIT = Unit("nac_mul", _leaves, init, apply, weights, _apply_weights, penalty, project)

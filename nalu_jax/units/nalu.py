@@ -84,12 +84,15 @@ def apply(
     """y (..., n_out) of x (..., n_in)."""
     leaves = functools.partial(_leaves, separate=separate, gate=gate, bias=bias)
     params, x = check_apply("nalu", params, x, leaves)
-    w_add, w_mul = _pair(params, separate)
-    a = matmul(x, w_add)
-    m = jnp.exp(matmul(log(absolute(x) + eps), w_mul))
-    logit = matmul(x, params["gate"] if gate == "matrix" else params["gate"][:, None])
-    if bias:
-        logit = jnp.broadcast_to(logit, a.shape) + jnp.broadcast_to(params["bias"], a.shape)
+    return _apply_weights(weights(params, separate=separate, gate=gate, bias=bias), x, gate=gate, eps=eps)
+
+
+def _apply_weights(weights: Params, x: Array, *, gate: str = "matrix", eps: float = 1e-8) -> Array:
+    a = matmul(x, weights["w_add"])
+    m = jnp.exp(matmul(log(absolute(x) + eps), weights["w_mul"]))
+    logit = matmul(x, weights["gate"] if gate == "matrix" else weights["gate"][:, None])
+    if "bias" in weights:
+        logit = jnp.broadcast_to(logit, a.shape) + jnp.broadcast_to(weights["bias"], a.shape)
     g = jax.nn.sigmoid(logit)
     return g * a + (1 - g) * m
 
@@ -119,4 +122,4 @@ def project(params: Params, *, separate: bool = False, gate: str = "matrix", bia
     return check_leaves("nalu", params, functools.partial(_leaves, separate=separate, gate=gate, bias=bias))
 
 
-UNIT = Unit("nalu", _leaves, init, apply, weights, penalty, project)
+UNIT = Unit("nalu", _leaves, init, apply, weights, _apply_weights, penalty, project)

@@ -47,16 +47,17 @@ def init(
 def apply(params: Params, x: ArrayLike, *, clip: bool = False) -> Float[Array, "... n_out"]:
     """y (..., n_out) of x (..., n_in)."""
     params, x = check_apply("nau", params, x, _leaves)
-    return matmul(x, _effective(params["w"], clip))
+    return _apply_weights(weights(params, clip=clip), x)
 
 
-def _effective(w: Array, clip: bool) -> Array:
-    return clip_straight_through(w, -1, 1) if clip else w
+def _apply_weights(weights: Params, x: Array) -> Array:
+    return matmul(x, weights["w"])
 
 
 def weights(params: Params, *, clip: bool = False) -> Params:
     """{"w": the matrix that x is multiplied with}, (n_in, n_out)."""
-    return {"w": _effective(check_leaves("nau", params, _leaves)["w"], clip)}
+    w = check_leaves("nau", params, _leaves)["w"]
+    return {"w": clip_straight_through(w, -1, 1) if clip else w}
 
 
 def penalty(params: Params) -> Float[Array, ""]:
@@ -69,4 +70,4 @@ def project(params: Params) -> Params:
     return {"w": jnp.clip(check_leaves("nau", params, _leaves)["w"], -1, 1)}
 
 
-UNIT = Unit("nau", _leaves, init, apply, weights, penalty, project)
+UNIT = Unit("nau", _leaves, init, apply, weights, _apply_weights, penalty, project)

@@ -59,8 +59,14 @@ def apply(
 ) -> Float[Array, "... n_out"]:
     """y (..., n_out) of x (..., n_in). domain is "real" or "positive", sign "cos" or "none"."""
     params, x = check_apply("nmru", params, x, _leaves)
+    return _apply_weights(weights(params), x, eps=eps, domain=domain, sign=sign)
+
+
+def _apply_weights(
+    weights: Params, x: Array, *, eps: float | None = None, domain: str = "real", sign: str = "cos"
+) -> Array:
     size = magnitude(x, is_positive("nmru", domain))
-    return _product(params, x, size, maximum(size, machine_epsilon(x, eps)), domain, sign)
+    return _product(weights["w"], x, size, maximum(size, machine_epsilon(x, eps)), domain, sign)
 
 
 def train_apply(
@@ -70,12 +76,11 @@ def train_apply(
     del key
     params, x = check_apply("nmru", params, x, _leaves)
     size = magnitude(x, is_positive("nmru", domain))
-    return _product(params, x, size, size + machine_epsilon(x, eps), domain, sign)
+    return _product(weights(params)["w"], x, size, size + machine_epsilon(x, eps), domain, sign)
 
 
-def _product(params: Params, x: Array, size: Array, divisor: Array, domain: str, sign: str) -> Array:
+def _product(w: Array, x: Array, size: Array, divisor: Array, domain: str, sign: str) -> Array:
     check_option("nmru", "sign", sign, ("cos", "none"))
-    w = clip_straight_through(params["w"], 0, 1)
     if sign == "none":
         return product(_factor, (jnp.concatenate([x, _numerics.sign(x) / divisor], -1),), (w,))
     y = product(_factor, (jnp.concatenate([size, 1 / divisor], -1),), (w,))
@@ -100,4 +105,4 @@ def project(params: Params) -> Params:
     return {"w": jnp.clip(check_leaves("nmru", params, _leaves)["w"], 0, 1)}
 
 
-UNIT = Unit("nmru", _leaves, init, apply, weights, penalty, project, train_apply)
+UNIT = Unit("nmru", _leaves, init, apply, weights, _apply_weights, penalty, project, train_apply)

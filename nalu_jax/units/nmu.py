@@ -46,7 +46,11 @@ def init(
 def apply(params: Params, x: ArrayLike) -> Float[Array, "... n_out"]:
     """y (..., n_out) of x (..., n_in)."""
     params, x = check_apply("nmu", params, x, _leaves)
-    return product(_factor, (x,), (clip_straight_through(params["w"], 0, 1),))
+    return _apply_weights(weights(params), x)
+
+
+def _apply_weights(weights: Params, x: Array) -> Array:
+    return product(_factor, (x,), (weights["w"],))
 
 
 def _factor(x: Array, w: Array) -> Array:
@@ -68,4 +72,4 @@ def project(params: Params) -> Params:
     return {"w": jnp.clip(check_leaves("nmu", params, _leaves)["w"], 0, 1)}
 
 
-UNIT = Unit("nmu", _leaves, init, apply, weights, penalty, project)
+UNIT = Unit("nmu", _leaves, init, apply, weights, _apply_weights, penalty, project)

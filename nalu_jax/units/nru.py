@@ -55,8 +55,13 @@ def apply(
 ) -> Float[Array, "... n_out"]:
     """y (..., n_out) of x (..., n_in), with t = |w'|. domain is "real" or "positive", sign "inside" or "separate"."""
     params, x = check_apply("nru", params, x, _leaves)
-    w = clip_straight_through(params["w"], -1, 1)
-    return _reciprocal_product(x, w, absolute(w), eps, domain, sign)
+    return _apply_weights(weights(params), x, eps=eps, domain=domain, sign=sign)
+
+
+def _apply_weights(
+    weights: Params, x: Array, *, eps: float | None = None, domain: str = "real", sign: str = "inside"
+) -> Array:
+    return _reciprocal_product(x, weights["w"], absolute(weights["w"]), eps, domain, sign)
 
 
 def train_apply(
@@ -65,7 +70,7 @@ def train_apply(
     """As `apply`, with t = tanh(1000 w')^2. There is no noise: key is not used."""
     del key
     params, x = check_apply("nru", params, x, _leaves)
-    w = clip_straight_through(params["w"], -1, 1)
+    w = weights(params)["w"]
     return _reciprocal_product(x, w, jnp.tanh(1000 * w) ** 2, eps, domain, sign)
 
 
@@ -110,4 +115,4 @@ def project(params: Params) -> Params:
     return {"w": jnp.clip(check_leaves("nru", params, _leaves)["w"], -1, 1)}
 
 
-UNIT = Unit("nru", _leaves, init, apply, weights, penalty, project, train_apply)
+UNIT = Unit("nru", _leaves, init, apply, weights, _apply_weights, penalty, project, train_apply)

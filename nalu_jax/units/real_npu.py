@@ -56,21 +56,25 @@ def init(
 
 def apply(params: Params, x: ArrayLike, *, eps: float | None = None, domain: str = "real") -> Float[Array, "... n_out"]:
     """y (..., n_out) of x (..., n_in); domain is "real" or "positive"."""
-    return from_exponent(*_exponent(params, x, eps, domain))
+    params, x = check_apply("real_npu", params, x, _leaves)
+    return _apply_weights(weights(params), x, eps=eps, domain=domain)
+
+
+def _apply_weights(weights: Params, x: Array, *, eps: float | None = None, domain: str = "real") -> Array:
+    return from_exponent(*_exponent(weights, x, eps, domain))
+
+
+def _exponent(weights: Params, x: Array, eps: float | None, domain: str) -> tuple[Array, Array | None]:
+    log_r, k = log_polar_of_inputs("real_npu", x, weights["gate"], eps=eps, domain=domain)
+    return real_exponent(log_r, k, weights["re"])
 
 
 def log_polar(
     params: Params, x: ArrayLike, *, eps: float | None = None, domain: str = "real"
 ) -> tuple[Float[Array, "... n_out"], Float[Array, "... n_out"]]:
     """(u, v), each (..., n_out), with apply(params, x) = exp(u) * cos(v): log-magnitude and phase, for losses."""
-    return with_phase(*_exponent(params, x, eps, domain))
-
-
-def _exponent(params: Params, x: ArrayLike, eps: float | None, domain: str) -> tuple[Array, Array | None]:
     params, x = check_apply("real_npu", params, x, _leaves)
-    g = clip_straight_through(params["gate"], 0, 1)
-    log_r, k = log_polar_of_inputs("real_npu", x, g, eps=eps, domain=domain)
-    return real_exponent(log_r, k, params["re"])
+    return with_phase(*_exponent(weights(params), x, eps, domain))
 
 
 def weights(params: Params) -> Params:
@@ -89,4 +93,4 @@ def project(params: Params, *, clip: str = "none") -> Params:
     return clamp("real_npu", check_leaves("real_npu", params, _leaves), clip)
 
 
-UNIT = Unit("real_npu", _leaves, init, apply, weights, penalty, project, log_polar=log_polar)
+UNIT = Unit("real_npu", _leaves, init, apply, weights, _apply_weights, penalty, project, log_polar=log_polar)

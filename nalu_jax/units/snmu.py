@@ -35,7 +35,7 @@ from .._numerics import clip_straight_through, product
 from .._unit import Params, Shape, Unit
 from ..penalties import sparsity
 from ._initialisers import Initialiser, draw
-from .nmu import _factor, _leaves
+from .nmu import _apply_weights, _leaves
 
 
 def init(
@@ -48,7 +48,7 @@ def init(
 def apply(params: Params, x: ArrayLike) -> Float[Array, "... n_out"]:
     """y (..., n_out) of x (..., n_in): the NMU."""
     params, x = check_apply("snmu", params, x, _leaves)
-    return product(_factor, (x,), (clip_straight_through(params["w"], 0, 1),))
+    return _apply_weights(weights(params), x)
 
 
 def train_apply(
@@ -58,7 +58,7 @@ def train_apply(
     params, x = check_apply("snmu", params, x, _leaves)
     low, high = _noise_range(x, noise)
     n = jax.random.uniform(key, x.shape, x.dtype, low, high)
-    return product(_noisy_factor, (x, n), (clip_straight_through(params["w"], 0, 1),))
+    return product(_noisy_factor, (x, n), (weights(params)["w"],))
 
 
 def _noisy_factor(x: Array, n: Array, w: Array) -> Array:
@@ -89,4 +89,4 @@ def project(params: Params) -> Params:
     return {"w": jnp.clip(check_leaves("snmu", params, _leaves)["w"], 0, 1)}
 
 
-UNIT = Unit("snmu", _leaves, init, apply, weights, penalty, project, train_apply)
+UNIT = Unit("snmu", _leaves, init, apply, weights, _apply_weights, penalty, project, train_apply)

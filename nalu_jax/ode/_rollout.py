@@ -1,0 +1,196 @@
+"""Fixed-step explicit Runge-Kutta with exact discrete derivatives that are computed for all steps at once."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+from jax.custom_derivatives import SymbolicZero
+from jax.typing import ArrayLike
+
+from .._product import directional
+from ._problem import Trajectory, VectorField, as_mask, check_count, check_problem, finite_rows, trajectory
+
+_DENSE = 16  # entries of a state up to which the Jacobian of every step is formed
+
+_TSIT5 = diffrax.Tsit5()
+
+Coefficients = tuple[tuple[tuple[float, ...], ...], tuple[float, ...], tuple[float, ...]]
+"""(a, b, c) of an explicit tableau."""
+
+Step = Callable[[Array, Array, Array, Any], Array]
+"""(y, t, h, args) -> the state at t + h."""
+
+
+def rollout(
+    vector_field: VectorField,
+    y0: ArrayLike,
+    ts: ArrayLike,
+    args: Any = None,
+    *,
+    solver: diffrax.AbstractSolver = _TSIT5,
+    substeps: int = 1,
+    checkpoints: int | None = None,
+) -> Trajectory:
+    """States at the times ts by equal steps from each time to the next: the loop to train through.
+
+    The derivatives, in reverse and forward mode and of any order, are those of the steps as they are (discretise, then
+    optimise). They are not taken through the loop: given the states, the derivatives of all steps are independent of
+    one another and come from one vectorised pass; what is left in a loop is one small matrix-vector product a step.
+    Where the states leave the finite numbers, what was reached keeps its exact derivative, and the rest has 0, not NaN.
+
+    Args:
+        vector_field: (t, y, args) -> dy/dt, pure. It may close over traced arrays.
+        y0: the state at ts[0], one floating array of any shape; use `jax.vmap` for a batch of initial states.
+        ts: (n_times,), increasing, taken in the dtype of y0.
+        args: any tree; derivatives are taken of its floating JAX arrays.
+        solver: an explicit Runge-Kutta solver of diffrax: Euler, Heun, Midpoint, Ralston, Bosh3, Tsit5, Dopri5, Dopri8.
+        substeps: equal steps from each time to the next.
+        checkpoints: in how many blocks of steps the derivatives are computed, one after another: with more of them
+            reverse mode takes less memory, and computes every state twice. None is one block, with nothing twice.
+
+    Raises:
+        TypeError: y0 is not real floating point, dy/dt has another dtype, or solver is not a solver.
+        ValueError: times that do not increase, a y0 that is not finite, dy/dt of another shape, a solver without
+            explicit tableau, or a count below 1.
+    """
+    coefficients = _coefficients(solver)
+    substeps = check_count("rollout", "substeps", substeps)
+    y0, ts = check_problem("rollout", vector_field, y0, ts, args)
+    moving, fixed = eqx.partition(args, eqx.is_inexact_array)
+    field, closed_over = jax.closure_convert(
+        lambda t, y, moving: vector_field(t, y, eqx.combine(moving, fixed)), ts[0], y0, moving
+    )
+    step = functools.partial(_step, field, coefficients)
+    h = jnp.diff(ts) / substeps
+    t = ts[:-1, None] + h[:, None] * jnp.arange(substeps, dtype=ts.dtype)[None]
+    t, h = t.reshape(-1), jnp.repeat(h, substeps)
+    blocks = 1 if checkpoints is None else min(check_count("rollout", "checkpoints", checkpoints), t.size)
+    states = _in_blocks(step, y0, t, h, (moving, closed_over), blocks)
+    saved = states.reshape(ts.size - 1, substeps, *y0.shape)[:, -1]
+    return trajectory(jnp.concatenate([y0[None], saved]), ts, True, t.size)
+
+
+def _coefficients(solver: Any) -> Coefficients:
+    """(a, b, c): of stage i the weights of the stages before it, its weight in the result, its time."""
+    if isinstance(solver, diffrax.Euler):
+        return ((),), (1.0,), (0.0,)
+    tableau = getattr(solver, "tableau", None)
+    if not isinstance(solver, diffrax.AbstractERK) or not isinstance(tableau, diffrax.ButcherTableau):
+        kind = ValueError if isinstance(solver, diffrax.AbstractSolver) else TypeError
+        raise kind(
+            "rollout: solver must be an explicit Runge-Kutta solver of diffrax, such as diffrax.Tsit5(), got "
+            f"{solver!r}. Implicit and other solvers work in nalu_jax.ode.solve."
+        )
+    b = np.trim_zeros(np.asarray(tableau.b_sol, float), "b")  # what only an error estimate needs comes last
+    a = ((), *(tuple(map(float, row)) for row in tableau.a_lower))
+    c = (0.0, *map(float, tableau.c))
+    return a[: b.size], tuple(b.tolist()), c[: b.size]
+
+
+def _step(field: Callable[..., Array], coefficients: Coefficients, y: Array, t: Array, h: Array, args: Any) -> Array:
+    moving, closed_over = args
+    stages: list[Array] = []
+    a, b, c = coefficients
+    for weights, time in zip(a, c, strict=True):
+        stages.append(field(t + time * h, _moved(y, h, weights, stages), moving, *closed_over))
+    return _moved(y, h, b, stages)
+
+
+def _moved(y: Array, h: Array, weights: tuple[float, ...], stages: list[Array]) -> Array:
+    """y + h * sum of weights * stages."""
+    terms = [weight * stage for weight, stage in zip(weights, stages, strict=True) if weight != 0]
+    return y + jnp.broadcast_to(h, y.shape) * functools.reduce(jnp.add, terms) if terms else y
+
+
+def _in_blocks(step: Step, y0: Array, t: Array, h: Array, args: Any, blocks: int) -> Array:
+    """The states after every step, (n, ...), computed in blocks that are computed again for the derivatives."""
+    if blocks == 1:
+        return _states(step, y0, t, h, args)
+    length = -(-t.size // blocks)
+    missing = blocks * length - t.size  # steps of length 0
+
+    def one_block(y: Array, times: tuple[Array, Array]) -> tuple[Array, Array]:
+        ys = jax.checkpoint(functools.partial(_states, step), prevent_cse=False)(y, *times, args)
+        return ys[-1], ys
+
+    times = jnp.pad(t, (0, missing), mode="edge"), jnp.pad(h, (0, missing))
+    _, ys = lax.scan(one_block, y0, jax.tree.map(lambda x: x.reshape(blocks, length), times))
+    return ys.reshape(blocks * length, *y0.shape)[: t.size]
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _states(step: Step, y0: Array, t: Array, h: Array, args: Any) -> Array:
+    """The states after every step, (n, ...), of steps from t (n,) to t + h."""
+
+    def one_step(y: Array, times: tuple[Array, Array]) -> tuple[Array, Array]:
+        y = step(y, *times, args)
+        return y, y
+
+    return lax.scan(one_step, y0, (t, h))[1]
+
+
+@functools.partial(_states.defjvp, symbolic_zeros=True)
+def _states_jvp(step: Step, primals: Any, tangents: Any) -> tuple[Array, Array]:
+    y0, t, h, args = primals
+    y0_dot = jnp.zeros_like(y0) if isinstance(tangents[0], SymbolicZero) else tangents[0]
+    ys = _states(step, *primals)
+    before = jnp.concatenate([y0[None], ys[:-1]])
+    # Steps that end outside the finite numbers are differentiated at a safe state instead, and count as constant:
+    # a derivative there would be infinite, and 0 * inf is NaN even where nothing depends on it.
+    valid = finite_rows(ys)
+    safe = jnp.where(jnp.isfinite(y0), y0, jnp.ones_like(y0))
+    before = jnp.where(as_mask(valid, before), before, jnp.broadcast_to(safe[None], before.shape))
+
+    pushes = _by_the_rest(step, before, primals[1:], tangents[1:])
+    pushes = jnp.where(as_mask(valid, pushes), pushes, jnp.zeros_like(pushes))
+    if y0.size > _DENSE:
+        ys_dot = _accumulate(functools.partial(_by_state, step, args), y0_dot, (before, t, h, valid), pushes)
+    else:
+        jacobians = jax.vmap(lambda y, t, h: jax.jacfwd(lambda y: step(y, t, h, args))(y))(before, t, h)
+        jacobians = jnp.where(as_mask(valid, jacobians), jacobians, jnp.zeros_like(jacobians))
+        axes = tuple(range(y0.ndim, 2 * y0.ndim))
+        times_jacobian = lambda y_dot, jacobian: (jacobian * _leading(y_dot, jacobian.shape)).sum(axes)
+        ys_dot = _accumulate(times_jacobian, y0_dot, jacobians, pushes)
+    return ys, ys_dot
+
+
+def _by_the_rest(step: Step, before: Array, primals: Any, tangents: Any) -> Array:
+    """What the tangents of (t, h, args) add to the state in every step, (n, ...)."""
+    leaves, tree = jax.tree.flatten(primals)
+    dots = [None if isinstance(dot, SymbolicZero) else dot for dot in jax.tree.leaves(tangents)]
+    if all(dot is None for dot in dots):
+        return jnp.zeros_like(before)
+
+    def one_step(y: Array, leaves: list[Array], dots: list[Array | None]) -> Array:
+        return directional(lambda *leaves: step(y, *tree.unflatten(leaves)), leaves, dots)[1]
+
+    axes = [0, 0, *(None for _ in leaves[2:])]  # t and h differ from step to step
+    return jax.vmap(one_step, (0, axes, axes))(before, leaves, dots)
+
+
+def _accumulate(advance: Callable[[Array, Any], Array], y0_dot: Array, steps: Any, pushes: Array) -> Array:
+    """The tangents after every step: y_dot = advance(y_dot, step) + push, from one to the next."""
+
+    def one_step(y_dot: Array, inputs: tuple[Any, Array]) -> tuple[Array, Array]:
+        step, push = inputs
+        y_dot = advance(y_dot, step) + push
+        return y_dot, y_dot
+
+    return lax.scan(one_step, y0_dot, (steps, pushes))[1]
+
+
+def _by_state(step: Step, args: Any, y_dot: Array, inputs: tuple[Array, Array, Array, Array]) -> Array:
+    y, t, h, valid = inputs
+    y_dot = jax.jvp(lambda y: step(y, t, h, args), (y,), (y_dot,))[1]
+    return jnp.where(valid, y_dot, jnp.zeros_like(y_dot))
+
+
+def _leading(x: Array, shape: tuple[int, ...]) -> Array:
+    """x in the shape `shape`, which ends in that of x."""
+    return jnp.broadcast_to(x.reshape(*[1] * (len(shape) - x.ndim), *x.shape), shape)

@@ -1,0 +1,108 @@
+"""diffrax with an adaptive solver, in the calling form of `rollout`."""
+
+from typing import Any
+
+import diffrax
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+from jax.typing import ArrayLike
+
+from ._problem import Trajectory, VectorField, check_count, check_problem, trajectory
+
+_TSIT5 = diffrax.Tsit5()
+
+_TOLERANCES = {2: (1e-2, 1e-3), 4: (1e-5, 1e-6), 8: (1e-8, 1e-10)}  # by the bytes of a float
+
+
+def solve(
+    vector_field: VectorField,
+    y0: ArrayLike,
+    ts: ArrayLike,
+    args: Any = None,
+    *,
+    solver: diffrax.AbstractSolver = _TSIT5,
+    substeps: int | None = None,
+    checkpoints: int | None = None,
+    rtol: float | None = None,
+    atol: float | None = None,
+    max_steps: int = 4096,
+    adjoint: diffrax.AbstractAdjoint | None = None,
+) -> Trajectory:
+    """States at the times ts by `diffrax.diffeqsolve` with adaptive steps: to verify what `rollout` has trained.
+
+    A solve that fails is reported by `ok` and does not raise: too many steps, a step too small, states that are not
+    finite. Then what was not reached is inf, and the gradient is finite where the loss ignores it, for example in
+    `jnp.where(result.ok, loss, penalty)`. A vector field that is not finite at a state that the solver only tries has
+    no part in the gradient: from each evaluation a gradient that is not finite counts as 0.
+
+    Args:
+        vector_field: (t, y, args) -> dy/dt, pure. With `BacksolveAdjoint` all that it depends on must be in args.
+        y0: the state at ts[0], one floating array of any shape.
+        ts: (n_times,), increasing, taken in the dtype of y0.
+        args: any tree.
+        solver: any solver of diffrax with an error estimate.
+        substeps: the first step is the first interval divided by it; None lets diffrax choose.
+        checkpoints: of the default adjoint, RecursiveCheckpointAdjoint.
+        rtol: relative tolerance, by default 1e-8 in float64 and 1e-5 in float32.
+        atol: absolute tolerance, by default 1e-10 in float64 and 1e-6 in float32.
+        max_steps: steps after which the solve has failed.
+        adjoint: how diffrax differentiates; `diffrax.ForwardMode()` for forward mode.
+
+    Raises:
+        TypeError: y0 is not real floating point, dy/dt has another dtype, or solver is not a solver.
+        ValueError: times that do not increase, a y0 that is not finite, dy/dt of another shape, a solver without error
+            estimate, or a count below 1.
+    """
+    if not isinstance(solver, diffrax.AbstractSolver):
+        raise TypeError(f"solve: solver must be a solver of diffrax, such as diffrax.Tsit5(), got {solver!r}.")
+    if not isinstance(solver, diffrax.AbstractAdaptiveSolver):
+        raise ValueError(
+            f"solve: {type(solver).__name__} has no error estimate to choose steps by. Use diffrax.Tsit5() here, or "
+            "fixed steps with nalu_jax.ode.rollout."
+        )
+    if adjoint is None:
+        count = None if checkpoints is None else check_count("solve", "checkpoints", checkpoints)
+        adjoint = diffrax.RecursiveCheckpointAdjoint(checkpoints=count)
+    y0, ts = check_problem("solve", vector_field, y0, ts, args)
+    default_rtol, default_atol = _TOLERANCES[y0.dtype.itemsize]
+    controller = diffrax.PIDController(
+        rtol=default_rtol if rtol is None else rtol, atol=default_atol if atol is None else atol
+    )
+    solution = diffrax.diffeqsolve(
+        diffrax.ODETerm(lambda t, y, args: vector_field(t, *_finite_gradient((y, args)))),
+        solver,
+        ts[0],
+        ts[-1],
+        None if substeps is None else (ts[1] - ts[0]) / check_count("solve", "substeps", substeps),
+        y0,
+        args,
+        saveat=diffrax.SaveAt(ts=ts),
+        stepsize_controller=controller,
+        adjoint=adjoint,
+        max_steps=check_count("solve", "max_steps", max_steps),
+        throw=False,
+    )
+    assert solution.ys is not None
+    finished = solution.result == diffrax.RESULTS.successful
+    return trajectory(solution.ys, ts, finished, solution.stats["num_steps"])
+
+
+def _finite_gradient(tree: Any) -> Any:
+    """The tree as it is; in reverse mode an entry's gradient that is not finite counts as 0.
+
+    0 * inf is NaN: a state that the solver has rejected would spoil the gradient of a solve that has succeeded. It is
+    an identity with a transpose of its own, and as a linear solve that works in every mode of differentiation.
+    """
+    return jax.tree.map(lambda x: _finite_gradient_of(x) if _is_float(x) else x, tree)
+
+
+def _is_float(x: Any) -> bool:
+    return isinstance(x, Array) and jnp.issubdtype(x.dtype, jnp.floating)
+
+
+def _finite_gradient_of(x: Array) -> Array:
+    def transpose_solve(_: Any, gradient: Array) -> Array:
+        return jnp.where(jnp.isfinite(gradient), gradient, jnp.zeros_like(gradient))
+
+    return lax.custom_linear_solve(lambda x: x, x, lambda _, x: x, transpose_solve)
