@@ -127,7 +127,7 @@ def formula(params: Any, *, tolerance: float = 0.0) -> str:
     A number within `tolerance` of a fraction with denominator up to 4 is written as that fraction.
     """
     power_params, nau_params = params
-    gate = float(real_npu.weights(power_params)["gate"][0])
+    gate = float(real_npu.weights(jax.tree.map(jnp.asarray, power_params))["gate"][0])
     base = "distance" if gate > 0.999 else f"({gate:.4f} distance + {1 - gate:.4f})"
     pairs = zip(np.ravel(nau_params["w"]).tolist(), np.ravel(power_params["re"]).tolist(), strict=True)
     terms = sorted(((w, re) for w, re in pairs if w != 0), key=lambda pair: -abs(pair[0]))

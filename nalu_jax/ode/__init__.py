@@ -8,7 +8,7 @@
 >>> def loss(theta):
 ...     return ode.rollout(spec.vector_field, y0, ts, spec.prepare(theta), substeps=2).ys.sum()
 >>> jax.grad(loss)(theta).shape
-(28,)
+(26,)
 >>> accurate = ode.solve(spec.vector_field, y0, ts, spec.prepare(theta))
 >>> bool(accurate.ok), accurate.ys.shape
 (True, (6, 2))
