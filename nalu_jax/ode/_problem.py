@@ -44,7 +44,7 @@ def check_problem(name: str, vector_field: VectorField, y0: ArrayLike, ts: Array
     if _is_known(y0) and not np.isfinite(np.asarray(y0, float)).all():
         raise ValueError(f"{name}: y0 must be finite, got {np.asarray(y0)}.")
     ts = _checked_times(name, ts, y0.dtype)
-    rate = jax.eval_shape(vector_field, ts[0], y0, args)
+    rate = jax.eval_shape(lambda t, y: vector_field(t, y, args), ts[0], y0)
     if getattr(rate, "shape", None) != y0.shape:
         raise ValueError(
             f"{name}: dy/dt must be one array of the shape of y0, {y0.shape}, got {getattr(rate, 'shape', rate)}. "

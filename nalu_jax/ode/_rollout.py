@@ -162,12 +162,12 @@ def _states_jvp(step: Step, primals: Any, tangents: Any) -> tuple[Array, Array]:
 
 def _by_the_rest(step: Step, before: Array, primals: Any, tangents: Any) -> Array:
     """What the tangents of (t, h, args) add to the state in every step, (n, ...)."""
-    leaves, tree = jax.tree.flatten(primals)
+    leaves, tree = jax.tree.flatten(jax.tree.map(jnp.asarray, primals))
     dots = [None if isinstance(dot, SymbolicZero) else dot for dot in jax.tree.leaves(tangents)]
     if all(dot is None for dot in dots):
         return jnp.zeros_like(before)
 
-    def one_step(y: Array, leaves: list[Array], dots: list[Array | None]) -> Array:
+    def one_step(y: Array, leaves: Any, dots: Any) -> Array:
         return directional(lambda *leaves: step(y, *tree.unflatten(leaves)), leaves, dots)[1]
 
     axes = [0, 0, *(None for _ in leaves[2:])]  # t and h differ from step to step
