@@ -106,7 +106,11 @@ def levenberg_marquardt(
 
 @functools.cache
 def rounding(function: Callable[[Tree], Tree] | None = None, *, targets: tuple[float, ...] = (-1, 0, 1)) -> Stage:
-    """Every entry of the params to its nearest target, or function(params)."""
+    """Every entry of the params to its nearest target, or function(params).
+
+    Kept as every stage where the validation loss is not worse, and that strictly: where both losses are rounding errors
+    of the dtype, weights a last bit beside the targets may win. `Fit.finished` has what was tried.
+    """
 
     def nearest(leaf: Array) -> Array:
         values = jnp.asarray(targets, leaf.dtype)
