@@ -8,13 +8,15 @@ that with both gradients) and how many times the matrix product's rate that is; 
 
     python benchmarks/layers.py --json benchmarks/results/layers.json
 
-The NPU family is measured in float64 and with domain="positive" as well, there also against its own domain="real".
+The NPU family is measured in float64 and with domain="positive" as well. There the baseline is a line that drops the
+sign path too, and takes negative inputs without a word; the textbook form for inputs of any sign ("textbook real": four
+matrix products for NPU, two for RealNPU) and the unit's own domain="real" stand beside it.
 Units that train differently (snmu, nru, nmru) are measured in their evaluation form.
 """
 
 import functools
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import _cases
@@ -31,6 +33,7 @@ except ModuleNotFoundError:  # torch is an extra
 
 QUESTION = _report.question(__doc__)
 BASELINE = "textbook"
+BASELINE_REAL = "textbook real"
 
 
 def tasks(units: Sequence[str], sizes: Sequence[_cases.Size], *, dtypes: Sequence[str]) -> list[_report.Row]:
@@ -86,6 +89,7 @@ def _calls(
     offer(BASELINE, _cases.textbook(unit, positive=positive), slow)
     offer("nalu_jax", _bound(unit, task["domain"]).apply, None)
     if positive:
+        offer(BASELINE_REAL, _cases.textbook(unit), slow)
         offer("nalu_jax real", nalu_jax.UNITS[unit].apply, None)
     if with_torch and _torch_units is not None:
         needed = _cases.estimated_bytes(unit, size, mode, case.x.dtype.itemsize)
@@ -145,7 +149,7 @@ def _add_rates(task: _report.Row, candidates: dict[str, dict[str, Any]]) -> None
 def table(rows: Sequence[_report.Row]) -> str:
     """One line a row: medians, speedups over the textbook form, and the distance from plain arithmetic."""
     header = ["unit", "size", "mode", "textbook", "nalu_jax", "speedup", "quartiles"]
-    header += ["domain=real", "torch", "matmul", "of its rate"]
+    header += [BASELINE_REAL, "domain=real", "torch", "matmul", "of its rate"]
     return _report.text_table(header, [_line(row) for row in rows if "skipped" not in row])
 
 
@@ -159,6 +163,7 @@ def _line(row: _report.Row) -> list[str]:
         _median(row, "nalu_jax"),
         _report.times(ours["speedup"]["median"]) if timed else "",
         "{} - {}".format(*(_report.times(ours["speedup"][q]) for q in ("q1", "q3"))) if timed else "",
+        _median(row, BASELINE_REAL),
         _median(row, "nalu_jax real"),
         _median(row, "torch"),
         _median(row, "matmul"),
@@ -186,19 +191,37 @@ def speedup(row: _report.Row, name: str = "nalu_jax") -> float | None:
     return row["candidates"].get(name, {}).get("speedup", {}).get("median")
 
 
+def speedup_over_real(row: _report.Row) -> float | None:
+    """Of the NPU family, over the textbook form for inputs of any sign, whatever the domain; None for other rows."""
+    if row["unit"] not in _cases.NPU_FAMILY or speedup(row) is None:
+        return None
+    if row["domain"] == "real":
+        return speedup(row)
+    timed = [row["candidates"].get(name, {}).get("seconds", {}).get("median") for name in (BASELINE_REAL, "nalu_jax")]
+    return timed[0] / timed[1] if all(timed) else None
+
+
 def summary(data: dict[str, Any]) -> str:
-    """The last result in one line: NMU's gradient at every size, and the slowest row of all."""
+    """The last result in one line: NMU's gradient at every size, the slowest row of the NPU family, and of all."""
     rows = [row for row in data["rows"] if speedup(row) is not None]
     if not rows:
         return "nothing measured"
     nmu = [row for row in rows if row["unit"] == "nmu" and row["mode"] == "gradient"]
     parts = [f"{_report.times(speedup(row) or 0)} at ({_cases.size_name(row['size'])})" for row in nmu]
-    worst = min(rows, key=lambda row: speedup(row) or 0)
-    slowest = f"{row_name(worst)} {worst['mode']} ({_cases.size_name(worst['size'])})"
+    family = _slowest([row for row in rows if speedup_over_real(row) is not None], speedup_over_real)
     return (
         f"value and gradient of nmu against textbook: {', '.join(parts) or 'not measured'}; "
-        f"slowest of {len(rows)} rows: {slowest} {_report.times(speedup(worst) or 0)}"
+        f"NPU family against the textbook form for inputs of any sign: slowest {family}; all: slowest "
+        f"{_slowest(rows, speedup)}"
     )
+
+
+def _slowest(rows: Sequence[_report.Row], ratio: Callable[[_report.Row], float | None]) -> str:
+    if not rows:
+        return "not measured"
+    worst = min(rows, key=lambda row: ratio(row) or 0)
+    name = f"{row_name(worst)} {worst['mode']} ({_cases.size_name(worst['size'])})"
+    return f"of {len(rows)} rows {name} {_report.times(ratio(worst) or 0)}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -232,7 +232,18 @@ def test_layers(tmp_path):
         assert {"textbook", "nalu_jax"} <= set(row["candidates"])
         assert all("seconds" in candidate for candidate in row["candidates"].values())
         assert ("matmul" in row["candidates"]) == (row["unit"] == "nmu")
-        assert ("nalu_jax real" in row["candidates"]) == (row["domain"] == "positive")
+        for name in ("nalu_jax real", "textbook real"):
+            assert (name in row["candidates"]) == (row["domain"] == "positive")
+
+
+def test_the_positive_domain_is_also_compared_with_the_form_for_any_sign():
+    seconds = {"textbook": 1.0, "textbook real": 4.0, "nalu_jax": 2.0}
+    candidates = {name: {"seconds": {"median": s}, "speedup": {"median": 1 / s}} for name, s in seconds.items()}
+    row = {"unit": "npu", "domain": "positive", "baseline": "textbook", "candidates": candidates}
+    assert (layers.speedup(row), layers.speedup_over_real(row)) == (0.5, 2.0)
+    assert layers.speedup_over_real(row | {"domain": "real"}) == 0.5
+    assert layers.speedup_over_real(row | {"unit": "nmu"}) is None
+    assert layers.speedup_over_real(row | {"candidates": candidates | {"textbook real": {"skipped": "slow"}}}) is None
 
 
 def test_layers_skips_what_does_not_fit_with_the_reason(monkeypatch):
