@@ -24,7 +24,9 @@ LEVELS = [
     ["training"],
     ["ode"],
     ["discover"],
-    ["plot", "tasks"],
+    ["plot", "tasks", "_csv"],
+    ["_report"],
+    ["_fit_command"],
     ["demo"],
     ["__main__"],
 ]

@@ -26,7 +26,7 @@ def texts(ax):
 
 def test_heat_maps_show_the_effective_weights_of_every_leaf():
     panels = plot.weights(MODEL, PARAMS, inputs=("a", "b"), outputs=("y", "z"))
-    assert [ax.get_title() for ax in panels[0]] == ["real_npu: re", "real_npu: gate", "nau: w"]
+    assert [ax.get_title() for ax in panels[0]] == ["real_npu\nre", "real_npu\ngate", "nau\nw"]
     np.testing.assert_array_equal(panels[0, 0].images[0].get_array(), PARAMS[0]["re"])
     np.testing.assert_array_equal(panels[0, 1].images[0].get_array(), [[1.0], [1.0]])  # clipped, as the unit computes
     assert texts(panels[0, 0]) == ["1", "0.50", "0.25", "-2", "0", "0"]
@@ -64,7 +64,7 @@ def test_large_matrices_have_no_numbers():
 def test_equal_units_are_numbered():
     model = chain(nau, nau)
     panels = plot.weights(model, model.init(jax.random.key(0), (2, 3, 1)))
-    assert [ax.get_title() for ax in panels[0]] == ["nau 1: w", "nau 2: w"]
+    assert [ax.get_title() for ax in panels[0]] == ["nau 1\nw", "nau 2\nw"]
 
 
 @pytest.mark.parametrize("unit", UNITS.values(), ids=list(UNITS))

@@ -8,7 +8,7 @@ returns them. `axes.figure.savefig("out.png")` writes the figure; in a notebook,
 >>> model = chain(real_npu, nau)
 >>> params = ({"re": jnp.array([[1.0], [-1.0]]), "gate": jnp.ones(2)}, {"w": jnp.array([[2.0]])})
 >>> [ax.get_title() for ax in plot.weights(model, params, inputs=("x", "y"))[0]]
-['real_npu: re', 'real_npu: gate', 'nau: w']
+['real_npu\nre', 'real_npu\ngate', 'nau\nw']
 >>> [text.get_text() for text in plot.graph(model, params, inputs=("x", "y"), outputs=("z",)).texts]
 ['1', '-1', '2', 'x', 'y', '$\\prod$', 'z']
 """

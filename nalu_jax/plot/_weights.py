@@ -13,7 +13,7 @@ from .._unit import Chain, Unit
 from . import _style
 
 CELLS_WITH_NUMBERS = 150
-CELL, MARGIN, LABELS = 0.45, 0.25, 0.6  # inches
+CELL, MARGIN, LABELS, TITLE = 0.45, 0.25, 0.6, 0.9  # inches
 
 
 def weights(
@@ -51,20 +51,21 @@ def weights(
     names[last[-1]] = (names.get(last[-1], (None, None))[0], outputs)
 
     n_rows, n_columns = np.array([found["learned"][title].shape for title in titles]).T
-    shares = CELL * n_columns + np.where(np.arange(len(titles)) == 0, LABELS, MARGIN)  # cells of about one size
+    margins = np.where(np.arange(len(titles)) == 0, LABELS, MARGIN)
+    shares = np.maximum(CELL * n_columns + margins, TITLE)  # cells of about one size
     panels = _style.grid(ax, len(found), len(titles), (shares.mean(), CELL * n_rows.max() + 0.5), shares)
     for column, title in enumerate(titles):
         limit = max(float(np.abs(matrices[title]).max(initial=0.0)) for matrices in found.values()) or 1.0
         for row, (version, matrices) in enumerate(found.items()):
             panel = panels[row, column]
             heat_map(panel, matrices[title], limit, *names.get(title, (None, None)))
-            panel.set_title(title if row == 0 else "", fontsize="medium")
+            panel.set_title(title if row == 0 else "", fontsize="small")
             panel.set_ylabel(version if column == 0 else "")
     return panels
 
 
 def _matrices(model: ModuleType | Unit | Chain, params: Any) -> dict[str, np.ndarray]:
-    """{"unit: leaf": (n_in, n_out)} of the effective weights; a vector over inputs is a column."""
+    """{title: (n_in, n_out)} of the effective weights; a vector over inputs is a column."""
     record = chain(model)
     layers = record.units[0] if isinstance(record.units[0], Chain) else record
     effective = layers.weights(params if layers is not record else (params,))
@@ -74,7 +75,7 @@ def _matrices(model: ModuleType | Unit | Chain, params: Any) -> dict[str, np.nda
         label = f"{unit.name} {position + 1}" if repeated else unit.name
         for leaf in _order(unit, leaves):
             matrix = np.asarray(leaves[leaf])
-            found[f"{label}: {leaf}"] = matrix if matrix.ndim == 2 else matrix.reshape(-1, 1)
+            found[f"{label}\n{leaf}"] = matrix if matrix.ndim == 2 else matrix.reshape(-1, 1)
     return found
 
 
