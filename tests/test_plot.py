@@ -1,5 +1,7 @@
 """Figures: what is drawn (artists, labels, colours), never pixels; axes given are used, pyplot knows of none."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import matplotlib
@@ -76,7 +78,7 @@ def test_every_unit_can_be_drawn(unit):
 
 def test_the_graph_is_the_formula():
     ax = plot.graph(MODEL, PARAMS, inputs=("a", "b"), outputs=("y", "z"))
-    edges = [(tuple(line.get_xdata()), line.get_color(), line.get_linewidth()) for line in ax.lines]
+    edges = [(tuple(np.asarray(line.get_xdata())), line.get_color(), line.get_linewidth()) for line in ax.lines]
     first = [edge for edge in edges if edge[0] == (0, 1)]
     second = [edge for edge in edges if edge[0] == (1, 2)]
     assert len(first) == 3 and len(second) == 2  # the third power has no way to an output
@@ -114,14 +116,15 @@ def test_losses_mark_the_chosen_restart_and_the_failed_one(fit):
     assert [line.get_label() for line in chosen] == [f"chosen: restart {fit.best}"]
     np.testing.assert_array_equal(chosen[0].get_ydata(), fit.validations[fit.best])
     crosses = [line for line in ax.lines if line.get_marker() == "x"]
-    assert len(crosses) == 1 and float(crosses[0].get_xdata()[0]) <= 21
+    assert len(crosses) == 1 and np.asarray(crosses[0].get_xdata()).item() <= 21
 
 
 def test_predictions_shade_the_range_of_training():
     true = np.array([1.0, 2.0, 3.0, 10.0])
     ax = plot.predictions(true, true + 1, trained=true < 5, name="period")
     assert [line.get_label() for line in ax.lines[1:]] == ["trained on", "never seen"]
-    assert ax.patches[0].get_x() == 1.0 and ax.patches[0].get_width() == 2.0
+    shaded: Any = ax.patches[0]
+    assert shaded.get_x() == 1.0 and shaded.get_width() == 2.0
     assert ax.get_xlabel() == "period, true" and ax.get_ylabel() == "period, predicted"
     np.testing.assert_array_equal(ax.lines[2].get_xydata(), [[10.0, 11.0]])
 

@@ -1,6 +1,7 @@
 """The formula of a chain as a graph: inputs, hidden units, outputs, and edges as wide as their weights."""
 
 from collections.abc import Sequence
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from matplotlib.axes import Axes
 
 from .._unit import Chain, Unit
 from . import _style
+from ._layers import layers
 
 POWERS = ("npu", "real_npu", "naive_npu", "real_naive_npu", "nmu", "snmu", "nru", "nmru", "nac_mul")
 EDGES_WITH_NUMBERS = 30
@@ -16,7 +18,7 @@ NEGLIGIBLE = 1e-3  # of the largest weight of a layer: not drawn
 
 
 def graph(
-    model: Unit | Chain,
+    model: ModuleType | Unit | Chain,
     params: Any,
     *,
     inputs: Sequence[str] | None = None,
@@ -29,7 +31,7 @@ def graph(
     thousandth of the layer's largest not being drawn. Hidden units without a way to an output are left out.
 
     Args:
-        model: a unit or chain.
+        model: a unit module, `Unit` or `Chain`.
         params: its params.
         inputs, outputs: names of the nodes at both ends; "x0", ... and "y0", ... where not given.
         ax: the axes to draw on.
@@ -38,12 +40,10 @@ def graph(
         ValueError: the params are not the model's, or names are not as many as inputs or outputs.
     """
     ax = _style.single(ax, (6.5, 3.8))
-    units = model.units if isinstance(model, Chain) else (model,)
-    effective = model.weights(params if isinstance(model, Chain) else params)
-    layers = effective if isinstance(model, Chain) else (effective,)
-    matrices = [np.asarray(leaves[next(iter(unit.leaves((1, 1))))]) for unit, leaves in zip(units, layers, strict=True)]
+    found = layers(model, params)
+    matrices = [next(iter(layer.weights.values())) for layer in found]
     matrices = _without_dead(matrices)
-    names = _names(matrices, units, inputs, outputs)
+    names = _names(matrices, [layer.unit for layer in found], inputs, outputs)
     places = [_heights(len(layer)) for layer in names]
     for column, matrix in enumerate(matrices):
         _edges(ax, column, matrix, places, numbers=sum(map(_drawn, matrices)) <= EDGES_WITH_NUMBERS)
@@ -78,7 +78,7 @@ def _without_dead(matrices: list[np.ndarray]) -> list[np.ndarray]:
 
 
 def _names(
-    matrices: list[np.ndarray], units: Sequence[Any], inputs: Sequence[str] | None, outputs: Sequence[str] | None
+    matrices: list[np.ndarray], units: Sequence[Unit], inputs: Sequence[str] | None, outputs: Sequence[str] | None
 ) -> list[list[str]]:
     n_in, n_out = matrices[0].shape[0], matrices[-1].shape[1]
     first = [f"x{i}" for i in range(n_in)] if inputs is None else list(inputs)
@@ -101,7 +101,7 @@ def _heights(count: int) -> np.ndarray:
 def _edges(ax: Axes, column: int, matrix: np.ndarray, places: list[np.ndarray], *, numbers: bool) -> None:
     largest = np.abs(matrix).max(initial=0.0)
     for i, j in np.argwhere(_visible(matrix)):
-        start, end, weight = places[column][i], places[column + 1][j], float(matrix[i, j])
+        start, end, weight = float(places[column][i]), float(places[column + 1][j]), float(matrix[i, j])
         colour = _style.POSITIVE if weight > 0 else _style.NEGATIVE
         width = max(0.8, WIDEST * abs(weight) / largest)
         ax.plot([column, column + 1], [start, end], color=colour, linewidth=width, alpha=0.6, zorder=1)

@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import CenteredNorm
 
-from .. import chain
 from .._unit import Chain, Unit
 from . import _style
+from ._layers import layers
 
 CELLS_WITH_NUMBERS = 150
 CELL, MARGIN, LABELS, TITLE = 0.45, 0.25, 0.6, 0.9  # inches
@@ -46,9 +46,7 @@ def weights(
     versions = {"learned": params, "snapped": snapped, "truth": truth}
     found = {name: _matrices(model, tree) for name, tree in versions.items() if tree is not None}
     titles = list(found["learned"])
-    first, last = titles[0], [title for title in titles if found["learned"][title].shape[1] > 1 or "gate" not in title]
-    names = {first: (inputs, None)}
-    names[last[-1]] = (names.get(last[-1], (None, None))[0], outputs)
+    last = [title for title in titles if not title.endswith("gate")][-1]
 
     n_rows, n_columns = np.array([found["learned"][title].shape for title in titles]).T
     margins = np.where(np.arange(len(titles)) == 0, LABELS, MARGIN)
@@ -58,7 +56,8 @@ def weights(
         limit = max(float(np.abs(matrices[title]).max(initial=0.0)) for matrices in found.values()) or 1.0
         for row, (version, matrices) in enumerate(found.items()):
             panel = panels[row, column]
-            heat_map(panel, matrices[title], limit, *names.get(title, (None, None)))
+            names = inputs if column == 0 else None, outputs if title == last else None
+            heat_map(panel, matrices[title], limit, *names)
             panel.set_title(title if row == 0 else "", fontsize="small")
             panel.set_ylabel(version if column == 0 else "")
     return panels
@@ -66,23 +65,11 @@ def weights(
 
 def _matrices(model: ModuleType | Unit | Chain, params: Any) -> dict[str, np.ndarray]:
     """{title: (n_in, n_out)} of the effective weights; a vector over inputs is a column."""
-    record = chain(model)
-    layers = record.units[0] if isinstance(record.units[0], Chain) else record
-    effective = layers.weights(params if layers is not record else (params,))
-    found = {}
-    for position, (unit, leaves) in enumerate(zip(layers.units, effective, strict=True)):
-        repeated = [other.name for other in layers.units].count(unit.name) > 1
-        label = f"{unit.name} {position + 1}" if repeated else unit.name
-        for leaf in _order(unit, leaves):
-            matrix = np.asarray(leaves[leaf])
-            found[f"{label}\n{leaf}"] = matrix if matrix.ndim == 2 else matrix.reshape(-1, 1)
-    return found
-
-
-def _order(unit: Any, leaves: dict[str, Any]) -> list[str]:
-    """The leaves in the unit's own order, those that only its effective weights have at the end."""
-    own = [leaf for leaf in unit.leaves((1, 1)) if leaf in leaves]
-    return own + [leaf for leaf in leaves if leaf not in own]
+    return {
+        f"{layer.label}\n{leaf}": values if values.ndim == 2 else values.reshape(-1, 1)
+        for layer in layers(model, params)
+        for leaf, values in layer.weights.items()
+    }
 
 
 def heat_map(
