@@ -56,13 +56,16 @@ def levenberg_marquardt(
     At most `steps` steps, fewer where one changes less than rtol and atol. Where a residual is NaN or infinite the step
     that led there counts as bad, and is taken back.
     """
-    import optimistix as optx  # takes a second to import
+    import lineax as lx  # these two take a second to import
+    import optimistix as optx
 
     def finite_residual(params: Tree, _: Any) -> Array:
         values = residual(params)
         large = jnp.asarray(jnp.finfo(values.dtype).max ** 0.25, values.dtype)
         return jnp.where(jnp.all(jnp.isfinite(values)), values, large)
 
-    solver = optx.LevenbergMarquardt(rtol=rtol, atol=atol)
+    # normal equations: 70 times as fast as QR on 256 residuals of 38 params, four at once, for the same losses; the
+    # damping keeps them definite, and a step that they spoil is taken back like any other
+    solver = optx.LevenbergMarquardt(rtol=rtol, atol=atol, linear_solver=lx.Normal(lx.Cholesky()))
     with jax.numpy_dtype_promotion("standard"):
         return optx.least_squares(finite_residual, solver, params, max_steps=steps, throw=False).value

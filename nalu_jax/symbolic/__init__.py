@@ -16,3 +16,4 @@ from ._path import Step as Step
 from ._prune import prune as prune
 from ._snap import snap as snap
 from ._standard_errors import standard_errors as standard_errors
+from ._to_sympy import to_sympy as to_sympy

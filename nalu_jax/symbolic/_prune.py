@@ -47,7 +47,7 @@ def prune(
     candidates: int = 4,
     beam: int = 1,
     patience: int | None = 3,
-    steps: int = 50,
+    steps: int = 100,
     rows: int | None = None,
     floor: float | None = None,
     progress: bool = False,
@@ -76,8 +76,8 @@ def prune(
         progress: whether to show a progress bar.
 
     Returns:
-        The `Path`. An entry that no longer changes the residuals, such as the exponents of a unit that nothing reads, is
-        pinned along with the one that made it so. No step has params that are not finite.
+        The `Path`. An entry that no longer changes the residuals, such as the exponents of a unit that nothing reads,
+        is pinned along with the one that made it so. No step has params that are not finite.
 
     Raises:
         TypeError: params are not float arrays of one dtype.

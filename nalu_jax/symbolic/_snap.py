@@ -38,7 +38,7 @@ def snap(
     errors: float = 3.0,
     tolerance: float = 1e-3,
     candidates: int = 4,
-    steps: int = 50,
+    steps: int = 100,
     rows: int | None = None,
     floor: float | None = None,
     progress: bool = False,
