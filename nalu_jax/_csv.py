@@ -38,7 +38,7 @@ def read(path: str | pathlib.Path, *, target: str, inputs: Sequence[str] | None 
         text = pathlib.Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ValueError(f"{path} cannot be read: {reason}.") from None
+        raise ValueError(f"the file cannot be read: {reason}.") from None
     return parse(text.splitlines(), target=target, inputs=inputs)
 
 

@@ -152,5 +152,5 @@ for name, (inside, outside) in errors.items():
 # wrong expression, which is why restarts are trained side by side. The next notebooks are about that.
 
 # %%
-assert errors["dense network"][0] < 0.05, "the dense network did not learn its range"
+assert errors["dense network"][0] < 0.2, "the dense network did not learn its range"
 assert errors["NMU"][1] < 1e-3 < 10 < errors["dense network"][1]

@@ -84,11 +84,10 @@ print(np.sort(fit.validation)[:8])
 plot.losses(fit).figure
 
 # %% [markdown]
-# The best restart is right to many digits, and unreadable: its weights are a sum of everything with something.
+# The best restart is right to many digits, and unreadable. This is what it computes for x + y, eps left out:
 
 # %%
-for formula in symbolic.to_sympy(model, {"params": fit.params}, inputs=("x", "y"), domain="positive", digits=3):
-    print(formula)
+symbolic.to_sympy(model, {"params": fit.params}, inputs=("x", "y"), domain="positive", digits=3, eps=False)[0]
 
 # %% [markdown]
 # ## Pruning and rounding
