@@ -56,7 +56,8 @@ def levenberg_marquardt(
     At most `steps` steps, fewer where one changes less than rtol and atol. Where a residual is NaN or infinite the step
     that led there counts as bad, and is taken back.
     """
-    import lineax as lx  # these two take a second to import
+    import equinox as eqx  # these three take a second to import
+    import lineax as lx
     import optimistix as optx
 
     def finite_residual(params: Tree, _: Any) -> Array:
@@ -64,8 +65,11 @@ def levenberg_marquardt(
         large = jnp.asarray(jnp.finfo(values.dtype).max ** 0.25, values.dtype)
         return jnp.where(jnp.all(jnp.isfinite(values)), values, large)
 
-    # normal equations: 70 times as fast as QR on 256 residuals of 38 params, four at once, for the same losses; the
-    # damping keeps them definite, and a step that they spoil is taken back like any other
-    solver = optx.LevenbergMarquardt(rtol=rtol, atol=atol, linear_solver=lx.Normal(lx.Cholesky()))
+    # Normal equations: 70 times as fast as QR on 256 residuals of 38 params, four at once, for the same losses; the
+    # damping keeps them definite, and a step that they spoil is taken back like any other. The trust region grows
+    # after every step that gains half of what it should; by default it waits for 99 %, and creeps along valleys.
+    linear, search = lx.Normal(lx.Cholesky()), optx.ClassicalTrustRegion(high_cutoff=0.5, high_constant=10.0)
+    solver = optx.LevenbergMarquardt(rtol=rtol, atol=atol, linear_solver=linear)
+    solver = eqx.tree_at(lambda solver: solver.search, solver, search)
     with jax.numpy_dtype_promotion("standard"):
         return optx.least_squares(finite_residual, solver, params, max_steps=steps, throw=False).value

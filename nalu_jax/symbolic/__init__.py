@@ -11,8 +11,18 @@ prune, snap and standard_errors work on any tree of float arrays, to_sympy on ev
 in float32 a formula is found as well, with fewer digits to tell 1.4999 from 3/2.
 """
 
+# units of measure
+from ._dimensions import consistent as consistent
+
+# formulas
+from ._from_sympy import from_sympy as from_sympy
 from ._path import Path as Path
 from ._path import Step as Step
+from ._print import latex as latex
+from ._print import table as table
+from ._print import text as text
+
+# fewer and simpler numbers
 from ._prune import prune as prune
 from ._snap import snap as snap
 from ._standard_errors import standard_errors as standard_errors

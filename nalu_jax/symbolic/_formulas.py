@@ -241,6 +241,7 @@ FORMULAS: Mapping[str, Formula] = {
     "real_npu": _powers,
     "naive_npu": _powers,
     "real_naive_npu": _powers,
+    "consistent": _powers,
     "nru": _nru,
     "nmru": _nmru,
 }
