@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import sympy
 
+from . import symbolic
 from .discover import Found
 from .symbolic import Path
 
@@ -51,8 +51,9 @@ def as_text(found: Found, target: str, errors: Mapping[str, Errors]) -> str:
     lines = [f"{target} = {found.formula}"]
     if found.interrupted:
         lines = ["Interrupted: the best formula so far, not simplified to the end.", *lines]
-    if str(found.raw) != found.formula:
-        lines.append(f"before rounding: {target} = {found.raw}")
+    raw = symbolic.text(found.raw)
+    if raw != found.formula:
+        lines.append(f"before rounding: {target} = {raw}")
     lines += ["", "numbers before rounding, with standard errors:", *map(_term_line(found.names), found.terms)]
     lines += ["", f"errors of the formula{'':12}{'rows':>6}{'rms':>12}{'largest':>12}{'R^2':>12}"]
     lines += [_error_line(PARTS[part], values) for part, values in errors.items() if values["rows"]]
@@ -97,8 +98,8 @@ def as_json(found: Found, target: str, errors: Mapping[str, Errors]) -> dict[str
         "target": target,
         "inputs": list(found.names),
         "formula": found.formula,
-        "latex": sympy.latex(found.expression),
-        "before_rounding": str(found.raw),
+        "latex": symbolic.latex(found.expression),
+        "before_rounding": symbolic.text(found.raw),
         "terms": [
             {
                 "coefficient": _known(term.coefficient),

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from nalu_jax import discover, symbolic
-from nalu_jax.discover import _search, _table
+from nalu_jax.discover import _table, _table_search
 
 ROWS, OPTIONS = 40, {"powers": 2, "restarts": 8, "progress": False}
 """One size for all, which then compile once."""
@@ -32,7 +32,7 @@ def test_a_sum_of_two_products_in_other_units_of_measure():
     y = 2 * x[:, 0] * x[:, 1] - np.sqrt(x[:, 1])
     scaled = discover.table(1e6 * x, y, domain="positive", error="absolute", **OPTIONS)
     found = discover.table(x, y, domain="positive", error="absolute", **OPTIONS)
-    assert found.formula == "2*x0*x1 - sqrt(x1)" or found.formula == "-sqrt(x1) + 2*x0*x1"
+    assert found.formula == "2*x0*x1 - sqrt(x1)"
     large, small = sorted(scaled.terms, key=lambda term: term.exponents[0], reverse=True)
     np.testing.assert_allclose([large.coefficient, small.coefficient], [2e-12, -1e-3], rtol=1e-8)
     np.testing.assert_allclose([large.exponents, small.exponents], [[1, 1], [0, 0.5]], atol=1e-8)
@@ -41,7 +41,7 @@ def test_a_sum_of_two_products_in_other_units_of_measure():
 def test_inputs_of_both_signs():
     x = inputs(2, -2.0, 2.0)
     found = discover.table(x, x[:, 0] * x[:, 1] ** 2 + 4, **OPTIONS)
-    assert found.formula == "x0*x1**2 + 4"
+    assert found.formula == "4 + x0*x1**2"
     np.testing.assert_allclose(found.predict([[-3.0, -2.0]]), [-8.0], rtol=1e-12)
 
 
@@ -82,13 +82,13 @@ def test_ctrl_c_while_pruning_leaves_the_best_so_far(monkeypatch):
 
 
 def test_ctrl_c_while_training_leaves_the_best_so_far(monkeypatch):
-    fit = _search.training.fit
+    fit = _table_search.training.fit
 
     def interrupted(*args, **options):
         return fit(*args, **options)._replace(interrupted=True)
 
     x = inputs()
-    monkeypatch.setattr(_search.training, "fit", interrupted)
+    monkeypatch.setattr(_table_search.training, "fit", interrupted)
     found = discover.table(x, 3 * x[:, 0] / x[:, 1] ** 2, domain="positive", **OPTIONS)
     assert found.interrupted and found.path is None
     assert np.isnan(found.terms[0].coefficient_error)
@@ -99,9 +99,11 @@ def test_projected_weights_solve_the_linear_problem():
     x, exponents = inputs(5), np.array([[1.0, -0.5], [0.3, 2.0]])
     y = np.random.default_rng(5).standard_normal(ROWS)
     with jax.enable_x64(True):
-        data = _search.Data(*map(jax.numpy.asarray, (x, y, np.full(ROWS, 2.0))))
+        data = _table_search.Data(*map(jax.numpy.asarray, (x, y, np.full(ROWS, 2.0))))
         context = jax.numpy.ones(2)
-        found, weights = _search._projected(_search.model("positive"))(jax.numpy.asarray(exponents), data, context)
+        found, weights = _table_search._projected(_table_search.model("positive"))(
+            jax.numpy.asarray(exponents), data, context
+        )
     columns = np.prod(x[:, :, None] ** exponents[None], axis=1)
     expected, *_ = np.linalg.lstsq(columns, y)
     np.testing.assert_allclose(weights, expected, rtol=1e-9)
@@ -152,6 +154,6 @@ def test_bad_input(run, words):
 
 
 def test_large_tables_are_searched_by_a_sample():
-    data = _search.Data(*(np.zeros(shape) for shape in ((5000, 2), 5000, 5000)))
+    data = _table_search.Data(*(np.zeros(shape) for shape in ((5000, 2), 5000, 5000)))
     sample = _table._some_rows(data, 0)
     assert sample.x.shape == (_table.SEARCHED_ROWS, 2) and sample.y.shape == (_table.SEARCHED_ROWS,)

@@ -8,9 +8,9 @@
 '3*m/r**2'
 """
 
-from ._checks import check_table as check_table
 from ._splits import Split as Split
 from ._splits import split as split
 from ._table import Found as Found
 from ._table import Term as Term
 from ._table import table as table
+from ._table_checks import check_table as check_table

@@ -10,8 +10,8 @@ import sympy
 
 from .. import symbolic, training
 from .._unit import Chain
-from . import _checks, _search
-from ._search import Data
+from . import _table_checks, _table_search
+from ._table_search import Data
 
 SEARCHED_ROWS = 2_000
 """More rows than these are not used to choose a restart, only from pruning on."""
@@ -89,7 +89,7 @@ def table(
     error: str | None = None,
     powers: int | None = None,
     restarts: int = 64,
-    steps: int = _search.STEPS,
+    steps: int = _table_search.STEPS,
     seed: int = 0,
     progress: bool = True,
 ) -> Found:
@@ -125,15 +125,15 @@ def table(
     x, y = np.asarray(x, float), np.asarray(y, float)
     n_in = x.shape[-1] if x.ndim else 0
     names = tuple(f"x{i}" for i in range(n_in)) if names is None else tuple(names)
-    _checks.check_table(x, y, names, target, domain)
-    scale = _checks.error_scale(y, target, domain, error)
-    powers = _checks.powers_for(len(y), n_in, powers, target)
+    _table_checks.check_table(x, y, names, target, domain)
+    scale = _table_checks.error_scale(y, target, domain, error)
+    powers = _table_checks.powers_for(len(y), n_in, powers, target)
     with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):
         units = np.exp(np.mean(np.log(np.where(x == 0, 1.0, np.abs(x))), axis=0)), float(np.sqrt(np.mean(y**2)))
         weight = 1 / np.abs(y) if scale == "relative" else np.full_like(y, 1 / units[1])
         data = Data(jnp.asarray(x / units[0]), jnp.asarray(y / units[1]), jnp.asarray(weight * units[1]))
-        network = _search.model(domain)
-        searched = _search.search(
+        network = _table_search.model(domain)
+        searched = _table_search.search(
             network,
             _some_rows(data, seed),
             powers=powers,
@@ -166,9 +166,9 @@ class _Reading(NamedTuple):
     interrupted: bool = False
 
 
-def _read(network: Chain, searched: _search.Searched, scaled: Data, data: Data, units: Any) -> _Reading:
+def _read(network: Chain, searched: _table_search.Searched, scaled: Data, data: Data, units: Any) -> _Reading:
     """Prune, find error bars and snap; where Ctrl-C comes, what there is by then."""
-    loss, n_in = _search.residuals(network), scaled.x.shape[1]
+    loss, n_in = _table_search.residuals(network), scaled.x.shape[1]
     best = searched.best
     params = jax.tree.map(lambda leaf: leaf[best], searched.params)
     raw = _to_table_units(params, units)
@@ -223,7 +223,7 @@ def _found(
 
     simple = expression(reading.simple)
     return Found(
-        formula=str(simple),
+        formula=symbolic.text(simple),
         expression=simple,
         raw=expression(reading.raw),
         terms=_terms(reading.raw, reading.errors),
@@ -232,7 +232,7 @@ def _found(
         names=names,
         symbols=symbols,
         path=reading.path,
-        path_formulas=tuple(str(expression(params, digits=4)) for params in reading.path_params),
+        path_formulas=tuple(symbolic.text(expression(params, digits=4)) for params in reading.path_params),
         snapped=reading.snapped,
         fit=fit,
         scale=scale,

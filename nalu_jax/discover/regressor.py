@@ -15,8 +15,8 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._search import STEPS
 from ._table import Found, table
+from ._table_search import STEPS
 
 
 class FormulaRegressor(RegressorMixin, BaseEstimator):

@@ -1,8 +1,8 @@
 """What a table must be before anything is fitted. Every message names the column, and the row where there is one.
 
 >>> import numpy as np
->>> from nalu_jax.discover import _checks
->>> _checks.check_column("mass", np.array([1.0, np.nan, 2.0]))
+>>> from nalu_jax.discover import _table_checks
+>>> _table_checks.check_column("mass", np.array([1.0, np.nan, 2.0]))
 Traceback (most recent call last):
     ...
 ValueError: column 'mass', row 2: nan is not a finite number. Drop the row, or mend it.
