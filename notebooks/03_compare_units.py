@@ -115,13 +115,14 @@ for name, row in errors.items():
 # %% [markdown]
 # What to take from it:
 #
-# * Units with powers (NPU, RealNPU) are the only ones that get the quotient and the root right far away.
-# * An NMU followed by a NAU adds and multiplies well, and cannot divide.
-# * NALU and iNALU are better than their reputation inside the square, and lose their way outside of it. With the
-#   papers' own recipes they do better than here on single operations; see `benchmarks/`.
-# * A dense network is good in the square and nowhere else.
+# * The units with powers, NPU and RealNPU, are the only ones whose quotient holds outside of the square. Their numbers
+#   are the same: on positive inputs, an NPU whose imaginary part begins at 0 keeps it there.
+# * An NMU followed by a NAU adds and multiplies best, and cannot divide.
+# * NALU and iNALU are good inside of the square and lose their way outside of it. On single operations, with the papers'
+#   own recipes, they do better; see `benchmarks/`.
+# * The dense network is good in the square and nowhere else; its root is fine as far as the root is smooth.
 #
-# None of these is exact: four numbers after the point are not a formula. Notebook 02 takes an NPU and a NAU there.
+# None of these is exact: two right digits are not a formula. Notebook 02 takes an NPU and a NAU there.
 
 # %%
 powers = np.minimum(errors["NPU"], errors["RealNPU"])

@@ -49,7 +49,7 @@ def test_error_bars_cover_the_truth_and_are_those_of_least_squares():
     """Of one product with relative noise: the standard errors of a linear regression of logarithms, nearly."""
     random, x = np.random.default_rng(3), inputs(3)
     y = 2.3 * x[:, 0] ** 0.61 * np.exp(0.01 * random.standard_normal(ROWS))
-    found = discover.table(x, y, domain="positive", powers=1, restarts=8, progress=False)
+    found = discover.table(x, y, domain="positive", **OPTIONS)
     [term] = found.terms
     assert term.exponents[1] == 0, "an input that does not matter is pruned"
     design = np.stack([np.ones(ROWS), np.log(x[:, 0])], 1)

@@ -65,7 +65,8 @@ def error_maps(
             panel.set_ylabel(name if column == 0 else "")
     if image is not None:
         figure = panels[0, 0].figure
-        figure.colorbar(image, ax=list(panels.flat), label="log10 |error|", shrink=0.8, extend="both")
+        place = {"ax": list(panels.flat), "aspect": 15 * len(models), "shrink": 0.8, "extend": "both"}
+        figure.colorbar(image, label="log10 |error|", **place)
     return panels
 
 
