@@ -24,10 +24,12 @@ def with_error(value: float, error: float) -> str:
     """A number with its standard error, to two digits of the error; the number alone where it is pinned."""
     if error == 0:
         return f"{value:.6g}"
+    if error < 1e-11:
+        return f"{value:.12g} +- {error:.1e}"
     if not math.isfinite(error):
         return f"{value:.6g} +- ?"
     decimals = 1 - math.floor(math.log10(error))
-    if not 0 <= decimals <= 12:
+    if decimals < 0 or (decimals > 6 and abs(value) < 1e-3):
         return f"{value:.6g} +- {error:.1e}"
     return f"{value:.{decimals}f} +- {error:.{decimals}f}"
 

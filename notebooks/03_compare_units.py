@@ -118,8 +118,7 @@ for name, row in errors.items():
 # * The units with powers, NPU and RealNPU, are the only ones whose quotient holds outside of the square. Their numbers
 #   are the same: on positive inputs, an NPU whose imaginary part begins at 0 keeps it there.
 # * An NMU followed by a NAU adds and multiplies best, and cannot divide.
-# * NALU and iNALU are good inside of the square and lose their way outside of it. On single operations, with the papers'
-#   own recipes, they do better; see `benchmarks/`.
+# * NALU and iNALU are good inside of the square and lose their way outside of it.
 # * The dense network is good in the square and nowhere else; its root is fine as far as the root is smooth.
 #
 # None of these is exact: two right digits are not a formula. Notebook 02 takes an NPU and a NAU there.

@@ -1,6 +1,7 @@
 """`python -m nalu_jax fit`: its text, JSON and figure, and one line without a traceback for every mistake."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -21,10 +22,11 @@ def write(path, columns):
 
 @pytest.fixture
 def table(tmp_path):
-    """Gravity on other planets: g = 2 m / r^2, as a CSV file with a column that is not a number."""
+    """Gravity on other planets: g = 2 m / r^2 within 0.01 %, as a CSV file with a column that is not a number."""
     random = np.random.default_rng(0)
     m, r = random.uniform(0.5, 2.0, (2, ROWS))
-    columns = {"body": [f"body {i}" for i in range(ROWS)], "m": m, "r": r, "g": 2 * m / r**2}
+    g = 2 * m / r**2 * (1 + 1e-4 * random.standard_normal(ROWS))
+    columns = {"body": [f"body {i}" for i in range(ROWS)], "m": m, "r": r, "g": g}
     return write(tmp_path / "gravity.csv", columns)
 
 
@@ -37,7 +39,10 @@ def test_the_formula_its_errors_and_the_path_as_text_with_a_figure(table, tmp_pa
     assert run(table, "--target", "g", "--inputs", "m,r", "--plot", figure, *OPTIONS) == 0
     text = capsys.readouterr().out
     assert text.startswith("g = 2*m/r**2\n")
-    assert "coefficient 2.000" in text and "exponent of m: 1.000" in text and "r: -2.000" in text
+    [line] = [line for line in text.splitlines() if "coefficient" in line]
+    numbers = [float(number) for number in re.findall(r"-?\d\.\d+", line)]
+    np.testing.assert_allclose(numbers[::2], [2, 1, -2], atol=2e-4)
+    assert all(1e-6 < error < 1e-4 for error in numbers[1::2]) and "exponent of m: " in line and ", r: " in line
     for part, rows in (("rows trained on", 40), ("held out", 10), ("outside of their range", 12)):
         [line] = [line for line in text.splitlines() if line.strip().startswith(part)]
         assert line.split()[-4] == str(rows) and line.split()[-1] == "1.000000"
@@ -49,13 +54,13 @@ def test_json_says_the_same(table, capsys):
     assert run(table, "--target", "g", "--inputs", "m,r", "--json", *OPTIONS) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["formula"] == "2*m/r**2" and found["inputs"] == ["m", "r"] and found["latex"]
-    assert found["terms"][0]["exponents"] == pytest.approx({"m": 1.0, "r": -2.0}, abs=1e-9)
+    assert found["terms"][0]["exponents"] == pytest.approx({"m": 1.0, "r": -2.0}, abs=2e-4)
     assert {part: errors["rows"] for part, errors in found["errors"].items()} == {
         "train": 40,
         "held_out": 10,
         "outside": 12,
     }
-    assert found["errors"]["outside"]["largest_relative"] < 1e-9
+    assert found["errors"]["outside"]["largest_relative"] < 5e-4
     assert found["path"][found["chosen"]]["numbers"] == 3 and found["restarts"] == 16
 
 
@@ -132,6 +137,7 @@ def test_ctrl_c_before_there_is_a_formula(table, monkeypatch, capsys):
         (123.456, 7.0, "123.5 +- 7.0"),
         (59436.0, 320.0, "59436 +- 3.2e+02"),
         (6.67e-11, 2e-13, "6.67e-11 +- 2.0e-13"),
+        (1.0 / 3.0, 2e-14, "0.333333333333 +- 2.0e-14"),
         (2.0, 0.0, "2"),
         (0.5, float("nan"), "0.5 +- ?"),
         (0.5, float("inf"), "0.5 +- ?"),

@@ -49,7 +49,8 @@ def test_fit_predict_score_pickle_and_the_formula():
     assert model.formula_ == "3*x0/x1**2" and model.n_features_in_ == 2
     assert model.score(10 * x, 0.1 * y) == pytest.approx(1.0, abs=1e-12)
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(x), model.predict(x))
-    assert clone(model).get_params() == model.get_params() and not hasattr(clone(model), "found_")
+    copy: Any = clone(model)
+    assert copy.get_params() == model.get_params() and not hasattr(copy, "found_")
 
 
 def test_a_search_over_options(monkeypatch):

@@ -18,7 +18,7 @@ SEARCHED_ROWS = 2_000
 
 EVIDENCE = 6.0
 """By how much a formula's BIC has to be lower than that of a simpler one: "strong evidence" of Kass and Raftery, "Bayes
-factors", JASA 90:773 (1995). With the lowest BIC of a few rows, one number in ten would be noise."""
+factors", JASA 90:773 (1995)."""
 
 NUMBERS_TO_SNAP = 100.0
 """Coefficients beyond it stay as they are: every large number is near an integer."""
@@ -168,7 +168,7 @@ class _Reading(NamedTuple):
 
 def _read(network: Chain, searched: _table_search.Searched, scaled: Data, data: Data, units: Any) -> _Reading:
     """Prune, find error bars and snap; where Ctrl-C comes, what there is by then."""
-    loss, n_in = _table_search.residuals(network), scaled.x.shape[1]
+    loss, (rows, n_in) = _table_search.residuals(network), scaled.x.shape
     best = searched.best
     params = jax.tree.map(lambda leaf: leaf[best], searched.params)
     raw = _to_table_units(params, units)
@@ -187,14 +187,17 @@ def _read(network: Chain, searched: _table_search.Searched, scaled: Data, data: 
         reading = reading._replace(raw=raw, simple=raw, path=path, path_params=steps)
         errors = symbolic.standard_errors(loss, raw, data, free=path.best.free)
         reading = reading._replace(errors=errors)
-        snapped = symbolic.snap(loss, raw, data, free=path.best.free, entries=_may_be_simple(raw))
+        # in the budget of the BIC: what all numbers that are still free are worth, and the evidence asked for
+        factor = float(np.exp((EVIDENCE + path.best.complexity * np.log(rows)) / rows))
+        entries = _may_be_simple(raw)
+        snapped = _simplest(symbolic.snap(loss, raw, data, factor=factor, free=path.best.free, entries=entries))
         return reading._replace(simple=snapped.best.params, snapped=snapped, interrupted=False)
     except KeyboardInterrupt:
         return reading
 
 
 def _simplest(path: symbolic.Path) -> symbolic.Path:
-    """The path with the simplest formula chosen that no other one beats by more than EVIDENCE."""
+    """The path with the simplest formula chosen of which no other one's BIC is lower by more than EVIDENCE."""
     bics = np.array([step.bic for step in path.steps])
     return path._replace(chosen=int(np.flatnonzero(bics <= bics.min() + EVIDENCE)[-1]))
 
