@@ -224,7 +224,7 @@ print(f"the mean of the first 16 years: a factor of {np.exp(constant):.2f}")
 # * Both fits look alike, and nearly are: two numbers more buy next to nothing, and the BIC prefers the textbook.
 # * That is not a proof of the textbook. All exponents inside of the line do as well, and some of them are far from 1.
 #   "Compatible with p = q = 1" is what can be said.
-# * The cycle and its phase are in the data, so that even a forecast from 16 years is better than the mean of the past;
+# * The cycle and its phase are in the data, so that a forecast from 16 years is better than the mean of the past;
 #   it is still off by half.
 # * What the data cannot tell: whether hares fall because of lynxes. Furs are not animals, prices and trappers are in them
 #   too, errors of neighbouring years are hardly independent, and hares cycle on islands without lynxes. A term that was
