@@ -1,0 +1,159 @@
+"""Backward elimination: what costs least goes to zero, one after another.
+
+    >>> import jax.numpy as jnp
+    >>> from nalu_jax import nau, symbolic
+    >>> x = jnp.array([[1.0, 2.0, 0.5], [3.0, -1.0, 1.0], [-2.0, 0.5, 2.0], [0.3, 1.0, -1.0]])
+    >>> y = x[:, :1] - 2 * x[:, 1:2]
+    >>> path = symbolic.prune(lambda params, data: nau.apply(params, data[0]) - data[1],
+    ...                       {"w": jnp.array([[0.9], [-1.8], [0.3]])}, (x, y))
+    >>> [step.complexity for step in path.steps], path.chosen, path.steps[1].changed
+    ([3, 2, 1, 0], 1, "['w'][2, 0] = 0")
+    >>> path.best.params["w"].round(3).tolist()
+    [[1.0], [-2.0], [0.0]]
+
+References:
+    LeCun, Denker, Solla, "Optimal Brain Damage", NeurIPS 1989; Hassibi, Stork, "Second order derivatives for network
+    pruning: Optimal Brain Surgeon", NeurIPS 1992: the quadratic model of what a removal costs.
+"""
+
+import types
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from tqdm import tqdm
+
+from ._path import Move, Path, State, bic_of, first_fit, floor_of, limit_of, refit, step_of
+from ._problem import Problem, Structure, mask_of, problem_of
+
+Tree = Any
+
+PINS: Mapping[str, Sequence[float]] = types.MappingProxyType({"gate": (1, 0)})
+"""Values that entries may be pinned to, by leaf name: a gate lets its input pass, or does not; all others vanish."""
+
+
+def prune(
+    loss: Callable[..., Array],
+    params: Tree,
+    data: Tree = None,
+    *,
+    budget: float | None = None,
+    factor: float | None = None,
+    free: Tree = None,
+    entries: Tree = None,
+    pins: Mapping[str, Sequence[float]] = PINS,
+    candidates: int = 4,
+    beam: int = 1,
+    patience: int | None = 3,
+    steps: int = 50,
+    rows: int | None = None,
+    floor: float | None = None,
+    progress: bool = False,
+) -> Path:
+    """Set to zero, one after another, what costs least, and refit the rest after each.
+
+    Args:
+        loss: (params, data) -> residuals, an array of any shape but (), of which the loss is the mean square: refitted
+            by Levenberg-Marquardt; or (params, data) -> scalar: refitted by L-BFGS. Without data it is called with
+            params alone. One compiled program serves all calls with the same function, shapes and options.
+        params: a tree of arrays of one float dtype: a dict, a tuple of dicts, the params of a Flax model, theta.
+        data: a tree of arrays, handed to loss.
+        budget: the sparsest step with at most this loss is chosen; or
+        factor: with at most so many times the loss of the first refit; without both the one with the lowest BIC.
+        free: booleans like params; False where an entry stays as it is, as in the `free` of an earlier `Step`.
+        entries: booleans like params; False where an entry is fitted but never pinned.
+        pins: by leaf name, the values that its entries may be pinned to; {"gate": (1, 0)} by default, 0 for any other.
+        candidates: how many of the cheapest entries, by the quadratic model, are refitted at once.
+        beam: formulas that are kept at every complexity.
+        patience: the path ends so many steps, at least one, after the one that budget, factor or BIC chooses; None: it
+            goes on to the end.
+        steps: of the solver, in every refit.
+        rows: n of the BIC; the number of residuals, or of a scalar loss the first axis of data, where not given.
+        floor: losses below this are as good as equal; by default the machine epsilon times the loss of params that are
+            all pinned.
+        progress: whether to show a progress bar.
+
+    Returns:
+        The `Path`. An entry that no longer changes the residuals, such as the exponents of a unit that nothing reads, is
+        pinned along with the one that made it so. No step has params that are not finite.
+
+    Raises:
+        TypeError: params are not float arrays of one dtype.
+        ValueError: trees that do not fit, both budget and factor, or a loss that is not finite.
+    """
+    problem = problem_of("prune", loss, params, data, free, rows, steps)
+    pinnable = mask_of("prune", "entries", problem.structure, entries)
+    values = pin_values(problem.structure, pins, problem.theta.dtype)
+    floor = floor_of(problem, values[0], floor)
+    first = first_fit(problem, pinnable, values[0], floor, beam * candidates)
+    limit = limit_of("prune", budget, factor, first)
+    found, beams = [first], [first]
+    with tqdm(total=int((first.free & pinnable).sum()), desc="prune", disable=not progress) as bar:
+        while beams and (patience is None or _since_chosen(problem, found, limit, floor) < max(1, patience)):
+            beams = _shrink(problem, beams, pinnable, values, floor, candidates, beam)
+            found += beams[:1]
+            bar.update(int(found[-2].free.sum() - found[-1].free.sum()) if beams else 0)
+    steps_found = tuple(step_of(problem, state, floor) for state in found)
+    return Path(steps_found, _chosen(problem, found, limit, floor))
+
+
+def pin_values(structure: Structure, pins: Mapping[str, Sequence[float]], dtype: Any) -> np.ndarray:
+    """(k, p): the values that each entry may be pinned to, the first of them first; fewer than k are repeated."""
+    given = [tuple(pins.get(name, (0,))) for name in structure.leaf_names]
+    count = max(map(len, given))
+    rows = [[values[min(i, len(values) - 1)] for values in given] for i in range(count)]
+    sizes = [int(np.prod(shape)) for shape in structure.shapes]
+    return np.stack([np.repeat(np.asarray(row, dtype), sizes) for row in rows])
+
+
+def _chosen(problem: Problem, found: Sequence[State], limit: float | None, floor: float) -> int:
+    """The sparsest within the limit, or the one with the lowest BIC."""
+    if limit is not None:
+        return max((i for i, state in enumerate(found) if state.loss <= limit), default=0)
+    return min(range(len(found)), key=lambda i: (bic_of(problem, found[i], floor), -i))
+
+
+def _since_chosen(problem: Problem, found: Sequence[State], limit: float | None, floor: float) -> int:
+    return len(found) - 1 - _chosen(problem, found, limit, floor)
+
+
+def _shrink(
+    problem: Problem,
+    beams: Sequence[State],
+    pinnable: np.ndarray,
+    values: np.ndarray,
+    floor: float,
+    candidates: int,
+    beam: int,
+) -> list[State]:
+    """The best formulas with something less; none where nothing is left to take away."""
+    tried: dict[tuple[bytes, ...], tuple[State, Move]] = {}
+    for state in beams:
+        for move in _cheapest(problem, state, pinnable, values, candidates):
+            theta, free = state.theta.copy(), state.free.copy()
+            theta[move.entry], free[move.entry] = move.value, False
+            tried.setdefault((free.tobytes(), theta[~free].tobytes()), (state, move))
+    if not tried:
+        return []
+    pairs = list(tried.values())
+    pairs += pairs[-1:] * (beam * candidates - len(pairs))  # one shape, one compilation
+    states, moves = map(list, zip(*pairs, strict=True))
+    fitted = refit(problem, states, moves, pinnable, values[0], floor)
+    unique = {state.free.tobytes() + state.theta[~state.free].tobytes(): state for state in fitted}
+    return sorted(unique.values(), key=lambda state: bic_of(problem, state, floor))[:beam]
+
+
+def _cheapest(problem: Problem, state: State, pinnable: np.ndarray, values: np.ndarray, candidates: int) -> list[Move]:
+    """The moves that raise the loss least by its quadratic model: half the squared step over the inverse Hessian's
+    diagonal, which counts that the rest is refitted."""
+    variances = problem.programs.variances(jnp.asarray(state.theta), jnp.asarray(state.free), problem.data)
+    distances = np.abs(state.theta - values)
+    costs = distances**2 / (2 * np.asarray(variances))
+    ranked = np.lexsort((distances.reshape(-1), costs.reshape(-1)))
+    moves = {}
+    for choice, entry in zip(*np.unravel_index(ranked, values.shape), strict=True):
+        if state.free[entry] and pinnable[entry]:
+            moves.setdefault((int(entry), float(values[choice, entry])), None)
+    return [Move(*move) for move in list(moves)[:candidates]]
