@@ -50,10 +50,18 @@ def monomials(powers: Sequence[Sequence[float]], *, limit: int) -> np.ndarray:
 
 def _up_to(powers: Sequence[Sequence[float]], cost: int) -> list[tuple[float, ...]]:
     choices = [(0.0, *(p for p in state if COST[p] <= cost)) for state in powers]
-    price = {0.0: 0} | COST
     every = itertools.product(*choices)
-    kept = [e for e in every if sum(price[p] for p in e) <= cost and sum(p != 0 for p in e) <= MOST_INPUTS]
-    return sorted(kept, key=lambda e: (sum(price[p] for p in e), e))
+    kept = [e for e in every if _cost(e) <= cost and sum(power != 0 for power in e) <= MOST_INPUTS]
+    return sorted(kept, key=lambda e: (_cost(e), e))
+
+
+def _cost(exponents: Sequence[float]) -> int:
+    return sum(COST[power] for power in exponents if power != 0)
+
+
+def costs(exponents: np.ndarray) -> np.ndarray:
+    """(n,) of products (n, n_states)."""
+    return np.array([_cost(row) for row in exponents.tolist()], int)
 
 
 def values(exponents: np.ndarray, states: np.ndarray) -> np.ndarray:
@@ -64,3 +72,4 @@ def values(exponents: np.ndarray, states: np.ndarray) -> np.ndarray:
             columns = exponents[:, k] == power
             result[..., columns] *= (states[..., k] ** power)[..., None]
     return result
+
