@@ -18,7 +18,7 @@ from jax import Array
 from tqdm import tqdm
 
 from ._path import Move, Path, State, bic_of, first_fit, floor_of, limit_of, refit, step_of
-from ._problem import Problem, mask_of, problem_of
+from ._problem import Problem, check_counts, mask_of, problem_of
 from ._prune import PINS, pin_values
 from ._standard_errors import errors_of
 
@@ -64,6 +64,7 @@ def snap(
     """
     if not to or not all(isinstance(each, int) and each >= 1 for each in to):
         raise ValueError(f"snap: to must be denominators of at least 1, such as (1, 2, 3, 4), got {to!r}.")
+    check_counts("snap", {"candidates": candidates, "steps": steps})
     problem = problem_of("snap", loss, params, data, free, rows, steps)
     pinnable = mask_of("snap", "entries", problem.structure, entries)
     pins = pin_values(problem.structure, PINS, problem.theta.dtype)[0]
