@@ -156,8 +156,9 @@ def _cheapest(problem: Problem, state: State, pinnable: np.ndarray, values: np.n
     distances = np.abs(state.theta - values)
     costs = distances**2 / np.maximum(2 * np.asarray(variances), np.finfo(distances.dtype).tiny)
     ranked = np.lexsort((distances.reshape(-1), costs.reshape(-1)))
-    moves = {}
+    moves: dict[Move, None] = {}
     for choice, entry in zip(*np.unravel_index(ranked, values.shape), strict=True):
         if state.free[entry] and pinnable[entry]:
-            moves.setdefault((int(entry), float(values[choice, entry])), None)
-    return [Move(*move) for move in list(moves)[:candidates]]
+            value = float(values[choice, entry])
+            moves.setdefault(Move(int(entry), value, f"{value:g}"), None)
+    return list(moves)[:candidates]
