@@ -24,6 +24,7 @@ import layers
 import loop_throughput
 import memory
 import ode
+import read_out
 import simple_task
 import single_module
 import static_task
@@ -43,6 +44,7 @@ SCRIPTS = {
     "static_task": static_task,
     "large_scale": large_scale,
     "inalu_tasks": inalu_tasks,
+    "read_out": read_out,
     "ode": ode,
 }
 TASKS = ("single_module", "simple_task", "static_task", "large_scale", "inalu_tasks")

@@ -226,9 +226,9 @@ print(f"the mean of the first 16 years: a factor of {np.exp(constant):.2f}")
 #   "Compatible with p = q = 1" is what can be said.
 # * The cycle and its phase are in the data, so that a forecast from 16 years is better than the mean of the past;
 #   it is still off by half.
-# * What the data cannot tell: whether hares fall because of lynxes. Furs are not animals, prices and trappers are in them
-#   too, errors of neighbouring years are hardly independent, and hares cycle on islands without lynxes. A term that was
-#   not offered, such as the hares' food, cannot be found.
+# * What the data cannot tell: whether hares fall because of lynxes. Furs are not animals, prices and trappers are in
+#   them too, and errors of neighbouring years are hardly independent. A term that was not offered, such as the hares'
+#   food, cannot be found.
 
 # %%
 assert bic(losses["p = q = 1"], 6) < bic(losses["p, q free"], 8)

@@ -69,6 +69,8 @@ def _monomials(expression: sympy.Expr, symbols: Sequence[sympy.Symbol]) -> dict[
     positive = expression.subs({symbol: named[str(symbol)] for symbol in expression.free_symbols})
     terms: dict[tuple[float, ...], float] = {}
     for term in sympy.Add.make_args(sympy.expand(positive)):
+        if term == 0:
+            continue
         coefficient, rest = term.as_independent(*symbols, as_Add=False)
         powers = rest.as_powers_dict()
         exponents = [powers.pop(symbol, sympy.Integer(0)) for symbol in symbols]
@@ -80,7 +82,7 @@ def _monomials(expression: sympy.Expr, symbols: Sequence[sympy.Symbol]) -> dict[
             )
         key = tuple(float(value) for value in exponents)
         terms[key] = terms.get(key, 0.0) + float(coefficient)
-    return {key: coefficient for key, coefficient in terms.items() if coefficient != 0}
+    return terms
 
 
 def _is_number(value: Any) -> bool:

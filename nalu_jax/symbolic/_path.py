@@ -64,10 +64,11 @@ class State(NamedTuple):
 
 
 class Move(NamedTuple):
-    """An entry of theta and the value that it is pinned to."""
+    """An entry of theta, the value that it is pinned to, and how that is told to the user."""
 
     entry: int
     value: float
+    told: str
 
 
 def bic(loss: float, floor: float, *, rows: int, complexity: int) -> float:
@@ -106,7 +107,7 @@ def refit(
     fixed = (jnp.asarray(pinnable), jnp.asarray(pins), jnp.asarray(floor, thetas.dtype))
     fitted = problem.programs.refit(jnp.asarray(thetas), jnp.asarray(frees), *fixed, problem.data)
     thetas, frees, losses = jax.tree.map(np.asarray, fitted)
-    names = [f"{problem.structure.names[move.entry]} = {move.value:g}" for move in moves]
+    names = [f"{problem.structure.names[move.entry]} = {move.told}" for move in moves]
     refitted = [State(t, f, float(x), n) for t, f, x, n in zip(thetas, frees, losses, names, strict=True)]
     return [state for state in refitted if math.isfinite(state.loss)]
 

@@ -13,7 +13,7 @@ Which entries are free is data, so one compiled program refits every formula on 
 import functools
 import itertools
 import math
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -143,6 +143,13 @@ def problem_of(
     if rows is None:
         rows = _count_rows(caller, jax.eval_shape(lambda p, d: _values(loss, p, d), params, data).shape, data)
     return Problem(structure, programs, np.asarray(theta), mask_of(caller, "free", structure, free), data, rows)
+
+
+def check_counts(caller: str, counts: Mapping[str, int]) -> None:
+    """Raise a ValueError unless every count is at least 1."""
+    for name, count in counts.items():
+        if count < 1:
+            raise ValueError(f"{caller}: {name} must be at least 1, got {count}.")
 
 
 def _count_rows(caller: str, shape: tuple[int, ...], data: Tree) -> int:

@@ -26,7 +26,7 @@ from jax import Array
 from tqdm import tqdm
 
 from ._path import Move, Path, State, bic_of, first_fit, floor_of, limit_of, refit, step_of
-from ._problem import Problem, Structure, mask_of, problem_of
+from ._problem import Problem, Structure, check_counts, mask_of, problem_of
 
 Tree = Any
 
@@ -83,6 +83,7 @@ def prune(
         TypeError: params are not float arrays of one dtype.
         ValueError: trees that do not fit, both budget and factor, or a loss that is not finite.
     """
+    check_counts("prune", {"candidates": candidates, "beam": beam, "steps": steps})
     problem = problem_of("prune", loss, params, data, free, rows, steps)
     pinnable = mask_of("prune", "entries", problem.structure, entries)
     values = pin_values(problem.structure, pins, problem.theta.dtype)
@@ -93,8 +94,9 @@ def prune(
     with tqdm(total=int((first.free & pinnable).sum()), desc="prune", disable=not progress) as bar:
         while beams and (patience is None or _since_chosen(problem, found, limit, floor) < max(1, patience)):
             beams = _shrink(problem, beams, pinnable, values, floor, candidates, beam)
-            found += beams[:1]
-            bar.update(int(found[-2].free.sum() - found[-1].free.sum()) if beams else 0)
+            fewer = [state for state in beams if state.free.sum() < found[-1].free.sum()]
+            bar.update(int(found[-1].free.sum() - fewer[0].free.sum()) if fewer else 0)
+            found += fewer[:1]
     steps_found = tuple(step_of(problem, state, floor) for state in found)
     return Path(steps_found, _chosen(problem, found, limit, floor))
 
@@ -141,8 +143,10 @@ def _shrink(
     pairs += pairs[-1:] * (beam * candidates - len(pairs))  # one shape, one compilation
     states, moves = map(list, zip(*pairs, strict=True))
     fitted = refit(problem, states, moves, pinnable, values[0], floor)
-    unique = {state.free.tobytes() + state.theta[~state.free].tobytes(): state for state in fitted}
-    return sorted(unique.values(), key=lambda state: bic_of(problem, state, floor))[:beam]
+    unique: dict[bytes, State] = {}
+    for state in sorted(fitted, key=lambda state: bic_of(problem, state, floor)):
+        unique.setdefault(state.free.tobytes() + state.theta[~state.free].tobytes(), state)
+    return list(unique.values())[:beam]
 
 
 def _cheapest(problem: Problem, state: State, pinnable: np.ndarray, values: np.ndarray, candidates: int) -> list[Move]:
@@ -150,10 +154,11 @@ def _cheapest(problem: Problem, state: State, pinnable: np.ndarray, values: np.n
     diagonal, which counts that the rest is refitted."""
     variances = problem.programs.variances(jnp.asarray(state.theta), jnp.asarray(state.free), problem.data)
     distances = np.abs(state.theta - values)
-    costs = distances**2 / (2 * np.asarray(variances))
+    costs = distances**2 / np.maximum(2 * np.asarray(variances), np.finfo(distances.dtype).tiny)
     ranked = np.lexsort((distances.reshape(-1), costs.reshape(-1)))
-    moves = {}
+    moves: dict[Move, None] = {}
     for choice, entry in zip(*np.unravel_index(ranked, values.shape), strict=True):
         if state.free[entry] and pinnable[entry]:
-            moves.setdefault((int(entry), float(values[choice, entry])), None)
-    return [Move(*move) for move in list(moves)[:candidates]]
+            value = float(values[choice, entry])
+            moves.setdefault(Move(int(entry), value, f"{value:g}"), None)
+    return list(moves)[:candidates]

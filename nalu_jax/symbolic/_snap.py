@@ -6,11 +6,12 @@
 >>> y = 0.5 * x[:, :1] - 2 * x[:, 1:2]
 >>> path = symbolic.snap(lambda params, data: nau.apply(params, data[0]) - data[1],
 ...                      {"w": jnp.array([[0.4998], [-2.01]])}, (x, y))
->>> path.best.params["w"].tolist(), [step.changed for step in path.steps]
-([[0.5], [-2.0]], ['', "['w'][1, 0] = -2", "['w'][0, 0] = 0.5"])
+>>> path.best.params["w"].tolist(), [step.changed.split(", was")[0] for step in path.steps]
+([[0.5], [-2.0]], ['', "['w'][1, 0] = -2", "['w'][0, 0] = 1/2"])
 """
 
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,9 @@ from jax import Array
 from tqdm import tqdm
 
 from ._path import Move, Path, State, bic_of, first_fit, floor_of, limit_of, refit, step_of
-from ._problem import Problem, mask_of, problem_of
+from ._problem import Problem, check_counts, mask_of, problem_of
 from ._prune import PINS, pin_values
-from ._standard_errors import errors_of
+from ._standard_errors import errors_of, plus_minus
 
 Tree = Any
 
@@ -56,21 +57,23 @@ def snap(
         tolerance: by so much, whichever is more.
 
     Returns:
-        The `Path`, of which the last step is the chosen one. A number that is a simple one already is pinned like any
-        other; rounding to zero is pruning.
+        The `Path`, of which the last step is the chosen one, and in which `changed` tells what a number was before it
+        was rounded, as in "[0]['re'][0, 0] = 3/2, was 1.499 +- 0.002". A number that is a simple one already is pinned
+        like any other; rounding to zero is pruning.
 
     Raises:
         TypeError, ValueError: as `prune`, and for denominators below 1.
     """
     if not to or not all(isinstance(each, int) and each >= 1 for each in to):
         raise ValueError(f"snap: to must be denominators of at least 1, such as (1, 2, 3, 4), got {to!r}.")
+    check_counts("snap", {"candidates": candidates, "steps": steps})
     problem = problem_of("snap", loss, params, data, free, rows, steps)
     pinnable = mask_of("snap", "entries", problem.structure, entries)
     pins = pin_values(problem.structure, PINS, problem.theta.dtype)[0]
     floor = floor_of(problem, pins, floor)
     found = [first_fit(problem, pinnable, pins, floor, candidates)]
     limit = limit_of("snap", budget, factor, found[0])
-    refused: set[Move] = set()
+    refused: set[tuple[int, float]] = set()  # entries and values
     with tqdm(total=int((found[0].free & pinnable).sum()), desc="snap", disable=not progress) as bar:
         while moves := _simplest(problem, found[-1], pinnable, to, errors, tolerance, refused)[:candidates]:
             padded = moves + moves[-1:] * (candidates - len(moves))  # one shape, one compilation
@@ -80,7 +83,7 @@ def snap(
                 bar.update(int(found[-1].free.sum() - allowed[0].free.sum()))
                 found.append(allowed[0])  # the simplest of those that are allowed, not the one with the lowest loss
             else:
-                refused |= set(moves)
+                refused |= {(move.entry, move.value) for move in moves}
     return Path(tuple(step_of(problem, state, floor) for state in found), len(found) - 1)
 
 
@@ -97,7 +100,7 @@ def _simplest(
     to: Sequence[int],
     errors: float,
     tolerance: float,
-    refused: set[Move],
+    refused: set[tuple[int, float]],
 ) -> list[Move]:
     """Roundings within the error, those to the most preferred numbers first, then the nearest in standard errors."""
     deviations = errors_of(problem, state.theta, state.free).astype(float)
@@ -107,8 +110,9 @@ def _simplest(
         reach = max(errors * deviation, tolerance)
         for rank, denominator in enumerate(to):
             target = round(value * denominator) / denominator
-            move, distance = Move(int(entry), target), abs(target - value)
-            if distance <= reach and move not in refused:
-                ranked.append((rank, distance / max(reach, 1e-300), move))
+            distance = abs(target - value)
+            if distance <= reach and (int(entry), target) not in refused:
+                told = f"{Fraction(target).limit_denominator(denominator)}, was {plus_minus(value, deviation)}"
+                ranked.append((rank, distance / max(reach, 1e-300), Move(int(entry), target, told)))
                 break
     return [move for *_, move in sorted(ranked)]

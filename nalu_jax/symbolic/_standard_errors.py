@@ -1,5 +1,11 @@
-"""Error bars of params, from the curvature of the loss."""
+"""Error bars of params, from the curvature of the loss.
 
+>>> from nalu_jax import symbolic
+>>> symbolic.plus_minus(1.49873, 0.00212), symbolic.plus_minus(12345.6, 31.0), symbolic.plus_minus(0.5, float("inf"))
+('1.499 +- 0.002', '12350 +- 30', '0.5 +- inf')
+"""
+
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -40,3 +46,12 @@ def errors_of(problem: Problem, theta: np.ndarray, free: np.ndarray) -> np.ndarr
     loss = np.asarray(problem.programs.loss(jnp.asarray(theta), problem.data))
     scale = 2 * max(float(loss), float(np.finfo(theta.dtype).tiny)) / degrees  # 0 * inf would be NaN
     return np.where(free, np.sqrt(scale * variances.astype(float)), 0).astype(theta.dtype)
+
+
+def plus_minus(value: float, error: float) -> str:
+    """A number and its error as text, both to the error's first digit; six digits where there is no finite error."""
+    if not 0 < error < math.inf:
+        return f"{value:.6g} +- {error:g}"
+    decimals = -math.floor(math.log10(error))
+    places = max(0, decimals)
+    return f"{round(value, decimals):.{places}f} +- {round(error, decimals):.{places}f}"
