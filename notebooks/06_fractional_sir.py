@@ -118,8 +118,8 @@ if uncertain.before_rounding is not None:
     print(np.round(uncertain.before_rounding.exponent_errors, 2))
 
 # %% [markdown]
-# With exact data the equations are the true ones to many digits, and rounding only writes them nicely. With 1 % noise it
-# is otherwise: before rounding, exponents are off by as much as their error bars say, and what makes square roots of
+# With exact data the equations are the true ones to many digits, and rounding only writes them nicely. With 1 % noise
+# it is otherwise: before rounding, exponents are off by as much as their error bars say, and what makes square roots of
 # them is the belief that simple numbers are more likely. That belief is yours to hold or not.
 
 # %%

@@ -99,11 +99,11 @@ def test_a_mistake_in_a_process_of_its_own_leaves_no_traceback(tmp_path):
     command = [sys.executable, "-m", "nalu_jax", "fit", str(tmp_path / "none.csv"), "--target", "y"]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 2 and result.stdout == ""
-    assert (
-        result.stderr == f"nalu_jax fit: none.csv: {tmp_path / 'none.csv'} cannot be read: No such file or directory.\n"
-    )
+    assert result.stderr == "nalu_jax fit: none.csv: the file cannot be read: No such file or directory.
+"
 
 
+@pytest.mark.slow
 def test_ctrl_c_prints_the_best_formula_so_far(table):
     """A true signal, sent when pruning begins."""
     code = (

@@ -57,6 +57,12 @@ def test_a_truth_may_be_smaller():
     assert panels[1, 0].images[0].get_array().shape == (2, 2)
 
 
+def test_params_may_be_arrays_of_numpy():
+    params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), PARAMS)
+    assert texts(plot.weights(MODEL, params)[0, 0]) == ["1", "0.50", "0.25", "-2", "0", "0"]
+    assert len(plot.graph(MODEL, params).lines) == 5
+
+
 def test_large_matrices_have_no_numbers():
     params = npu.init(jax.random.key(0), (20, 20))
     panels = plot.weights(npu, params)

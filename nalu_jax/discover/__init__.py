@@ -1,4 +1,4 @@
-"""From measurements to formulas: `table` finds the formula behind columns of numbers, `ode` the equations of trajectories.
+"""From measurements to formulas: `table` finds the formula behind columns of numbers, `ode` equations of trajectories.
 
 `nalu_jax.discover.regressor` has `table` as a scikit-learn estimator.
 

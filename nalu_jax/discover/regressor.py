@@ -3,7 +3,7 @@
 >>> import numpy as np
 >>> from nalu_jax.discover.regressor import FormulaRegressor
 >>> x = np.random.default_rng(0).uniform(0.5, 2.0, (40, 2))
->>> model = FormulaRegressor(powers=1, restarts=8).fit(x, x[:, 0] / x[:, 1])
+>>> model = FormulaRegressor(powers=2, restarts=8).fit(x, x[:, 0] / x[:, 1])
 >>> model.formula_, round(model.score(x, x[:, 0] / x[:, 1]), 6)
 ('x0/x1', 1.0)
 """

@@ -10,6 +10,8 @@
 from types import ModuleType
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from .. import chain
@@ -31,7 +33,7 @@ def layers(model: ModuleType | Unit | Chain, params: Any) -> list[Layer]:
         ValueError: the params are not the model's.
     """
     [record] = chain(model).units
-    pairs = _pairs(record, record.weights(params))
+    pairs = _pairs(record, record.weights(jax.tree.map(jnp.asarray, params)))
     names = [unit.name for unit, _ in pairs]
     labels = [f"{name} {i + 1}" if names.count(name) > 1 else name for i, name in enumerate(names)]
     return [
