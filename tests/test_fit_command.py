@@ -99,8 +99,7 @@ def test_a_mistake_in_a_process_of_its_own_leaves_no_traceback(tmp_path):
     command = [sys.executable, "-m", "nalu_jax", "fit", str(tmp_path / "none.csv"), "--target", "y"]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 2 and result.stdout == ""
-    assert result.stderr == "nalu_jax fit: none.csv: the file cannot be read: No such file or directory.
-"
+    assert result.stderr == "nalu_jax fit: none.csv: the file cannot be read: No such file or directory.\n"
 
 
 @pytest.mark.slow
