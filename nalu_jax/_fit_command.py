@@ -48,7 +48,6 @@ def fit(
     Raises:
         ValueError: the table is not one that a formula can be found in.
     """
-    discover.check_table(columns.x, columns.y, columns.names, columns.target, domain)
     found = discover.table(
         columns.x[rows.train],
         columns.y[rows.train],
@@ -90,6 +89,7 @@ def run(options: argparse.Namespace) -> int:
         if options.restarts < 1:
             raise ValueError(f"--restarts must be at least 1, got {options.restarts}.")
         columns = _csv.read(options.data, target=options.target, inputs=options.inputs)
+        # before rows are split, so that messages have the rows of the file
         discover.check_table(columns.x, columns.y, columns.names, columns.target, options.domain)
         rows = discover.split(columns.x, held_out=options.held_out, outside=options.outside, seed=options.seed)
         fitted = fit(

@@ -114,7 +114,8 @@ figure
 # ## Units of measure
 #
 # In metres and seconds, Kepler's law has to contain the mass of the central body, or rather G M, in m^3 / s^2. Eleven
-# moons of Jupiter, Saturn and the Earth join the planets, so that G M varies.
+# moons of Jupiter, Saturn and the Earth join the planets, so that G M varies. We ask for one product of powers: tables
+# are rounded, planets pull at each other and Saturn is not a sphere, all of which would be worth a further small term.
 
 # %%
 metres, seconds, day = 1.495978707e11, 3.15576e7, 86400.0
@@ -136,7 +137,9 @@ moons = np.array(  # G M of the central body (m^3/s^2), semi-major axis (1000 km
 axis = np.concatenate([planets.x[:, 0] * metres, moons[:, 1] * 1e6])
 mass = np.concatenate([np.full(len(planets.y), 1.3271244e20), moons[:, 0]])
 period = np.concatenate([planets.y * seconds, moons[:, 2] * day])
-general = discover.table(np.stack([axis, mass], 1), period, names=("a", "GM"), domain="positive", progress=False)
+general = discover.table(
+    np.stack([axis, mass], 1), period, names=("a", "GM"), domain="positive", powers=1, progress=False
+)
 [term] = general.terms
 print("period =", general.formula)
 for name, value, error in zip(general.names, term.exponents, term.exponent_errors, strict=True):
