@@ -21,6 +21,7 @@
 # About half a minute.
 
 # %%
+# %matplotlib inline
 import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt

@@ -33,7 +33,7 @@ def line(x, y, **options):
 
 
 @parametrize_with_checks([FormulaRegressor()])
-def test_as_scikit_learn_asks(estimator, check, monkeypatch):
+def test_as_scikit_learn_asks(estimator, check, monkeypatch, as_users_run_it):
     monkeypatch.setattr(regressor, "table", line)
     check(estimator)
 

@@ -54,13 +54,10 @@ def model(domain: str) -> Chain:
     return chain(real_npu.UNIT.bind(domain=domain, gate_init="ones"), nau)
 
 
+@functools.cache
 def residuals(network: Chain) -> Callable[[Any, Data], Array]:
     """(params, data) -> (n,) weighted residuals of the whole network; the same function for the same network."""
-    return _residuals(network)
 
-
-@functools.cache
-def _residuals(network: Chain) -> Callable[[Any, Data], Array]:
     def of(params: Any, data: Data) -> Array:
         return (network.apply(params, data.x)[:, 0] - data.y) * data.weight
 
@@ -172,7 +169,8 @@ def _whole(network: Chain, exponents: Array, data: Data, masks: Array) -> tuple[
     residuals, weights = jax.vmap(lambda each, mask: _projected(network)(each, data, mask))(exponents, masks)
     gates = jnp.ones(exponents.shape[:2], exponents.dtype)
     params = ({"re": exponents * masks[:, None, :], "gate": gates}, {"w": (weights * masks)[..., None]})
-    return params, np.asarray(jnp.mean(residuals**2, axis=1))
+    losses = np.asarray(jnp.mean(residuals**2, axis=1))
+    return params, np.where(np.isfinite(losses), losses, np.inf)  # infinite where every restart of a size failed
 
 
 @functools.cache
