@@ -155,14 +155,15 @@ def test_losses_are_those_of_the_params(key):
             assert np.isin(params[~free], (0.0, 1.0)).all()
 
 
-def test_exponents_that_nothing_reads_go_with_their_coefficient(key):
-    """One step from the second power to none: its coefficient, and its two exponents at no cost."""
+def test_exponents_that_nothing_reads_go_at_once(key):
+    """A hidden unit whose coefficient is pinned to 0 has no free exponents, and costs none."""
     x, _ = power_data(0.0)
-    y = 2 * x[:, :1] ** 1.5 / x[:, 1:]
-    path = symbolic.prune(powers, power_start(key), (x, y + 1e-3 * np.sin(50 * x[:, :1])), patience=None)
-    removal = next(step for step in path.steps if np.count_nonzero(step.params[1]["w"]) == 1)
-    (dead,) = np.flatnonzero(removal.params[1]["w"][:, 0] == 0)
-    assert not removal.free[0]["re"][:, dead].any() and not removal.params[0]["re"][:, dead].any()
+    first, second = power_start(key)
+    second = {"w": jnp.array([[2.0], [0.0]])}
+    free = (jax.tree.map(lambda leaf: np.ones(leaf.shape, bool), first), {"w": np.array([[True], [False]])})
+    path = symbolic.prune(powers, (first, second), (x, 2 * x[:, :1] ** 1.5 / x[:, 1:]), free=free)
+    assert not path.steps[0].free[0]["re"][:, 1].any() and not path.steps[0].params[0]["re"][:, 1].any()
+    assert path.steps[0].free[0]["re"][:, 0].all() and path.steps[0].complexity == 5  # with the gates
 
 
 def test_entries_and_free_are_kept():
