@@ -154,7 +154,7 @@ print(f"  coefficient {_report.with_error(term.coefficient, term.coefficient_err
 # %%
 unit = symbolic.consistent({"a": (1, 0), "GM": (3, -2)}, (0, 1))  # powers of (metre, second)
 model = chain(unit.bind(domain="positive"), nau)
-first, _ = model.init(jax.random.key(0), (2, 1, 1))
+first, _ = model.init(jax.random.key(0), (2, 1, 1), jnp.float64)
 print("exponents left to learn:", first["z"].size)
 print("the only product in seconds:", symbolic.to_sympy(unit, first, ("a", "GM"), domain="positive", eps=False)[0])
 
