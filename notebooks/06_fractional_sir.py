@@ -26,8 +26,6 @@
 # One to two minutes.
 
 # %%
-import time
-
 import diffrax
 import jax
 import jax.numpy as jnp
@@ -61,20 +59,17 @@ ys = np.asarray(ode.solve(epidemic, start, ts, solver=diffrax.Tsit5(), rtol=1e-1
 # form that needs no derivatives, then fits through the solver, elimination and rounding.
 
 # %%
-begin = time.perf_counter()
 found = discover.ode(ts, ys, names=names, noise=0.0, initial_states="exact", progress=False)
 print(found)
-print(f"({time.perf_counter() - begin:.0f} s)")
 
 # %% [markdown]
-# Every formula that was kept on the way, the simplest first: `error` is in standard deviations of the data. The fall at
-# the end is what tells a law from a good fit.
+# The simplest formulas that were kept on the way: `error` is in standard deviations of the data. The sudden fall is what
+# tells a law from a good fit. What comes after it only follows the errors of the solver that made the data.
 
 # %%
-for candidate in found.front:
-    mark = "*" if candidate is found.best else " "
+for candidate in found.front[:6]:
     equations = ",  ".join(f"{name}' = {eq.evalf(3)}" for name, eq in zip(names, candidate.equations, strict=True))
-    print(f"{mark} {candidate.complexity:2} numbers  error {candidate.error:8.1e}  {equations}")
+    print(f"{candidate.complexity:2} numbers  error {candidate.error:7.1e}  {equations}")
 
 # %% [markdown]
 # ## Does it hold elsewhere?
@@ -103,24 +98,23 @@ plt.show()
 # %% [markdown]
 # ## With noise
 #
-# The same points with errors of 1 % of each state's standard deviation. The rates come with error bars now, and the
-# verdict with a reason.
+# The same points with errors of 1 % of each state's standard deviation. The rates have error bars now, and the verdict
+# is more careful: it says how many other structures explain the data as well.
 
 # %%
 random = np.random.default_rng(0)
 noisy = np.maximum(ys + 0.01 * ys.std(axis=0) * random.standard_normal(ys.shape), 0.0)
 uncertain = discover.ode(ts, noisy, names=names, noise=0.01, progress=False)
 print(uncertain)
-if uncertain.before_rounding is not None:
-    print("exponents before rounding:")
-    print(np.round(uncertain.before_rounding.exponents, 2))
-    print("their standard errors:")
-    print(np.round(uncertain.before_rounding.exponent_errors, 2))
+best = uncertain.best
+print("\nproduct of S, I, R to these powers: its rate in dS/dt, dI/dt, dR/dt")
+for powers, rates, errors in zip(best.exponents, best.coefficients, best.coefficient_errors, strict=True):
+    print(powers, "  ".join(f"{rate:8.4f} +- {error:.4f}" for rate, error in zip(rates, errors, strict=True)))
 
 # %% [markdown]
-# With exact data the equations are the true ones to many digits, and rounding only writes them nicely. With 1 % noise
-# it is otherwise: before rounding, exponents are off by as much as their error bars say, and what makes square roots of
-# them is the belief that simple numbers are more likely. That belief is yours to hold or not.
+# With exact data the powers are square roots because nothing else fits to nine digits. With 1 % noise they are square
+# roots because these are simple and fit as well as anything near them: the search begins at simple powers, and leaves
+# them only where the data ask for it. That is a prior belief, and yours to hold or not.
 
 # %%
 exponents = found.best.exponents
