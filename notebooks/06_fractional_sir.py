@@ -63,8 +63,8 @@ found = discover.ode(ts, ys, names=names, noise=0.0, initial_states="exact", pro
 print(found)
 
 # %% [markdown]
-# The simplest formulas that were kept on the way: `error` is in standard deviations of the data. The sudden fall is what
-# tells a law from a good fit. What comes after it only follows the errors of the solver that made the data.
+# The simplest formulas that were kept on the way: `error` is in standard deviations of the data. The sudden fall is
+# what tells a law from a good fit. What comes after it only follows the errors of the solver that made the data.
 
 # %%
 for candidate in found.front[:6]:
