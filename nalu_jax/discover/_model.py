@@ -125,8 +125,10 @@ def residual(
     n_states: int, n_terms: int, domain: str, substeps: int, known: Callable[..., Array] | None
 ) -> Callable[[dict[str, Array], Data], Array]:
     """(params, data) -> residuals as one vector, of multiple shooting where params have starts."""
-    rates = field(spec_of(n_states, n_terms, domain), known)
+    # solvers trace what they minimise many times over; a jitted function is traced once
+    rates = jax.jit(field(spec_of(n_states, n_terms, domain), known))
 
+    @jax.jit
     def of_params(params: dict[str, Array], data: Data) -> Array:
         units = units_of(data.layout, params)
         if "starts" not in params:

@@ -17,7 +17,7 @@ from ._model import Formula
 from ._refine import Fitted, Setting
 from ._result import ALIKE, NOTHING, RECOVERED, Candidate, Discovery, equations_of
 
-FLOOR = 1e-8  # error of exact data, in standard deviations of a state, below which candidates are equally good
+FLOOR = 1e-7  # error of exact data, in standard deviations of a state, below which candidates are equally good
 SOLVED = 1e-6  # error up to which exact data are explained
 NOISY = 1.15  # error, in standard deviations of the noise, up to which noisy data are explained
 CLEAR = 6.0  # BIC by which the best must lead
@@ -148,12 +148,14 @@ def _fits(job: Job, count: int, interrupted: Callable[[], bool], progress: bool)
                 break
             found.append(_refine.pruned(setting, formula))
             bar.update()
+            if setting.floor and found[-1][0].loss < setting.floor:
+                break  # exact data are explained to the last digit: nothing can be better
         if found and job.positive and not interrupted():
             best = min((step for path in found for step in path), key=lambda step: step.bic)
             freed = best.formula._replace(powers=best.formula.exponents != 0)
             found.append(_refine.snapped(setting, freed))
         bar.update()
-    return [[_refine.with_errors(setting, step) for step in path] for path in found]
+    return found
 
 
 def _discovery(
@@ -168,7 +170,7 @@ def _discovery(
     steps = [step for path in fits for step in path]
     if not steps:
         return Discovery(None, None, (), NOTHING, "nothing could be fitted", noise, names, interrupted, known)
-    make = lambda step: _candidate(step, scale, names)
+    make = lambda step: _candidate(_refine.with_errors(job.setting, step), scale, names)
     front = [min(same, key=lambda step: step.loss) for same in _by_complexity(steps)]
     best = min(steps, key=lambda step: (step.bic, step.complexity))
     before = next((path[0] for path in fits if any(step is best for step in path) and path[0].formula.powers.any()), best)

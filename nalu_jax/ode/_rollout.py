@@ -76,6 +76,12 @@ def rollout(
     return trajectory(jnp.concatenate([y0[None], saved]), ts, True, t.size)
 
 
+def runge_kutta(field: VectorField, solver: diffrax.AbstractSolver) -> Step:
+    """One step of the solver, differentiated as any function is: (y, t, h, args) -> the state at t + h."""
+    coefficients = _coefficients(solver)
+    return lambda y, t, h, args: _step(field, coefficients, y, t, h, (args, ()))
+
+
 def _coefficients(solver: Any) -> Coefficients:
     """(a, b, c): of stage i the weights of the stages before it, its weight in the result, its time."""
     if isinstance(solver, diffrax.Euler):
