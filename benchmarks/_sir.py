@@ -47,8 +47,7 @@ def recovery(exponents: np.ndarray, coefficients: np.ndarray) -> dict[str, Any]:
     """
     truth = list(TERMS.items())
     matched = [
-        next((i for i, (powers, _) in enumerate(truth) if np.abs(row - powers).max() < 0.25), None)
-        for row in exponents
+        next((i for i, (powers, _) in enumerate(truth) if np.abs(row - powers).max() < 0.25), None) for row in exponents
     ]
     if sorted(m for m in matched if m is not None) != list(range(len(truth))) or None in matched:
         return {"structure": False, "exponent_error": None, "rate_error": None}

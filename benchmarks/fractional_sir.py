@@ -28,9 +28,7 @@ SEEDS = 20
 
 def tasks(noises: Sequence[float], seeds: int, first_seed: int) -> list[_report.Row]:
     """One row for each noise and seed; exact data are the same for all seeds."""
-    return [
-        {"noise": noise, "seed": first_seed + i} for noise in noises for i in range(1 if noise == 0 else seeds)
-    ]
+    return [{"noise": noise, "seed": first_seed + i} for noise in noises for i in range(1 if noise == 0 else seeds)]
 
 
 def measure(row: _report.Row) -> _report.Row:

@@ -18,6 +18,7 @@ import _report
 import jax.numpy as jnp
 import numpy as np
 import sympy
+from fractional_sir import tasks
 from scipy.integrate import solve_ivp
 
 from nalu_jax import discover
@@ -39,13 +40,6 @@ def data() -> tuple[np.ndarray, np.ndarray]:
     rates = lambda t, y: [GROWTH * y[0] - EATEN * y[0] * y[1], BORN * y[0] * y[1] - DEATH * y[1]]
     ts = np.linspace(0.0, END, POINTS)
     return ts, solve_ivp(rates, (0.0, END), START, t_eval=ts, rtol=1e-11, atol=1e-12, method="DOP853").y.T
-
-
-def tasks(noises: Sequence[float], seeds: int, first_seed: int) -> list[_report.Row]:
-    """One row for each noise and seed; exact data are the same for all seeds."""
-    return [
-        {"noise": noise, "seed": first_seed + i} for noise in noises for i in range(1 if noise == 0 else seeds)
-    ]
 
 
 def measure(row: _report.Row) -> _report.Row:
@@ -88,7 +82,8 @@ def summary(data: dict[str, Any]) -> str:
     measured = [row for row in data["rows"] if "skipped" not in row]
     noises = sorted({row["noise"] for row in measured})
     parts = [
-        f"noise {noise:g}: x y in both equations and nothing else in {sum(r['recovered'] for r in those)} of {len(those)}"
+        f"noise {noise:g}: x y in both equations and nothing else in {sum(row['recovered'] for row in those)} "
+        f"of {len(those)}"
         for noise in noises
         for those in [[row for row in measured if row["noise"] == noise]]
     ]

@@ -6,13 +6,11 @@ normal noise of 1 % of each state's standard deviation, of which nothing is said
 recovered       every equation has the true products and no others, exponents within 0.05
 coefficients    largest relative error of a coefficient, of recovered systems
 R2              of the trajectory from the second initial state, which was never seen, in the worst state
-pysindy         its defaults, and with square roots and inverses of positive states in its library, where it is installed
 
     python benchmarks/odebench.py --json benchmarks/results/odebench.json
 """
 
 import functools
-import importlib.util
 import sys
 import time
 from collections.abc import Sequence
@@ -29,7 +27,6 @@ from nalu_jax import discover
 QUESTION = _report.question(__doc__)
 NOISES = (0.0, 0.01)
 QUICK = (1, 24, 31)
-PEER = "pysindy"
 
 
 def tasks(systems: Sequence[int], noises: Sequence[float]) -> list[_report.Row]:
@@ -48,7 +45,7 @@ def measure(row: _report.Row, *, seed: int) -> _report.Row:
     start = time.perf_counter()
     found = discover.ode(ts, ys, names=names, noise=0.0 if row["noise"] == 0 else None, progress=False)
     seconds = time.perf_counter() - start
-    result: _report.Row = {"seconds": seconds, "verdict": found.verdict, PEER: None}
+    result: _report.Row = {"seconds": seconds, "verdict": found.verdict}
     if found.best is None:
         return result | {"recovered": False, "coefficient_error": None, "r2": None, "equations": []}
     truth = true_terms(system)
@@ -88,7 +85,7 @@ def r2(expected: np.ndarray, predicted: np.ndarray) -> float | None:
 
 def table(rows: Sequence[_report.Row]) -> str:
     """One line for each noise and system, and the counts."""
-    header = ["system", "noise", "recovered", "coefficients", "R2", "verdict", "seconds", PEER]
+    header = ["system", "noise", "recovered", "coefficients", "R2", "verdict", "seconds"]
     lines = [
         [
             str(row["system"]),
@@ -98,7 +95,6 @@ def table(rows: Sequence[_report.Row]) -> str:
             "-" if row["r2"] is None else f"{row['r2']:.6f}",
             row["verdict"],
             f"{row['seconds']:.1f}",
-            "not installed" if importlib.util.find_spec(PEER) is None else "-",
         ]
         for row in rows
         if "skipped" not in row

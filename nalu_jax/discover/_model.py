@@ -81,7 +81,10 @@ def params_of(formula: Formula, starts: np.ndarray | None) -> tuple[dict[str, Ar
         "exponents": _padded(exponents[tuple(power_places.T)]),
         "coefficients": _padded(formula.coefficients[tuple(read_places.T)]),
     }
-    free = {name: np.arange(array.size) < n for (name, array), n in zip(params.items(), (len(power_places), len(read_places)), strict=True)}
+    free = {
+        name: np.arange(array.size) < n
+        for (name, array), n in zip(params.items(), (len(power_places), len(read_places)), strict=True)
+    }
     if starts is not None:
         params["starts"], free["starts"] = starts, np.ones(starts.shape, bool)
     places = [

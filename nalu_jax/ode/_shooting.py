@@ -13,7 +13,9 @@ from ._problem import VectorField
 from ._rollout import runge_kutta
 
 _TSIT5 = diffrax.Tsit5()
-FAILED = 1e3  # a residual in units of its weight from which on, or in place of no number at all, a prediction has failed
+FAILED = (
+    1e3  # a residual in units of its weight from which on, or in place of no number at all, a prediction has failed
+)
 LARGEST = 1e12
 
 
@@ -83,7 +85,7 @@ def shoot(
     """States (n_windows, length, n_states) at the times ts (n_windows, length + 1) after the first.
 
     The steps are those of `rollout`, all windows beside one another; from where a state is not finite or beyond
-    `LARGEST` on they are inf. Meant for forward mode: the derivatives go through the loop, which is quick to compile, as
+    `LARGEST` on they are inf. Meant for forward mode: derivatives go through the loop, which is quick to compile, as
     the windows already fill the processor.
     """
     step = runge_kutta(field, solver)
