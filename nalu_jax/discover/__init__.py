@@ -2,18 +2,18 @@
 
 `nalu_jax.discover.regressor` has `table` as a scikit-learn estimator.
 
-    >>> import numpy as np
-    >>> from nalu_jax import discover
-    >>> x = np.random.default_rng(0).uniform(0.5, 2.0, (40, 2))
-    >>> found = discover.table(x, 3 * x[:, 0] / x[:, 1] ** 2, names=("m", "r"), powers=2, restarts=8, progress=False)
-    >>> found.formula
-    '3*m/r**2'
-    >>> ts = np.linspace(0.0, 2.0, 21)
-    >>> found = discover.ode(ts, np.exp(-1.5 * ts), names=["mass"], progress=False)
-    >>> found.verdict, [str(equation.round(6)) for equation in found.best.equations]
-    ('recovered', ['-1.5*mass'])
-    >>> float(found.simulate([0.0, 1.0], [2.0])[-1, 0].round(6))
-    0.44626
+>>> import numpy as np
+>>> from nalu_jax import discover
+>>> x = np.random.default_rng(0).uniform(0.5, 2.0, (40, 2))
+>>> found = discover.table(x, 3 * x[:, 0] / x[:, 1] ** 2, names=("m", "r"), powers=2, restarts=8, progress=False)
+>>> found.formula
+'3*m/r**2'
+>>> ts = np.linspace(0.0, 2.0, 21)
+>>> found = discover.ode(ts, np.exp(-1.5 * ts), names=["mass"], progress=False)
+>>> found.verdict, [str(equation.round(6)) for equation in found.best.equations]
+('recovered', ['-1.5*mass'])
+>>> float(found.simulate([0.0, 1.0], [2.0])[-1, 0].round(6))
+0.44626
 """
 
 from ._ode import ode as ode

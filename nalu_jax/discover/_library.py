@@ -32,7 +32,7 @@ def powers_of(states: np.ndarray) -> tuple[float, ...]:
 
 
 def monomials(powers: Sequence[Sequence[float]], *, limit: int) -> np.ndarray:
-    """Exponents (n, n_states), the constant first: all products up to the highest cost of which there are at most limit.
+    """Exponents (n, n_states), the constant first: all products up to the highest cost with at most `limit`.
 
     Args:
         powers: of each state, those that it may have.
@@ -65,11 +65,10 @@ def costs(exponents: np.ndarray) -> np.ndarray:
 
 
 def values(exponents: np.ndarray, states: np.ndarray) -> np.ndarray:
-    """Products (..., n) of states (..., n_states): a zero to the power 0 is 1, a negative state has whole powers only."""
+    """Products (..., n) of states (..., n_states): 0 to the power 0 is 1, a negative state has whole powers only."""
     result = np.ones((*states.shape[:-1], len(exponents)))
     for k in range(states.shape[-1]):
         for power in np.unique(exponents[:, k][exponents[:, k] != 0]):
             columns = exponents[:, k] == power
             result[..., columns] *= (states[..., k] ** power)[..., None]
     return result
-

@@ -81,7 +81,10 @@ def params_of(formula: Formula, starts: np.ndarray | None) -> tuple[dict[str, Ar
         "exponents": _padded(exponents[tuple(power_places.T)]),
         "coefficients": _padded(formula.coefficients[tuple(read_places.T)]),
     }
-    free = {name: np.arange(array.size) < n for (name, array), n in zip(params.items(), (len(power_places), len(read_places)), strict=True)}
+    free = {
+        name: np.arange(array.size) < n
+        for (name, array), n in zip(params.items(), (len(power_places), len(read_places)), strict=True)
+    }
     if starts is not None:
         params["starts"], free["starts"] = starts, np.ones(starts.shape, bool)
     places = [
@@ -125,8 +128,10 @@ def residual(
     n_states: int, n_terms: int, domain: str, substeps: int, known: Callable[..., Array] | None
 ) -> Callable[[dict[str, Array], Data], Array]:
     """(params, data) -> residuals as one vector, of multiple shooting where params have starts."""
-    rates = field(spec_of(n_states, n_terms, domain), known)
+    # solvers trace what they minimise many times over; a jitted function is traced once
+    rates = jax.jit(field(spec_of(n_states, n_terms, domain), known))
 
+    @jax.jit
     def of_params(params: dict[str, Array], data: Data) -> Array:
         units = units_of(data.layout, params)
         if "starts" not in params:

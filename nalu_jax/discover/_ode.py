@@ -12,12 +12,11 @@ from tqdm import tqdm
 from .. import ode as _ode
 from ..ode import Data, Smooth
 from ..training._interrupt import deferred
-from . import _model, _refine, _scaling, _search
-from ._model import Formula
+from . import _refine, _scaling, _search
 from ._refine import Fitted, Setting
 from ._result import ALIKE, NOTHING, RECOVERED, Candidate, Discovery, equations_of
 
-FLOOR = 1e-8  # error of exact data, in standard deviations of a state, below which candidates are equally good
+FLOOR = 1e-7  # error of exact data, in standard deviations of a state, below which candidates are equally good
 SOLVED = 1e-6  # error up to which exact data are explained
 NOISY = 1.15  # error, in standard deviations of the noise, up to which noisy data are explained
 CLEAR = 6.0  # BIC by which the best must lead
@@ -78,6 +77,8 @@ def ode(
     lowest = float(data.ys[data.seen].min())
     positive = lowest >= 0 if domain is None else domain == "positive"
     with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"), deferred() as interrupted:
+        if known is not None:
+            _check_known(known, data.ys.shape[-1])
         scale = _scaling.scale_of(data)
         rates = None if known is None else _scaled_known(known, scale)
         job = _job(_scaling.scaled(data, scale), rates, noise, positive, initial_states == "exact")
@@ -110,6 +111,13 @@ def _checked(
     return names
 
 
+def _check_known(known: Callable[..., Any], n_states: int) -> None:
+    rates = jax.eval_shape(known, jnp.zeros(()), jnp.zeros(n_states))
+    if getattr(rates, "shape", None) != (n_states,):
+        got = getattr(rates, "shape", rates)
+        raise ValueError(f"discover.ode: known(t, y) must return an array of shape ({n_states},), got {got}.")
+
+
 @functools.lru_cache(maxsize=4)
 def _scaled_known(known: Callable[..., Any], scale: _scaling.Scale) -> Callable[..., Any]:
     """One function for equal arguments, so that what was compiled for it is found again."""
@@ -138,6 +146,7 @@ def _job(data: Data, known: Callable[..., Any] | None, noise: float | None, posi
 def _fits(job: Job, count: int, interrupted: Callable[[], bool], progress: bool) -> list[list[Fitted]]:
     """For every candidate its path of eliminations, then of roundings."""
     found: list[list[Fitted]] = []
+    setting = job.setting
     with tqdm(desc="discover", total=2 + count, disable=not progress) as bar:
         systems = _search.systems(job.data, job.smooth, job.known_nodes, positive=job.positive, count=count)
         bar.update()
@@ -148,12 +157,14 @@ def _fits(job: Job, count: int, interrupted: Callable[[], bool], progress: bool)
                 break
             found.append(_refine.pruned(setting, formula))
             bar.update()
+            if setting.floor and found[-1][0].loss < setting.floor:
+                break  # exact data are explained to the last digit: nothing can be better
         if found and job.positive and not interrupted():
             best = min((step for path in found for step in path), key=lambda step: step.bic)
             freed = best.formula._replace(powers=best.formula.exponents != 0)
             found.append(_refine.snapped(setting, freed))
         bar.update()
-    return [[_refine.with_errors(setting, step) for step in path] for path in found]
+    return found
 
 
 def _discovery(
@@ -168,10 +179,12 @@ def _discovery(
     steps = [step for path in fits for step in path]
     if not steps:
         return Discovery(None, None, (), NOTHING, "nothing could be fitted", noise, names, interrupted, known)
-    make = lambda step: _candidate(step, scale, names)
+    make = lambda step: _candidate(_refine.with_errors(job.setting, step), scale, names)
     front = [min(same, key=lambda step: step.loss) for same in _by_complexity(steps)]
     best = min(steps, key=lambda step: (step.bic, step.complexity))
-    before = next((path[0] for path in fits if any(step is best for step in path) and path[0].formula.powers.any()), best)
+    before = next(
+        (path[0] for path in fits if any(step is best for step in path) and path[0].formula.powers.any()), best
+    )
     verdict, reason = _verdict(job, steps, best)
     return Discovery(
         make(best), make(before), tuple(map(make, front)), verdict, reason, noise, names, interrupted, known
@@ -188,8 +201,14 @@ def _candidate(step: Fitted, scale: _scaling.Scale, names: tuple[str, ...]) -> C
     coefficients = _scaling.unscaled(formula.exponents, formula.coefficients, scale)
     deviations = np.abs(_scaling.unscaled(formula.exponents, errors.coefficients, scale))
     return Candidate(
-        formula.exponents, coefficients, errors.exponents, deviations, step.complexity, float(np.sqrt(step.loss)),
-        step.bic, equations_of(formula.exponents, coefficients, names),
+        formula.exponents,
+        coefficients,
+        errors.exponents,
+        deviations,
+        step.complexity,
+        float(np.sqrt(step.loss)),
+        step.bic,
+        equations_of(formula.exponents, coefficients, names),
     )
 
 
@@ -204,8 +223,7 @@ def _verdict(job: Job, steps: list[Fitted], best: Fitted) -> tuple[str, str]:
         return NOTHING, "exponents that are not simple numbers, from noisy data"
     if 3 * best.complexity > job.setting.rows:
         return NOTHING, f"{best.complexity} numbers were fitted to {job.setting.rows} measurements"
-    structure = lambda step: {tuple(row) for row in np.argwhere(step.formula.reads[:, :]).tolist()} and _names(step)
-    rivals = [step for step in steps if structure(step) != structure(best) and step.bic < best.bic + CLEAR]
+    rivals = [step for step in steps if _names(step) != _names(best) and step.bic < best.bic + CLEAR]
     if rivals:
         return ALIKE, f"{len(rivals)} other structures have a BIC within {CLEAR:g} of the best"
     return RECOVERED, f"it leaves {error:.2g} {unit}, and no other structure comes near"

@@ -65,7 +65,14 @@ def snapped(setting: Setting, formula: Formula) -> list[Fitted]:
     loss, params, free, data = _problem(setting, formula)
     entries = jax.tree.map(jnp.zeros_like, free) | {"exponents": free["exponents"]}
     path = symbolic.snap(
-        loss, params, data, free=free, entries=entries, tolerance=5e-3, rows=setting.rows, floor=setting.floor,
+        loss,
+        params,
+        data,
+        free=free,
+        entries=entries,
+        tolerance=5e-3,
+        rows=setting.rows,
+        floor=setting.floor,
         steps=STEPS,
     )
     return [_fitted(setting, formula, step) for step in path.steps]
@@ -94,9 +101,7 @@ def _fitted(setting: Setting, formula: Formula, step: symbolic.Step) -> Fitted:
     return Fitted(found, step.loss, own, step.bic, None, step.params.get("starts"))
 
 
-def started(
-    data: Data, smooth: Smooth, known: np.ndarray | None, system: System, positive: bool
-) -> Formula:
+def started(data: Data, smooth: Smooth, known: np.ndarray | None, system: System, positive: bool) -> Formula:
     """The formula of a candidate, with the coefficients that the weak form has for it."""
     nodes = np.maximum(smooth.nodes, smallest_positive(data)) if positive else smooth.nodes
     sums = np.einsum("tiq,tiqm->tim", smooth.weights, _library.values(system.exponents, nodes))
@@ -106,6 +111,8 @@ def started(
     sizes = (smooth.errors + RESOLUTION)[..., None] if (smooth.noise == 0).all() else 1.0
     for k in range(changes.shape[-1]):
         reads = system.reads[:, k]
+        if not reads.any():
+            continue
         matrix = (sums[..., reads] / sizes).reshape(-1, int(reads.sum()))
         target = (changes[..., k : k + 1] / sizes).reshape(-1)
         coefficients[reads, k] = np.linalg.lstsq(matrix, target, rcond=None)[0]

@@ -145,9 +145,7 @@ def _combined(pools: Sequence[list], exponents: np.ndarray, floor: float, count:
     return [_system(exponents, shared, chosen, score) for score, shared, chosen in partial[:count]]
 
 
-def _system(
-    exponents: np.ndarray, shared: frozenset[int], chosen: Sequence[frozenset[int]], score: float
-) -> System:
+def _system(exponents: np.ndarray, shared: frozenset[int], chosen: Sequence[frozenset[int]], score: float) -> System:
     columns = sorted(shared)
     reads = np.array([[column in own for own in chosen] for column in columns], bool).reshape(-1, len(chosen))
     return System(exponents[columns], reads, float(score))

@@ -18,26 +18,19 @@ To fit measured trajectories: `data` checks and holds them, `smooth` puts spline
 what is linear, and `field` adds a unit to known physics. `nalu_jax.discover.ode` is made of these.
 """
 
-# solving
-from ._problem import Trajectory as Trajectory
-from ._rollout import rollout as rollout
-from ._solve import solve as solve
-
-# vector fields
-from ._field import field as field
-
-# measured trajectories
 from ._data import Data as Data
 from ._data import data as data
-from ._smooth import Smooth as Smooth
-from ._smooth import smooth as smooth
-
-# residuals
+from ._field import field as field
+from ._problem import Trajectory as Trajectory
+from ._rollout import rollout as rollout
 from ._shooting import Windows as Windows
 from ._shooting import shoot as shoot
 from ._shooting import shooting_residual as shooting_residual
 from ._shooting import trajectory_residual as trajectory_residual
 from ._shooting import windows as windows
+from ._smooth import Smooth as Smooth
+from ._smooth import smooth as smooth
+from ._solve import solve as solve
 from ._weak import integrals as integrals
 from ._weak import project as project
 from ._weak import weak_residual as weak_residual

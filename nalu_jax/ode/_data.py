@@ -48,9 +48,7 @@ def data(ts: Any, ys: Any, *, names: Sequence[str] | None = None, missing: bool 
     if len(many_ts) != len(many_ys):
         raise ValueError(f"data: expected as many ts as ys, got {len(many_ts)} and {len(many_ys)} trajectories.")
     label = (lambda i: f"trajectory {i}: ") if several else (lambda i: "")
-    pairs = [
-        _checked(label(i), *pair, names, missing) for i, pair in enumerate(zip(many_ts, many_ys, strict=True))
-    ]
+    pairs = [_checked(label(i), *pair, names, missing) for i, pair in enumerate(zip(many_ts, many_ys, strict=True))]
     if len({y.shape[1] for _, y in pairs}) > 1:
         raise ValueError(f"data: expected one number of states, got {[y.shape[1] for _, y in pairs]} by trajectory.")
     length = max(t.size for t, _ in pairs)
@@ -69,9 +67,7 @@ def _name(names: Sequence[str] | None, k: int) -> str:
     return f"state {names[k]!r}" if names is not None else f"state {k}"
 
 
-def _checked(
-    label: str, ts: Any, ys: Any, names: Sequence[str] | None, missing: bool
-) -> tuple[np.ndarray, np.ndarray]:
+def _checked(label: str, ts: Any, ys: Any, names: Sequence[str] | None, missing: bool) -> tuple[np.ndarray, np.ndarray]:
     """Times (n,) and states (n, d) of one trajectory."""
     times, states = np.asarray(ts), np.asarray(ys)
     for name, array in (("ts", times), ("ys", states)):

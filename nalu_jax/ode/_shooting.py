@@ -6,14 +6,17 @@ import diffrax
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 
 from ._data import Data
 from ._problem import VectorField
-from ._rollout import rollout
+from ._rollout import runge_kutta
 
 _TSIT5 = diffrax.Tsit5()
-FAILED = 1e3  # a residual in units of its weight from which on, or in place of no number at all, a prediction has failed
+FAILED = (
+    1e3  # a residual in units of its weight from which on, or in place of no number at all, a prediction has failed
+)
+LARGEST = 1e12
 
 
 class Windows(NamedTuple):
@@ -79,8 +82,25 @@ def shoot(
     substeps: int = 4,
     solver: diffrax.AbstractSolver = _TSIT5,
 ) -> Array:
-    """States (n_windows, length, n_states) at the times ts (n_windows, length + 1) after the first, by `rollout`."""
-    one = lambda start, ts: rollout(field, start, ts, args, solver=solver, substeps=substeps).ys[1:]
+    """States (n_windows, length, n_states) at the times ts (n_windows, length + 1) after the first.
+
+    The steps are those of `rollout`, all windows beside one another; from where a state is not finite or beyond
+    `LARGEST` on they are inf. Meant for forward mode: derivatives go through the loop, which is quick to compile, as
+    the windows already fill the processor.
+    """
+    step = runge_kutta(field, solver)
+
+    def interval(carry: tuple[Array, Array], times: tuple[Array, Array]) -> tuple[tuple[Array, Array], Array]:
+        y, alive = carry
+        h = (times[1] - times[0]) / substeps
+        at = lambda i: times[0] + i.astype(h.dtype) * h
+        after = lax.fori_loop(0, substeps, lambda i, y: step(y, at(i), h, args), y)
+        alive = alive & (jnp.abs(after) < LARGEST).all()
+        return (jnp.where(alive, after, y), alive), jnp.where(alive, after, jnp.full_like(after, jnp.inf))
+
+    def one(start: Array, ts: Array) -> Array:
+        return lax.scan(interval, (start, jnp.asarray(True)), (ts[:-1], ts[1:]))[1]
+
     return jax.vmap(one)(starts, ts)
 
 

@@ -57,7 +57,7 @@ def smooth(data: Data, noise: float | None = None) -> Smooth:
         t, y = data.ts[i, seen], data.ys[i, seen, k]
         # beyond the last point that was seen nothing is known, and nothing there is ever used
         inside = lambda at, t=t: np.clip(at, t[0], t[-1])
-        spline, lower = _splines(t, y, deviations[k] > 0)
+        spline, lower = _splines(t, y, bool(deviations[k] > 0))
         ys[i, :, k], nodes[i, ..., k] = spline(inside(data.ts[i])), spline(inside(times[i]))
         difference = np.abs(spline(inside(times[i])) - lower(inside(times[i]))).max(-1) / data.scale[k]
         errors[i] = np.maximum(errors[i], difference)
