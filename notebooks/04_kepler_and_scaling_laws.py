@@ -102,8 +102,9 @@ figure
 # %% [markdown]
 # How to read this:
 #
-# * The standard error of the exponent says what 50 species can tell. Compare exponents with 2/3 and 3/4 in units of
-#   it before believing either.
+# * The standard error of an exponent says what 50 species can tell. Compare exponents with 2/3 and 3/4 in units of it
+#   before believing either. The formula in simple numbers has the simplest ones that the data do not refuse, which is
+#   not the same as the true ones.
 # * Body temperature matters more than its small range suggests, since large and small mammals are not equally warm, and
 #   with it the exponent of mass moves. That was the point of White and Seymour.
 # * The large power of temperature is an exponential in disguise: over 30 to 40 degrees, T^n and exp(n T / 37) cannot be
