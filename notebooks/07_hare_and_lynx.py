@@ -168,10 +168,11 @@ plot.graph(model, free.params["units"], inputs=("hare", "lynx"), outputs=("dH/dt
 # %% [markdown]
 # A linear approximation of a model that is not linear, at 42 numbers, deserves a second look. So: fix (p, q) at every
 # point of a grid, fit all the rest anew, and ask by how much the fit gets worse. All 121 fits are one call: exponents
-# are the restarts' `context`. Inside of the line are the exponents that an F test at 95 % cannot refuse.
+# are the restarts' `context`. Inside of the line are exponents that an F test at 95 % cannot refuse. Where it is grey
+# no fit succeeded from here, and nothing is known.
 
 # %%
-grid = jnp.linspace(0.6, 2.4, 11)
+grid = jnp.linspace(0.7, 1.9, 11)
 pairs = jnp.stack(jnp.meshgrid(grid, grid, indexing="ij"), -1).reshape(-1, 2)
 
 
@@ -185,14 +186,17 @@ profile = fit(
     lambda params, data, pair: residual(at(params, pair), data), lambda key: best, data, pairs.shape[0], 40, pairs
 )
 sums = furs.size * profile.validation.reshape(11, 11)
+sums = np.where(sums < float(jnp.sum(logs**2)), sums, np.nan)  # constant populations are better than that: no fit
 freedom = furs.size - numbers["p, q free"]
 limit = furs.size * losses["p, q free"] * (1 + 2 / freedom * f_distribution.ppf(0.95, 2, freedom))
 
 figure, ax = plt.subplots(figsize=(4.6, 3.8), layout="constrained")
+ax.set_facecolor("0.8")
 image = ax.pcolormesh(grid, grid, np.log10(sums.T), cmap="viridis_r")
-ax.contour(grid, grid, sums.T, levels=[limit], colors="white")
-ax.plot(1, 1, "*", color="white", markersize=12)
-ax.plot(*exponents, "o", color="white")
+ax.contour(grid, grid, sums.T, levels=[limit], colors="black")
+ax.plot(1, 1, "*", color="black", markersize=12, label="textbook")
+ax.plot(*exponents, "o", color="black", label="best fit")
+ax.legend(loc="lower right")
 ax.set(xlabel="p, exponent of hares", ylabel="q, exponent of lynxes")
 figure.colorbar(image, label="log10 sum of squares")
 plt.show()

@@ -113,6 +113,13 @@ def test_projected_weights_solve_the_linear_problem():
     np.testing.assert_allclose(found, 2 * (columns @ expected - y), rtol=1e-8, atol=1e-9)
 
 
+def test_relative_residuals_are_logarithms_with_a_tangent_below():
+    """So that large scatter does not pull predictions down: the best constant is the geometric mean."""
+    ratios = np.array([-1.0, 0.0, 0.05, 0.1, 1.0, 7.0])
+    expected = np.where(ratios > 0.1, np.log(np.maximum(ratios, 0.1)), np.log(0.1) + (ratios - 0.1) / 0.1)
+    np.testing.assert_allclose(_table_search._log(jax.numpy.asarray(ratios, "float32")), expected, rtol=1e-6)
+
+
 def test_split_takes_the_largest_inputs_outside():
     x = np.random.default_rng(6).uniform(0, 1, (50, 1)) * [[1.0, -1000.0]]
     parts = discover.split(x, held_out=0.25, outside=0.2, seed=1)

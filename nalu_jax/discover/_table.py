@@ -107,7 +107,7 @@ def table(
         names: of the columns of x; x0, x1, ... where not given.
         target: the name of y.
         domain: "positive" where all inputs are, lengths or masses; "real" also allows negative ones.
-        error: "absolute", residuals are differences; "relative", they are differences over y. By default relative in
+        error: "absolute", residuals are differences; "relative", they are logarithms of ratios. By default relative in
             the positive domain where y is positive too, and absolute otherwise.
         powers: the largest number of products; by default 4, or fewer where there are few rows.
         restarts: for every number of products.
@@ -142,7 +142,8 @@ def table(
             steps=steps,
             progress="restarts" if progress else False,
         )
-        reading = _read(network, searched, data, Data(jnp.asarray(x), jnp.asarray(y), jnp.asarray(weight)), units)
+        own = Data(jnp.asarray(x), jnp.asarray(y), jnp.asarray(weight))
+        reading = _read(network, searched, data, own, units, scale)
     return _found(network, reading, names, domain, searched.fit, scale)
 
 
@@ -166,9 +167,11 @@ class _Reading(NamedTuple):
     interrupted: bool = False
 
 
-def _read(network: Chain, searched: _table_search.Searched, scaled: Data, data: Data, units: Any) -> _Reading:
+def _read(
+    network: Chain, searched: _table_search.Searched, scaled: Data, data: Data, units: Any, scale: str
+) -> _Reading:
     """Prune, find error bars and snap; where Ctrl-C comes, what there is by then."""
-    loss, (rows, n_in) = _table_search.residuals(network), scaled.x.shape
+    loss, (rows, n_in) = _table_search.residuals(network, scale), scaled.x.shape
     best = searched.best
     params = jax.tree.map(lambda leaf: leaf[best], searched.params)
     raw = _to_table_units(params, units)

@@ -22,6 +22,7 @@ RIDGE = 1e-13  # of columns of unit length: what keeps two equal products apart
 STEPS = 300
 LEARNING_RATE = 0.1
 POLISH = 60  # steps of Levenberg-Marquardt
+SMALLEST_RATIO = 0.1
 DRAWS = 64  # of first exponents, of which a restart takes the best
 DRAWN = (-2.5, 3.5)  # their range
 
@@ -55,13 +56,25 @@ def model(domain: str) -> Chain:
 
 
 @functools.cache
-def residuals(network: Chain) -> Callable[[Any, Data], Array]:
-    """(params, data) -> (n,) weighted residuals of the whole network; the same function for the same network."""
+def residuals(network: Chain, scale: str) -> Callable[[Any, Data], Array]:
+    """(params, data) -> (n,) residuals of the whole network; the same function for the same arguments.
+
+    Relative ones are the logarithms of predicted / true: where errors are large, as good as it gets is half too much
+    as often as half too little. (predicted - true) / true, to which they are equal where errors are small, would
+    rather have all predictions too low.
+    """
 
     def of(params: Any, data: Data) -> Array:
-        return (network.apply(params, data.x)[:, 0] - data.y) * data.weight
+        predicted = network.apply(params, data.x)[:, 0]
+        return _log(predicted / data.y) if scale == "relative" else (predicted - data.y) * data.weight
 
     return of
+
+
+def _log(ratio: Array) -> Array:
+    """The logarithm, and below SMALLEST_RATIO its tangent, so that a prediction of the wrong sign has a way back."""
+    log, slope = jnp.log(jnp.maximum(ratio, SMALLEST_RATIO)), (ratio - SMALLEST_RATIO) / SMALLEST_RATIO
+    return jnp.where(ratio > SMALLEST_RATIO, log, jnp.log(SMALLEST_RATIO) + slope)
 
 
 @functools.cache
