@@ -96,6 +96,7 @@ def test_the_graph_is_the_formula():
 def test_a_graph_of_a_single_unit_and_of_many_edges():
     ax = plot.graph(nau.UNIT, {"w": jnp.array([[1.0], [-1.0]])})
     assert texts(ax) == ["1", "-1", "x0", "x1", "y0"]
+    assert "1.2e-8" in texts(plot.graph(nau.UNIT, {"w": jnp.array([[1.23e-8]])}))
     crowded = plot.graph(nau.UNIT, {"w": jnp.ones((8, 8))})
     assert len(crowded.lines) == 64 and len(crowded.texts) == 16  # nodes only
 

@@ -113,4 +113,5 @@ def _edges(ax: Axes, column: int, matrix: np.ndarray, places: list[np.ndarray], 
 
 def _edge_label(ax: Axes, x: float, y: float, weight: float, colour: str) -> None:
     box = {"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
-    ax.text(x, y, _style.number(weight), color=colour, fontsize=8, ha="center", va="center", zorder=2, bbox=box)
+    text = _style.number(weight) if abs(weight) >= 0.01 else _style.short(weight)  # an edge is never worth "0.00"
+    ax.text(x, y, text, color=colour, fontsize=8, ha="center", va="center", zorder=2, bbox=box)

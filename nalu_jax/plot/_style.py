@@ -48,6 +48,15 @@ def number(value: float) -> str:
     if value == 0 or (value.is_integer() and abs(value) < 1000):
         return str(int(value))
     if abs(value) >= 999.5:
-        mantissa, exponent = f"{value:.1e}".split("e")
-        return f"{mantissa}e{int(exponent)}"
+        return short(value)
     return f"{value:.2f}" if abs(value) < 10 else f"{value:.3g}"
+
+
+def short(value: float) -> str:
+    """A number as mantissa and exponent.
+
+    >>> short(-1234.5), short(1.23e-8)
+    ('-1.2e3', '1.2e-8')
+    """
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return f"{mantissa}e{int(exponent)}"
