@@ -18,7 +18,8 @@ from ._result import ALIKE, NOTHING, RECOVERED, Candidate, Discovery, equations_
 
 FLOOR = 1e-7  # error of exact data, in standard deviations of a state, below which candidates are equally good
 SOLVED = 1e-6  # error up to which exact data are explained
-NOISY = 1.15  # error, in standard deviations of the noise, up to which noisy data are explained
+NOISY = 1.25  # error, in standard deviations of the noise, up to which noisy data are explained
+CLIFF = 100.0  # by which a simpler formula must fit exact data worse: laws do, approximations improve term by term
 CLEAR = 6.0  # BIC by which the best must lead
 SUBSTEPS = (2, 8, 32)
 
@@ -139,7 +140,8 @@ def _job(data: Data, known: Callable[..., Any] | None, noise: float | None, posi
     fit_starts = not exact and not exact_start
     domain = "positive" if positive else "real"
     floor = FLOOR**2 if exact else 0.0
-    setting = Setting(windows, fit_starts, domain, SUBSTEPS[0], known, floor, int(data.seen.sum()))
+    rows = int((np.asarray(windows.weights) > 0).sum() + fit_starts * (np.asarray(windows.start_weights) > 0).sum())
+    setting = Setting(windows, fit_starts, domain, SUBSTEPS[0], known, floor, rows)
     return Job(data, smooth, setting, nodes, positive)
 
 
@@ -151,6 +153,9 @@ def _fits(job: Job, count: int, interrupted: Callable[[], bool], progress: bool)
         systems = _search.systems(job.data, job.smooth, job.known_nodes, positive=job.positive, count=count)
         bar.update()
         formulas = [_refine.started(job.data, job.smooth, job.known_nodes, system, job.positive) for system in systems]
+        formulas = [
+            formula._replace(powers=formula.exponents != np.round(2 * formula.exponents) / 2) for formula in formulas
+        ]
         setting = _refine.resolved(job.setting, formulas, SUBSTEPS)
         for formula in formulas[:count]:
             if interrupted():
@@ -223,6 +228,9 @@ def _verdict(job: Job, steps: list[Fitted], best: Fitted) -> tuple[str, str]:
         return NOTHING, "exponents that are not simple numbers, from noisy data"
     if 3 * best.complexity > job.setting.rows:
         return NOTHING, f"{best.complexity} numbers were fitted to {job.setting.rows} measurements"
+    simpler = min((step.loss for step in steps if step.complexity < best.complexity), default=np.inf) ** 0.5
+    if exact and simpler < CLIFF * max(error, FLOOR):
+        return NOTHING, f"a simpler one leaves {simpler:.2g}, as in a series that approximates: {error:.2g} {unit}"
     rivals = [step for step in steps if _names(step) != _names(best) and step.bic < best.bic + CLEAR]
     if rivals:
         return ALIKE, f"{len(rivals)} other structures have a BIC within {CLEAR:g} of the best"
