@@ -83,7 +83,8 @@ def ode(
         scale = _scaling.scale_of(data)
         rates = None if known is None else _scaled_known(known, scale)
         job = _job(_scaling.scaled(data, scale), rates, noise, positive, initial_states == "exact")
-        fits = _fits(job, candidates, interrupted, progress)
+        setting, fits = _fits(job, candidates, interrupted, progress)
+        job = job._replace(setting=setting)
         return _discovery(job, fits, scale, names, known, interrupted())
 
 
@@ -145,8 +146,8 @@ def _job(data: Data, known: Callable[..., Any] | None, noise: float | None, posi
     return Job(data, smooth, setting, nodes, positive)
 
 
-def _fits(job: Job, count: int, interrupted: Callable[[], bool], progress: bool) -> list[list[Fitted]]:
-    """For every candidate its path of eliminations, then of roundings."""
+def _fits(job: Job, count: int, interrupted: Callable[[], bool], progress: bool) -> tuple[Setting, list[list[Fitted]]]:
+    """The setting with steps enough, and for every candidate its path of eliminations, at last that of roundings."""
     found: list[list[Fitted]] = []
     setting = job.setting
     with tqdm(desc="discover", total=2 + count, disable=not progress) as bar:
@@ -169,7 +170,7 @@ def _fits(job: Job, count: int, interrupted: Callable[[], bool], progress: bool)
             freed = best.formula._replace(powers=best.formula.exponents != 0)
             found.append(_refine.snapped(setting, freed))
         bar.update()
-    return found
+    return setting, found
 
 
 def _discovery(
@@ -187,9 +188,8 @@ def _discovery(
     make = lambda step: _candidate(_refine.with_errors(job.setting, step), scale, names)
     front = [min(same, key=lambda step: step.loss) for same in _by_complexity(steps)]
     best = min(steps, key=lambda step: (step.bic, step.complexity))
-    before = next(
-        (path[0] for path in fits if any(step is best for step in path) and path[0].formula.powers.any()), best
-    )
+    freed = fits[-1][0]
+    before = freed if freed.formula.powers.any() else best
     verdict, reason = _verdict(job, steps, best)
     return Discovery(
         make(best), make(before), tuple(map(make, front)), verdict, reason, noise, names, interrupted, known
@@ -231,7 +231,8 @@ def _verdict(job: Job, steps: list[Fitted], best: Fitted) -> tuple[str, str]:
     simpler = min((step.loss for step in steps if step.complexity < best.complexity), default=np.inf) ** 0.5
     if exact and simpler < CLIFF * max(error, FLOOR):
         return NOTHING, f"a simpler one leaves {simpler:.2g}, as in a series that approximates: {error:.2g} {unit}"
-    rivals = [step for step in steps if _names(step) != _names(best) and step.bic < best.bic + CLEAR]
+    # the same with something more is no rival: what is more in it is not needed
+    rivals = [step for step in steps if not _names(best) <= _names(step) and step.bic < best.bic + CLEAR]
     if rivals:
         return ALIKE, f"{len(rivals)} other structures have a BIC within {CLEAR:g} of the best"
     return RECOVERED, f"it leaves {error:.2g} {unit}, and no other structure comes near"
