@@ -137,15 +137,14 @@ def table(rows: Sequence[_report.Row]) -> str:
 
 
 def summary(data: Mapping[str, Any]) -> str:
-    """One line: the rate of all four formulas, the largest error among those runs, and their time."""
+    """One line: the rate of all four formulas, and the largest error among those runs."""
     done = [row for row in data["rows"] if "formulas" in row]
     if not done:
         return "nothing measured"
     exact = [row for row in done if row["exact"]]
     largest = max((max(row["errors"].values()) for row in exact), default=float("nan"))
-    seconds = float(np.median([row["seconds"] for row in done]))
     rate = _success.rate(len(exact), len(done))
-    return f"all four formulas exact in {rate}, largest extrapolation error {largest:.1g} there; {seconds:.0f} s a seed"
+    return f"all four formulas exact in {rate}, largest extrapolation error {largest:.1g} there"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

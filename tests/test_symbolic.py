@@ -102,7 +102,7 @@ def test_pruning_finds_the_best_subsets(seed):
 def test_budget_and_factor_choose_the_sparsest_within_them(loss):
     x, y = linear_data([2.0, 0, -1.0, 0, 0.4, 0], 0.1)
     best = best_subsets(x, y)
-    for limit in (best[3][0] * 1.2, best[2][0] * 1.0001, best[0][0] * 2):
+    for limit in (best[3][0] * 1.2, best[2][0] * 0.9999, best[2][0] * 1.0001, best[0][0] * 2):
         expected = min(k for k, (value, _) in best.items() if value <= limit)
         by_budget = symbolic.prune(loss, LINEAR_START, (x, y), budget=limit)
         assert by_budget.best.complexity == expected and by_budget.best.loss <= limit
@@ -155,14 +155,15 @@ def test_losses_are_those_of_the_params(key):
             assert np.isin(params[~free], (0.0, 1.0)).all()
 
 
-def test_exponents_that_nothing_reads_go_with_their_coefficient(key):
-    """One step from the second power to none: its coefficient, and its two exponents at no cost."""
+def test_exponents_that_nothing_reads_go_at_once(key):
+    """A hidden unit whose coefficient is pinned to 0 has no free exponents, and costs none."""
     x, _ = power_data(0.0)
-    y = 2 * x[:, :1] ** 1.5 / x[:, 1:]
-    path = symbolic.prune(powers, power_start(key), (x, y + 1e-3 * np.sin(50 * x[:, :1])), patience=None)
-    removal = next(step for step in path.steps if np.count_nonzero(step.params[1]["w"]) == 1)
-    (dead,) = np.flatnonzero(removal.params[1]["w"][:, 0] == 0)
-    assert not removal.free[0]["re"][:, dead].any() and not removal.params[0]["re"][:, dead].any()
+    first, second = power_start(key)
+    second = {"w": jnp.array([[2.0], [0.0]])}
+    free = (jax.tree.map(lambda leaf: np.ones(leaf.shape, bool), first), {"w": np.array([[True], [False]])})
+    path = symbolic.prune(powers, (first, second), (x, 2 * x[:, :1] ** 1.5 / x[:, 1:]), free=free)
+    assert not path.steps[0].free[0]["re"][:, 1].any() and not path.steps[0].params[0]["re"][:, 1].any()
+    assert path.steps[0].free[0]["re"][:, 0].all() and path.steps[0].complexity == 5  # with the gates
 
 
 def test_entries_and_free_are_kept():

@@ -46,7 +46,7 @@ def evaluate(expressions, x, names=NAMES, **assumptions):
 def test_every_unit_is_its_formula(variant):
     name, options = variant
     unit = UNITS[name].bind(**options)
-    for seed in range(3):
+    for seed in range(2):
         params = random_params(unit, jax.random.key(seed), (3, 2), jnp.float64)
         x = inputs(3, seed=seed)
         expected = unit.apply(params, jnp.asarray(x))
@@ -62,13 +62,18 @@ def test_formulas_of_simple_numbers(name):
     options = {"nru separate": {"sign": "separate"}, "nmru none": {"sign": "none"}}.get(name, {})
     unit = UNITS[name.split()[0]].bind(**options)
     generator = np.random.default_rng(1)
-    for _ in range(8):
+    for _ in range(4):
         params = {leaf: jnp.asarray(generator.choice(SIMPLE, s)) for leaf, s in unit.leaves((3, 2)).items()}
         x = inputs(3)
         expected = np.asarray(unit.apply(params, jnp.asarray(x)))
         actual = evaluate(symbolic.to_sympy(unit, params, NAMES), x)
         # where cos(pi / 2) is exactly 0 in the formula, floating point has 6e-17 of the magnitude
         np.testing.assert_allclose(actual, expected, rtol=RTOL, atol=1e-15 * np.abs(x).max() ** 6)
+
+
+def chain_params(units, keys):
+    records = [getattr(unit, "UNIT", unit) for unit in units]
+    return tuple(random_params(unit, k, (2, 2), jnp.float64) for unit, k in zip(records, keys, strict=True))
 
 
 @pytest.mark.parametrize("unit", ALL_UNITS, ids=lambda unit: unit.name)
@@ -78,7 +83,7 @@ def test_chains_are_their_formulas(unit, before):
     model, shape = chain(*units), (2,) * (len(units) + 1)
     for seed in range(2):
         keys = jax.random.split(jax.random.key(seed), len(units))
-        params = tuple(random_params(u, k, (2, 2), jnp.float64) for u, k in zip(model.units, keys, strict=True))
+        params = chain_params(units, keys)
         assert jax.tree.map(jnp.shape, params) == jax.tree.map(jnp.shape, model.init(keys[0], shape))
         x = inputs(2, seed=seed)
         expected = np.asarray(model.apply(params, jnp.asarray(x)))
@@ -93,7 +98,7 @@ def test_chains_are_their_formulas(unit, before):
 def test_nonlinear_units_on_one_another(units):
     model = chain(*units)
     keys = jax.random.split(jax.random.key(3), len(units))
-    params = tuple(random_params(u, k, (2, 2), jnp.float64) for u, k in zip(model.units, keys, strict=True))
+    params = chain_params(units, keys)
     x = inputs(2)
     expected = model.apply(params, jnp.asarray(x))
     np.testing.assert_allclose(evaluate(symbolic.to_sympy(model, params), x), expected, rtol=1e-11)
@@ -133,15 +138,16 @@ def test_eps_is_in_the_formula_or_not():
 def test_eps_and_fractions_are_those_of_the_dtype(dtype, eps):
     params = {"re": jnp.array([[1 / 3]], dtype), "gate": jnp.ones(1, dtype)}
     (expression,) = symbolic.to_sympy(real_npu, params, ["x"], domain="positive")
-    assert expression.exp == sympy.Rational(1, 3)
-    assert float(expression.base - sympy.Symbol("x", positive=True)) == eps
+    base, exponent = expression.as_base_exp()
+    assert exponent == sympy.Rational(1, 3)
+    assert float(base - sympy.Symbol("x", positive=True)) == eps
 
 
 def test_float64_params_are_read_in_a_session_of_32_bits():
     w = np.array([[0.1 + 2**-50]])
     with jax.enable_x64(False):
         (expression,) = symbolic.to_sympy(nau, {"w": w}, ["x"])
-    assert float(expression.coeff(sympy.Symbol("x", real=True))) == w[0, 0]
+    assert float(expression.as_coeff_Mul()[0]) == w[0, 0]
 
 
 def test_equal_monomials_are_one_term_and_dead_units_none():
@@ -195,7 +201,7 @@ def test_front_ends(front, key):
 def test_a_layer_computes_in_its_own_dtype():
     layer = nalu_jax.eqx.RealNPU.from_params({"re": jnp.array([[0.1]]), "gate": jnp.ones(1)}, dtype=jnp.float32)
     (expression,) = symbolic.to_sympy(layer, None, ["x"], domain="positive")
-    assert float(expression.exp) == float(np.float32(0.1))
+    assert float(expression.as_base_exp()[1]) == float(np.float32(0.1))
 
 
 @pytest.mark.parametrize(
@@ -333,6 +339,7 @@ def test_a_consistent_unit_is_a_unit(key):
     assert theta.shape == (1 * 3 + 3 * 2,)
     np.testing.assert_array_equal(spec.apply(theta, x), chain(law, nau).apply(spec.unravel(theta), x))
     params = law.init(key, (4, 3), jnp.float64)
+    assert law.log_polar is not None
     u, v = law.log_polar(params, x)
     np.testing.assert_allclose(jnp.exp(u) * jnp.cos(v), law.apply(params, x), rtol=1e-12)
     with pytest.raises(ValueError, match="z.*(1, n_out)"):

@@ -21,6 +21,7 @@ from sympy import Abs, Expr, Heaviside, Integer, Max, Min, Rational, cos, exp, l
 
 Weights = Mapping[str, np.ndarray]
 Options = Mapping[str, Any]
+_AT_ZERO: Any = Integer(0)  # the step function at 0, which SymPy's annotations take to be 1/2 always
 LARGEST = 10**6  # of numerators: beyond, a number that happens to be a fraction is not meant as one
 
 
@@ -76,7 +77,7 @@ def _read(x: Sequence[Expr], options: Options) -> list[Input]:
     positive = options.get("domain") == "positive"
     plain = [positive or value.is_nonnegative for value in x]
     return [
-        Input(value, value if is_plain else Abs(value), Integer(0) if is_plain else Heaviside(-value, 0))
+        Input(value, value if is_plain else Abs(value), Integer(0) if is_plain else Heaviside(-value, _AT_ZERO))
         for value, is_plain in zip(x, plain, strict=True)
     ]
 

@@ -6,13 +6,14 @@
 """
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ._problem import Problem, unflatten
+from ._problem import Problem, mask_of, unflatten
 
 Tree = Any
 
@@ -71,54 +72,86 @@ class Move(NamedTuple):
     told: str
 
 
+class Rules(NamedTuple):
+    """What may be pinned, and from where on losses are equal.
+
+    Attributes:
+        pinnable: (p,) bool.
+        pins: (k, p) the values that an entry may be pinned to; where it changes nothing, the first.
+        floor: of the BIC.
+    """
+
+    pinnable: np.ndarray
+    pins: np.ndarray
+    floor: float
+
+
 def bic(loss: float, floor: float, *, rows: int, complexity: int) -> float:
     """n ln(loss + floor) + complexity ln n."""
     return rows * math.log(max(loss + floor, 1e-300)) + complexity * math.log(rows)
 
 
-def bic_of(problem: Problem, state: State, floor: float) -> float:
+def bic_of(problem: Problem, rules: Rules, state: State) -> float:
     """Of a formula."""
-    return bic(state.loss, floor, rows=problem.rows, complexity=int(state.free.sum()))
+    return bic(state.loss, rules.floor, rows=problem.rows, complexity=int(state.free.sum()))
 
 
-def step_of(problem: Problem, state: State, floor: float) -> Step:
+def step_of(problem: Problem, rules: Rules, state: State) -> Step:
     """A formula as the user sees it."""
     params, free = (unflatten(problem.structure, array) for array in (state.theta, state.free))
-    return Step(params, free, state.loss, int(state.free.sum()), bic_of(problem, state, floor), state.changed)
+    return Step(params, free, state.loss, int(state.free.sum()), bic_of(problem, rules, state), state.changed)
 
 
-def floor_of(problem: Problem, pins: np.ndarray, floor: float | None) -> float:
-    """The given floor, or the machine epsilon times the loss of params that are all pinned."""
+def rules_of(
+    caller: str, problem: Problem, entries: Tree, values: Mapping[str, Sequence[float]], floor: float | None
+) -> Rules:
+    """The rules of the public arguments. The floor is by default the machine epsilon times the loss of params that are
+    all pinned: the mean square of what is to be explained."""
+    pinnable = mask_of(caller, "entries", problem.structure, entries)
+    pins = _pins_of(problem, values)
     if floor is not None:
-        return floor
-    pinned = jnp.asarray(np.where(problem.free, pins, problem.theta))
-    losses = [float(problem.programs.loss(theta, problem.data)) for theta in (pinned, jnp.asarray(problem.theta))]
+        return Rules(pinnable, pins, floor)
+    losses = [
+        float(problem.programs.loss(jnp.asarray(theta), problem.data))
+        for theta in (np.where(problem.free, pins[0], problem.theta), problem.theta)
+    ]
     scale = losses[0] if math.isfinite(losses[0]) and losses[0] > 0 else losses[1]
-    return float(np.finfo(problem.theta.dtype).eps) * scale
+    return Rules(pinnable, pins, float(np.finfo(problem.theta.dtype).eps) * scale)
 
 
-def refit(
-    problem: Problem, states: list[State], moves: list[Move], pinnable: np.ndarray, pins: np.ndarray, floor: float
-) -> list[State]:
-    """Every state with its move made and the rest refitted, all at once; those that are not finite are left out."""
-    thetas, frees = (np.stack([getattr(state, name) for state in states]) for name in ("theta", "free"))
-    for row, move in enumerate(moves):
-        thetas[row, move.entry], frees[row, move.entry] = move.value, False
-    fixed = (jnp.asarray(pinnable), jnp.asarray(pins), jnp.asarray(floor, thetas.dtype))
-    fitted = problem.programs.refit(jnp.asarray(thetas), jnp.asarray(frees), *fixed, problem.data)
-    thetas, frees, losses = jax.tree.map(np.asarray, fitted)
-    names = [f"{problem.structure.names[move.entry]} = {move.told}" for move in moves]
-    refitted = [State(t, f, float(x), n) for t, f, x, n in zip(thetas, frees, losses, names, strict=True)]
-    return [state for state in refitted if math.isfinite(state.loss)]
+def _pins_of(problem: Problem, values: Mapping[str, Sequence[float]]) -> np.ndarray:
+    """(k, p) values by leaf name, 0 for leaves without; those with fewer than k have their last one repeated."""
+    given = [tuple(values.get(name, (0,))) for name in problem.structure.leaf_names]
+    rows = [[each[min(i, len(each) - 1)] for each in given] for i in range(max(map(len, given)))]
+    sizes = [math.prod(shape) for shape in problem.structure.shapes]
+    return np.stack([np.repeat(np.asarray(row, problem.theta.dtype), sizes) for row in rows])
 
 
-def first_fit(problem: Problem, pinnable: np.ndarray, pins: np.ndarray, floor: float, width: int) -> State:
+def first_fit(problem: Problem, rules: Rules, width: int) -> State:
     """The start, refitted as it is, in as many lanes as the later refits have, so that one program does for all."""
-    theta, free = (np.stack([array] * width) for array in (problem.theta, problem.free))
-    fixed = (jnp.asarray(pinnable), jnp.asarray(pins), jnp.asarray(floor, theta.dtype))
-    fitted = problem.programs.refit(jnp.asarray(theta), jnp.asarray(free), *fixed, problem.data)
-    theta, free, loss = jax.tree.map(lambda array: np.asarray(array)[0], fitted)
-    return State(theta, free, float(loss), "")
+    return _fitted(problem, rules, [problem.theta] * width, [problem.free] * width, [""] * width)[0]
+
+
+def refit(problem: Problem, rules: Rules, states: Sequence[State], moves: Sequence[Move]) -> list[State]:
+    """Every state with its move made and the rest refitted, all at once; those that are not finite are left out."""
+    thetas, frees = [state.theta.copy() for state in states], [state.free.copy() for state in states]
+    for theta, free, move in zip(thetas, frees, moves, strict=True):
+        theta[move.entry], free[move.entry] = move.value, False
+    names = [f"{problem.structure.names[move.entry]} = {move.told}" for move in moves]
+    return [state for state in _fitted(problem, rules, thetas, frees, names) if math.isfinite(state.loss)]
+
+
+def _fitted(
+    problem: Problem,
+    rules: Rules,
+    thetas: Sequence[np.ndarray],
+    frees: Sequence[np.ndarray],
+    names: Sequence[str],
+) -> list[State]:
+    lanes = (jnp.asarray(np.stack(thetas)), jnp.asarray(np.stack(frees)))
+    fixed = (jnp.asarray(rules.pinnable), jnp.asarray(rules.pins[0]), jnp.asarray(rules.floor, problem.theta.dtype))
+    fitted = jax.tree.map(np.asarray, problem.programs.refit(*lanes, *fixed, problem.data))
+    return [State(theta, free, float(loss), name) for theta, free, loss, name in zip(*fitted, names, strict=True)]
 
 
 def limit_of(caller: str, budget: float | None, factor: float | None, first: State) -> float | None:

@@ -120,6 +120,6 @@ def _by_size(expression: sympy.Expr) -> sympy.Expr:
     """The same sum with the largest coefficient first, not to be computed with: SymPy would reorder it."""
     if not expression.is_Add:
         return expression
-    natural = expression.as_ordered_terms()
+    natural: list[Any] = list(expression.as_ordered_terms())
     terms = sorted(natural, key=lambda term: -abs(float(term.as_coeff_Mul()[0])))  # stable: equals as SymPy has them
     return sympy.Add(*terms, evaluate=False)

@@ -25,8 +25,8 @@ import numpy as np
 from jax import Array
 from tqdm import tqdm
 
-from ._path import Move, Path, State, bic_of, first_fit, floor_of, limit_of, refit, step_of
-from ._problem import Problem, Structure, check_counts, mask_of, problem_of
+from ._path import Move, Path, Rules, State, bic_of, first_fit, limit_of, refit, rules_of, step_of
+from ._problem import Problem, check_counts, problem_of
 
 Tree = Any
 
@@ -85,80 +85,64 @@ def prune(
     """
     check_counts("prune", {"candidates": candidates, "beam": beam, "steps": steps})
     problem = problem_of("prune", loss, params, data, free, rows, steps)
-    pinnable = mask_of("prune", "entries", problem.structure, entries)
-    values = pin_values(problem.structure, pins, problem.theta.dtype)
-    floor = floor_of(problem, values[0], floor)
-    first = first_fit(problem, pinnable, values[0], floor, beam * candidates)
+    rules = rules_of("prune", problem, entries, pins, floor)
+    first = first_fit(problem, rules, beam * candidates)
     limit = limit_of("prune", budget, factor, first)
     found, beams = [first], [first]
-    with tqdm(total=int((first.free & pinnable).sum()), desc="prune", disable=not progress) as bar:
-        while beams and (patience is None or _since_chosen(problem, found, limit, floor) < max(1, patience)):
-            beams = _shrink(problem, beams, pinnable, values, floor, candidates, beam)
+    with tqdm(total=int((first.free & rules.pinnable).sum()), desc="prune", disable=not progress) as bar:
+        while beams and (patience is None or _since_chosen(problem, rules, found, limit) < max(1, patience)):
+            beams = _shrink(problem, rules, beams, candidates, beam)
             fewer = [state for state in beams if state.free.sum() < found[-1].free.sum()]
             bar.update(int(found[-1].free.sum() - fewer[0].free.sum()) if fewer else 0)
             found += fewer[:1]
-    steps_found = tuple(step_of(problem, state, floor) for state in found)
-    return Path(steps_found, _chosen(problem, found, limit, floor))
+    return Path(tuple(step_of(problem, rules, state) for state in found), _chosen(problem, rules, found, limit))
 
 
-def pin_values(structure: Structure, pins: Mapping[str, Sequence[float]], dtype: Any) -> np.ndarray:
-    """(k, p): the values that each entry may be pinned to, the first of them first; fewer than k are repeated."""
-    given = [tuple(pins.get(name, (0,))) for name in structure.leaf_names]
-    count = max(map(len, given))
-    rows = [[values[min(i, len(values) - 1)] for values in given] for i in range(count)]
-    sizes = [int(np.prod(shape)) for shape in structure.shapes]
-    return np.stack([np.repeat(np.asarray(row, dtype), sizes) for row in rows])
-
-
-def _chosen(problem: Problem, found: Sequence[State], limit: float | None, floor: float) -> int:
+def _chosen(problem: Problem, rules: Rules, found: Sequence[State], limit: float | None) -> int:
     """The sparsest within the limit, or the one with the lowest BIC."""
     if limit is not None:
         return max((i for i, state in enumerate(found) if state.loss <= limit), default=0)
-    return min(range(len(found)), key=lambda i: (bic_of(problem, found[i], floor), -i))
+    return min(range(len(found)), key=lambda i: (bic_of(problem, rules, found[i]), -i))
 
 
-def _since_chosen(problem: Problem, found: Sequence[State], limit: float | None, floor: float) -> int:
-    return len(found) - 1 - _chosen(problem, found, limit, floor)
+def _since_chosen(problem: Problem, rules: Rules, found: Sequence[State], limit: float | None) -> int:
+    return len(found) - 1 - _chosen(problem, rules, found, limit)
 
 
-def _shrink(
-    problem: Problem,
-    beams: Sequence[State],
-    pinnable: np.ndarray,
-    values: np.ndarray,
-    floor: float,
-    candidates: int,
-    beam: int,
-) -> list[State]:
+def _shrink(problem: Problem, rules: Rules, beams: Sequence[State], candidates: int, beam: int) -> list[State]:
     """The best formulas with something less; none where nothing is left to take away."""
-    tried: dict[tuple[bytes, ...], tuple[State, Move]] = {}
+    tried: dict[bytes, tuple[State, Move]] = {}
     for state in beams:
-        for move in _cheapest(problem, state, pinnable, values, candidates):
+        for move in _cheapest(problem, rules, state, candidates):
             theta, free = state.theta.copy(), state.free.copy()
             theta[move.entry], free[move.entry] = move.value, False
-            tried.setdefault((free.tobytes(), theta[~free].tobytes()), (state, move))
+            tried.setdefault(_pinned(theta, free), (state, move))
     if not tried:
         return []
     pairs = list(tried.values())
     pairs += pairs[-1:] * (beam * candidates - len(pairs))  # one shape, one compilation
-    states, moves = map(list, zip(*pairs, strict=True))
-    fitted = refit(problem, states, moves, pinnable, values[0], floor)
+    states, moves = zip(*pairs, strict=True)
     unique: dict[bytes, State] = {}
-    for state in sorted(fitted, key=lambda state: bic_of(problem, state, floor)):
-        unique.setdefault(state.free.tobytes() + state.theta[~state.free].tobytes(), state)
+    for state in sorted(refit(problem, rules, states, moves), key=lambda state: bic_of(problem, rules, state)):
+        unique.setdefault(_pinned(state.theta, state.free), state)
     return list(unique.values())[:beam]
 
 
-def _cheapest(problem: Problem, state: State, pinnable: np.ndarray, values: np.ndarray, candidates: int) -> list[Move]:
+def _pinned(theta: np.ndarray, free: np.ndarray) -> bytes:
+    """Which entries are pinned, and to what: two refits of the same are one formula."""
+    return free.tobytes() + theta[~free].tobytes()
+
+
+def _cheapest(problem: Problem, rules: Rules, state: State, candidates: int) -> list[Move]:
     """The moves that raise the loss least by its quadratic model: half the squared step over the inverse Hessian's
     diagonal, which counts that the rest is refitted."""
     variances = problem.programs.variances(jnp.asarray(state.theta), jnp.asarray(state.free), problem.data)
-    distances = np.abs(state.theta - values)
+    distances = np.abs(state.theta - rules.pins)
     costs = distances**2 / np.maximum(2 * np.asarray(variances), np.finfo(distances.dtype).tiny)
     ranked = np.lexsort((distances.reshape(-1), costs.reshape(-1)))
     moves: dict[Move, None] = {}
-    for choice, entry in zip(*np.unravel_index(ranked, values.shape), strict=True):
-        if state.free[entry] and pinnable[entry]:
-            value = float(values[choice, entry])
+    for choice, entry in zip(*np.unravel_index(ranked, distances.shape), strict=True):
+        if state.free[entry] and rules.pinnable[entry]:
+            value = float(rules.pins[choice, entry])
             moves.setdefault(Move(int(entry), value, f"{value:g}"), None)
     return list(moves)[:candidates]

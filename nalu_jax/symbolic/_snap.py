@@ -10,6 +10,7 @@
 ([[0.5], [-2.0]], ['', "['w'][1, 0] = -2", "['w'][0, 0] = 1/2"])
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
@@ -18,9 +19,9 @@ import numpy as np
 from jax import Array
 from tqdm import tqdm
 
-from ._path import Move, Path, State, bic_of, first_fit, floor_of, limit_of, refit, step_of
-from ._problem import Problem, check_counts, mask_of, problem_of
-from ._prune import PINS, pin_values
+from ._path import Move, Path, Rules, State, bic_of, first_fit, limit_of, refit, rules_of, step_of
+from ._problem import Problem, check_counts, problem_of
+from ._prune import PINS
 from ._standard_errors import errors_of, plus_minus
 
 Tree = Any
@@ -68,35 +69,35 @@ def snap(
         raise ValueError(f"snap: to must be denominators of at least 1, such as (1, 2, 3, 4), got {to!r}.")
     check_counts("snap", {"candidates": candidates, "steps": steps})
     problem = problem_of("snap", loss, params, data, free, rows, steps)
-    pinnable = mask_of("snap", "entries", problem.structure, entries)
-    pins = pin_values(problem.structure, PINS, problem.theta.dtype)[0]
-    floor = floor_of(problem, pins, floor)
-    found = [first_fit(problem, pinnable, pins, floor, candidates)]
+    rules = rules_of("snap", problem, entries, PINS, floor)
+    found = [first_fit(problem, rules, candidates)]
     limit = limit_of("snap", budget, factor, found[0])
     refused: set[tuple[int, float]] = set()  # entries and values
-    with tqdm(total=int((found[0].free & pinnable).sum()), desc="snap", disable=not progress) as bar:
-        while moves := _simplest(problem, found[-1], pinnable, to, errors, tolerance, refused)[:candidates]:
+    simplest = functools.partial(_simplest, problem, rules, to=to, errors=errors, tolerance=tolerance, refused=refused)
+    with tqdm(total=int((found[0].free & rules.pinnable).sum()), desc="snap", disable=not progress) as bar:
+        while moves := simplest(found[-1])[:candidates]:
             padded = moves + moves[-1:] * (candidates - len(moves))  # one shape, one compilation
-            fitted = refit(problem, [found[-1]] * candidates, padded, pinnable, pins, floor)
-            allowed = [state for state in fitted if _is_allowed(problem, found[-1], state, limit, floor)]
-            if allowed:
-                bar.update(int(found[-1].free.sum() - allowed[0].free.sum()))
-                found.append(allowed[0])  # the simplest of those that are allowed, not the one with the lowest loss
-            else:
+            fitted = refit(problem, rules, [found[-1]] * candidates, padded)
+            allowed = [state for state in fitted if _is_allowed(problem, rules, found[-1], state, limit)]
+            if not allowed:
                 refused |= {(move.entry, move.value) for move in moves}
-    return Path(tuple(step_of(problem, state, floor) for state in found), len(found) - 1)
+                continue
+            bar.update(int(found[-1].free.sum() - allowed[0].free.sum()))
+            found.append(allowed[0])  # the simplest of those that are allowed, not the one with the lowest loss
+    return Path(tuple(step_of(problem, rules, state) for state in found), len(found) - 1)
 
 
-def _is_allowed(problem: Problem, before: State, after: State, limit: float | None, floor: float) -> bool:
+def _is_allowed(problem: Problem, rules: Rules, before: State, after: State, limit: float | None) -> bool:
     if limit is not None:
         return after.loss <= limit
-    return bic_of(problem, after, floor) <= bic_of(problem, before, floor)
+    return bic_of(problem, rules, after) <= bic_of(problem, rules, before)
 
 
 def _simplest(
     problem: Problem,
+    rules: Rules,
     state: State,
-    pinnable: np.ndarray,
+    *,
     to: Sequence[int],
     errors: float,
     tolerance: float,
@@ -105,7 +106,7 @@ def _simplest(
     """Roundings within the error, those to the most preferred numbers first, then the nearest in standard errors."""
     deviations = errors_of(problem, state.theta, state.free).astype(float)
     ranked = []
-    for entry in np.flatnonzero(state.free & pinnable):
+    for entry in np.flatnonzero(state.free & rules.pinnable):
         value, deviation = float(state.theta[entry]), float(deviations[entry])
         reach = max(errors * deviation, tolerance)
         for rank, denominator in enumerate(to):

@@ -21,7 +21,7 @@ from .._unit import Chain, Unit
 from ..fast import Fast
 from ._formulas import FORMULAS, Notation
 
-Part = tuple[Unit, dict[str, Any]]
+Part = tuple[Unit, Any]
 """A unit and its params."""
 
 
@@ -137,6 +137,6 @@ def rounded(expression: sympy.Expr, digits: int) -> sympy.Expr:
         whole = float(text).is_integer() and abs(float(text)) < 10**digits
         return sympy.Integer(int(float(text))) if whole else sympy.Float(text, digits)
 
-    is_power = lambda node: node.is_Pow and node.exp.is_Float
-    merged = expression.replace(is_power, lambda node: node.base ** round_number(node.exp))
+    is_power: Any = lambda node: node.is_Pow and node.exp.is_Float
+    merged: Any = expression.replace(is_power, lambda node: node.base ** round_number(node.exp))
     return merged.xreplace({number: round_number(number) for number in merged.atoms(sympy.Float)})
