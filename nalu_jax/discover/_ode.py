@@ -132,11 +132,16 @@ def _job(data: Data, known: Callable[..., Any] | None, noise: float | None, posi
     nodes = None if known is None else np.asarray(jax.vmap(jax.vmap(jax.vmap(known)))(smooth.times, smooth.nodes))
     # exact data need one interval at a time, in which nothing can go astray; noisy ones are told apart by the whole
     deviations = np.where(smooth.noise > 0, smooth.noise, 1.0)
-    begins = data.ys if exact and data.seen.all() else smooth.ys
+    begins = np.where(data.seen, data.ys, smooth.ys) if exact else smooth.ys
     if exact_start:
         begins = np.concatenate([data.ys[:, :1], begins[:, 1:]], axis=1)
     begins = np.maximum(begins, 0.0) if positive else begins
     windows = _ode.windows(data, begins, deviations, length=1 if exact else None)
+    if exact and not exact_start:
+        # an interval that begins where not all was measured begins with a guess of the spline
+        known_start = (windows.start_weights > 0).all(-1)
+        usable = known_start if (windows.weights[known_start] > 0).any() else np.ones_like(known_start)
+        windows = windows._replace(weights=windows.weights * usable[:, None, None])
     windows = jax.tree.map(jnp.asarray, windows)
     fit_starts = not exact and not exact_start
     domain = "positive" if positive else "real"

@@ -52,7 +52,7 @@ def _fit(starts: Array, used: Array, weak: Weak) -> tuple[Array, Array]:
     """Exponents and errors of every start; products that are not used are 0."""
 
     def residual(exponents: Array) -> Array:
-        products = jnp.exp(jnp.einsum("iqk,mk->iqm", weak.logs, exponents)) * used
+        products = jnp.exp(jnp.einsum("iqk,mk->iqm", weak.logs, exponents)) * used[None, None]
         return project(weak.rows @ integrals(products, weak.weights), weak.target)[1]
 
     def one(start: Array) -> tuple[Array, Array]:

@@ -82,7 +82,9 @@ def systems(data: Data, smooth: Smooth, known: np.ndarray | None, *, positive: b
     unique = {(system.exponents.tobytes(), system.reads.tobytes()): system for system in reversed(found)}
     ordered = list(reversed(unique.values()))
     limit = UNEXPLAINED[bool((smooth.noise == 0).all())] ** 2
-    if not positive or all(min(error for _, error, _ in pool) < limit for pool in pools):
+    explained = all(min(error for _, error, _ in pool) < limit for pool in pools)
+    # many simple powers may be the series of one that is not
+    if not positive or (explained and ordered[0].reads.sum(0).max() <= _powers.MOST):
         return ordered
     return [_with_real_powers(data, smooth, nodes, rest), *ordered]
 
