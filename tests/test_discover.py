@@ -116,12 +116,14 @@ def test_the_front_is_one_system_for_each_complexity(logistic_found):
     assert errors[0] > 10 * min(errors)
 
 
+@pytest.mark.slow
 def test_the_same_data_give_the_same_result(logistic_found):
     again = discover.ode(TS, logistic(TS), names=["n"], progress=False)
     np.testing.assert_array_equal(best_of(again).coefficients, best_of(logistic_found).coefficients)
     assert again.verdict == logistic_found.verdict
 
 
+@pytest.mark.slow
 def test_several_irregular_trajectories_with_holes():
     generator = np.random.default_rng(0)
     many_ts = [np.sort(generator.uniform(0, 6, size=n)) for n in (40, 30)]
@@ -143,6 +145,7 @@ def test_known_physics_leaves_the_unknown_term():
     np.testing.assert_allclose(found.simulate(TS, [0.2])[:, 0], logistic(TS), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_real_exponent_is_found():
     """dy/dt = -0.7 y^0.62 in closed form; 0.62 is no simple number."""
     ts = np.linspace(0.0, 3.0, 40)
@@ -151,6 +154,7 @@ def test_a_real_exponent_is_found():
     assert abs(found.exponents[0, 0] - 0.62) < 1e-4 and abs(found.coefficients[0, 0] + 0.7) < 1e-4
 
 
+@pytest.mark.slow
 def test_data_from_outside_the_class_are_not_called_recovered():
     """Michaelis-Menten: a quotient with a sum below is no sum of products of powers."""
     ys = solve_ivp(lambda t, y: -1.5 * y / (0.8 + y), (0, 6), [4.0], t_eval=TS, rtol=1e-11, atol=1e-12).y.T
@@ -158,6 +162,7 @@ def test_data_from_outside_the_class_are_not_called_recovered():
     assert found.verdict == NOTHING, str(found)
 
 
+@pytest.mark.slow
 def test_noise_is_reported_and_what_it_hides_is_not_claimed():
     noisy = logistic(TS) + 0.01 * np.random.default_rng(0).normal(size=TS.size)
     found = discover.ode(TS, noisy, names=["n"], progress=False)
