@@ -30,7 +30,7 @@ class System(NamedTuple):
     def expressions(self) -> list[sympy.Expr]:
         """The equations as expanded SymPy expressions, with floating coefficients."""
         symbols = {name: sympy.Symbol(name, real=True) for name in STATES}
-        return [sympy.expand(sympy.sympify(text, locals=symbols)).evalf() for text in self.equations]
+        return [sympy.expand(sympy.parse_expr(text, local_dict=symbols)).evalf() for text in self.equations]
 
     def simulate(self, start: Sequence[float], ts: np.ndarray) -> np.ndarray:
         """States (n_times, n_states), by SciPy at tolerances of 1e-11."""

@@ -102,7 +102,7 @@ def test_pruning_finds_the_best_subsets(seed):
 def test_budget_and_factor_choose_the_sparsest_within_them(loss):
     x, y = linear_data([2.0, 0, -1.0, 0, 0.4, 0], 0.1)
     best = best_subsets(x, y)
-    for limit in (best[3][0] * 1.2, best[2][0] * 1.0001, best[0][0] * 2):
+    for limit in (best[3][0] * 1.2, best[2][0] * 0.9999, best[2][0] * 1.0001, best[0][0] * 2):
         expected = min(k for k, (value, _) in best.items() if value <= limit)
         by_budget = symbolic.prune(loss, LINEAR_START, (x, y), budget=limit)
         assert by_budget.best.complexity == expected and by_budget.best.loss <= limit

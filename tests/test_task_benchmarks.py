@@ -153,10 +153,11 @@ def test_simple_task(tmp_path):
     assert [cell["operation"] for cell in rows[0]["cells"]] == ["add", "mul", "div", "sqrt"]
 
 
+@pytest.mark.slow
 def test_read_out(tmp_path):
     (row,) = run_script(read_out, tmp_path)
     assert len(row["formulas"]) == 4 and set(row["errors"]) == {"add", "mul", "div", "sqrt"}
-    assert not row["exact"]  # five steps find nothing
+    assert row["exact"] == (row["formulas"] == read_out.FORMULAS)  # five steps of training may do: refits do the rest
 
 
 def test_read_out_counts_exact_formulas():

@@ -18,7 +18,8 @@ from ._result import ALIKE, NOTHING, RECOVERED, Candidate, Discovery, equations_
 
 FLOOR = 1e-7  # error of exact data, in standard deviations of a state, below which candidates are equally good
 SOLVED = 1e-6  # error up to which exact data are explained
-NOISY = 1.15  # error, in standard deviations of the noise, up to which noisy data are explained
+NOISY = 1.25  # error, in standard deviations of the noise, up to which noisy data are explained
+CLIFF = 100.0  # by which a simpler formula must fit exact data worse: laws do, approximations improve term by term
 CLEAR = 6.0  # BIC by which the best must lead
 SUBSTEPS = (2, 8, 32)
 
@@ -82,7 +83,8 @@ def ode(
         scale = _scaling.scale_of(data)
         rates = None if known is None else _scaled_known(known, scale)
         job = _job(_scaling.scaled(data, scale), rates, noise, positive, initial_states == "exact")
-        fits = _fits(job, candidates, interrupted, progress)
+        setting, fits = _fits(job, candidates, interrupted, progress)
+        job = job._replace(setting=setting)
         return _discovery(job, fits, scale, names, known, interrupted())
 
 
@@ -130,27 +132,36 @@ def _job(data: Data, known: Callable[..., Any] | None, noise: float | None, posi
     nodes = None if known is None else np.asarray(jax.vmap(jax.vmap(jax.vmap(known)))(smooth.times, smooth.nodes))
     # exact data need one interval at a time, in which nothing can go astray; noisy ones are told apart by the whole
     deviations = np.where(smooth.noise > 0, smooth.noise, 1.0)
-    begins = data.ys if exact and data.seen.all() else smooth.ys
+    begins = np.where(data.seen, data.ys, smooth.ys) if exact else smooth.ys
     if exact_start:
         begins = np.concatenate([data.ys[:, :1], begins[:, 1:]], axis=1)
     begins = np.maximum(begins, 0.0) if positive else begins
     windows = _ode.windows(data, begins, deviations, length=1 if exact else None)
+    if exact and not exact_start:
+        # an interval that begins where not all was measured begins with a guess of the spline
+        known_start = (windows.start_weights > 0).all(-1)
+        usable = known_start if (windows.weights[known_start] > 0).any() else np.ones_like(known_start)
+        windows = windows._replace(weights=windows.weights * usable[:, None, None])
     windows = jax.tree.map(jnp.asarray, windows)
     fit_starts = not exact and not exact_start
     domain = "positive" if positive else "real"
     floor = FLOOR**2 if exact else 0.0
-    setting = Setting(windows, fit_starts, domain, SUBSTEPS[0], known, floor, int(data.seen.sum()))
+    rows = int((np.asarray(windows.weights) > 0).sum() + fit_starts * (np.asarray(windows.start_weights) > 0).sum())
+    setting = Setting(windows, fit_starts, domain, SUBSTEPS[0], known, floor, rows)
     return Job(data, smooth, setting, nodes, positive)
 
 
-def _fits(job: Job, count: int, interrupted: Callable[[], bool], progress: bool) -> list[list[Fitted]]:
-    """For every candidate its path of eliminations, then of roundings."""
+def _fits(job: Job, count: int, interrupted: Callable[[], bool], progress: bool) -> tuple[Setting, list[list[Fitted]]]:
+    """The setting with steps enough, and for every candidate its path of eliminations, at last that of roundings."""
     found: list[list[Fitted]] = []
     setting = job.setting
     with tqdm(desc="discover", total=2 + count, disable=not progress) as bar:
         systems = _search.systems(job.data, job.smooth, job.known_nodes, positive=job.positive, count=count)
         bar.update()
         formulas = [_refine.started(job.data, job.smooth, job.known_nodes, system, job.positive) for system in systems]
+        formulas = [
+            formula._replace(powers=formula.exponents != np.round(2 * formula.exponents) / 2) for formula in formulas
+        ]
         setting = _refine.resolved(job.setting, formulas, SUBSTEPS)
         for formula in formulas[:count]:
             if interrupted():
@@ -164,7 +175,7 @@ def _fits(job: Job, count: int, interrupted: Callable[[], bool], progress: bool)
             freed = best.formula._replace(powers=best.formula.exponents != 0)
             found.append(_refine.snapped(setting, freed))
         bar.update()
-    return found
+    return setting, found
 
 
 def _discovery(
@@ -182,9 +193,8 @@ def _discovery(
     make = lambda step: _candidate(_refine.with_errors(job.setting, step), scale, names)
     front = [min(same, key=lambda step: step.loss) for same in _by_complexity(steps)]
     best = min(steps, key=lambda step: (step.bic, step.complexity))
-    before = next(
-        (path[0] for path in fits if any(step is best for step in path) and path[0].formula.powers.any()), best
-    )
+    freed = fits[-1][0]
+    before = freed if freed.formula.powers.any() else best
     verdict, reason = _verdict(job, steps, best)
     return Discovery(
         make(best), make(before), tuple(map(make, front)), verdict, reason, noise, names, interrupted, known
@@ -223,7 +233,11 @@ def _verdict(job: Job, steps: list[Fitted], best: Fitted) -> tuple[str, str]:
         return NOTHING, "exponents that are not simple numbers, from noisy data"
     if 3 * best.complexity > job.setting.rows:
         return NOTHING, f"{best.complexity} numbers were fitted to {job.setting.rows} measurements"
-    rivals = [step for step in steps if _names(step) != _names(best) and step.bic < best.bic + CLEAR]
+    simpler = min((step.loss for step in steps if step.complexity < best.complexity), default=np.inf) ** 0.5
+    if exact and simpler < CLIFF * max(error, FLOOR):
+        return NOTHING, f"a simpler one leaves {simpler:.2g}, as in a series that approximates: {error:.2g} {unit}"
+    # the same with something more is no rival: what is more in it is not needed
+    rivals = [step for step in steps if not _names(best) <= _names(step) and step.bic < best.bic + CLEAR]
     if rivals:
         return ALIKE, f"{len(rivals)} other structures have a BIC within {CLEAR:g} of the best"
     return RECOVERED, f"it leaves {error:.2g} {unit}, and no other structure comes near"

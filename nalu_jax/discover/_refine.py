@@ -27,7 +27,7 @@ class Setting(NamedTuple):
         substeps: of the solver.
         known: the known part of the scaled rates.
         floor: mean square below which losses are as good as equal.
-        rows: number of measurements.
+        rows: number of measurements that residuals are of.
     """
 
     windows: Windows
@@ -98,7 +98,10 @@ def _problem(setting: Setting, formula: Formula, starts: np.ndarray | None = Non
 def _fitted(setting: Setting, formula: Formula, step: symbolic.Step) -> Fitted:
     own = step.complexity - (np.size(step.params["starts"]) if setting.fit_starts else 0)
     found = _model.formula_of(formula, step.params, step.free)
-    return Fitted(found, step.loss, own, step.bic, None, step.params.get("starts"))
+    # the mean of all residuals, those of what was not measured included, as one of the measurements
+    windows = setting.windows
+    size = np.size(windows.ys) + (np.size(windows.starts) + np.size(windows.joins) if setting.fit_starts else 0)
+    return Fitted(found, step.loss * size / setting.rows, own, step.bic, None, step.params.get("starts"))
 
 
 def started(data: Data, smooth: Smooth, known: np.ndarray | None, system: System, positive: bool) -> Formula:

@@ -11,13 +11,17 @@ from typing import NamedTuple
 import numpy as np
 
 from ..ode import Data, Smooth
-from . import _library, _subsets
+from . import _library, _powers, _subsets
 
 LIBRARY = 300  # products
 TERMS = 8  # in one equation
 BEAM = 20
 KEPT = 40  # candidates of an equation that are combined
 FLOORS = (1.0, 10.0, 100.0)  # how far below its estimate the weak form's error may be taken seriously
+UNEXPLAINED = {
+    True: 100.0,
+    False: 1.5,
+}  # what simple powers may leave, of exact and of noisy data, in units of its error
 RESOLUTION = 1e-9  # error of exact data, in standard deviations of a state
 
 
@@ -76,7 +80,33 @@ def systems(data: Data, smooth: Smooth, known: np.ndarray | None, *, positive: b
     floors = FLOORS if (smooth.noise == 0).all() else (0.0,)
     found = [system for floor in floors for system in _combined(pools, exponents, floor, count)]
     unique = {(system.exponents.tobytes(), system.reads.tobytes()): system for system in reversed(found)}
-    return list(reversed(unique.values()))
+    ordered = list(reversed(unique.values()))
+    limit = UNEXPLAINED[bool((smooth.noise == 0).all())] ** 2
+    explained = all(min(error for _, error, _ in pool) < limit for pool in pools)
+    # many simple powers may be the series of one that is not
+    if not positive or (explained and ordered[0].reads.sum(0).max() <= _powers.MOST):
+        return ordered
+    return [_with_real_powers(data, smooth, nodes, rest), *ordered]
+
+
+def _with_real_powers(data: Data, smooth: Smooth, nodes: np.ndarray, rest: np.ndarray | None) -> System:
+    """The system of the best real exponents for each equation, where simple ones do not explain the data."""
+    trajectories, intervals = smooth.weights.shape[:2]
+    each = np.eye(trajectories * intervals).reshape(trajectories, intervals, -1)
+    together = lambda array: array.reshape(trajectories * intervals, *array.shape[2:])
+    equations, score = [], 0.0
+    for k in range(data.ys.shape[-1]):
+        rows = _rows(data, smooth, each, None if rest is None else rest[..., k], k)
+        weak = _powers.Weak(rows.features, together(smooth.weights), np.log(together(nodes)), rows.target)
+        floor = FLOORS[0] if (smooth.noise == 0).all() else 0.0
+        size, count = rows.target.size, nodes.shape[-1] + 1
+        length = lambda fit, size=size, floor=floor, count=count: (
+            size * np.log(fit[1] + floor**2 + 1e-30) + len(fit[0]) * count * np.log(size)
+        )
+        best = min(_powers.real_powers(weak), key=length)
+        equations.append(_powers.tidied(best[0]))
+        score += float(length(best))
+    return System(*_powers.joined(equations), score)
 
 
 def smallest_positive(data: Data) -> np.ndarray:

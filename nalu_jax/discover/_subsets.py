@@ -40,7 +40,7 @@ def subsets(matrix: np.ndarray, vector: np.ndarray, *, most: int, beam: int) -> 
     """
     size = np.linalg.norm(matrix, axis=0)
     unit = matrix / np.where(size > 0, size, 1.0)
-    found = {(): Subset((), float(np.mean(vector**2)))}
+    found: dict[tuple[int, ...], Subset] = {(): Subset((), float(np.mean(vector**2)))}
     parents: list[tuple[int, ...]] = [()]
     for count in range(1, most + 1):
         children = _children(unit, vector, parents, beam)

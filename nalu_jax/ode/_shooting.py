@@ -50,14 +50,14 @@ def windows(data: Data, states: np.ndarray, noise: np.ndarray, *, length: int | 
         length: intervals in a window.
     """
     intervals = data.ts.shape[1] - 1
-    length = intervals if length is None else min(length, intervals)
-    count = -(-intervals // length)
-    missing = count * length - intervals
+    span: int = intervals if length is None else min(length, intervals)
+    count = -(-intervals // span)
+    missing = count * span - intervals
     step = np.diff(data.ts[:, -2:], axis=1)
     ts = np.concatenate([data.ts, data.ts[:, -1:] + step * np.arange(1, missing + 1)], axis=1)
     padded = lambda array: np.concatenate([array, np.zeros((array.shape[0], missing, array.shape[2]))], axis=1)
     ys, weights = padded(data.ys), padded(data.seen / noise)
-    inside = np.arange(length + 1) + length * np.arange(count)[:, None]
+    inside = np.arange(span + 1) + span * np.arange(count)[:, None]
     begins = inside[:, 0]
     joined = lambda array: array.reshape(-1, *array.shape[2:])
     joins = np.broadcast_to(1 / noise, (data.ts.shape[0], count, noise.size)).copy()

@@ -206,8 +206,7 @@ def programs_of(loss: Callable[..., Array], structure: Structure, steps: int) ->
 
     def variances(theta: Array, free: Array, data: Tree) -> Array:
         at = lambda moved: values(moved, data)
-        slopes = jax.eval_shape(at, theta)
-        if slopes.ndim == 0:
+        if jax.eval_shape(at, theta).ndim == 0:
             return _inverse_diagonal(jax.hessian(at)(theta), free)
         slopes = _jacobian(at, theta)
         return _inverse_diagonal(2 / slopes.shape[0] * (slopes.T @ slopes), free)
