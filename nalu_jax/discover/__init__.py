@@ -10,8 +10,8 @@
 '3*m/r**2'
 >>> ts = np.linspace(0.0, 2.0, 21)
 >>> found = discover.ode(ts, np.exp(-1.5 * ts), names=["mass"], progress=False)
->>> found.verdict, [str(equation.round(6)) for equation in found.best.equations]
-('recovered', ['-1.5*mass'])
+>>> found.verdict, found.best.exponents.tolist(), found.best.coefficients.round(6).tolist()
+('recovered', [[1.0]], [[-1.5]])
 >>> float(found.simulate([0.0, 1.0], [2.0])[-1, 0].round(6))
 0.44626
 """

@@ -2,7 +2,7 @@
 
 >>> from nalu_jax.discover import _library
 >>> _library.monomials([(1, 2), (1,)], limit=6).tolist()
-[[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0], [2.0, 0.0]]
+[[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0], [2.0, 0.0], [2.0, 1.0]]
 """
 
 import itertools
