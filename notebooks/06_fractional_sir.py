@@ -99,7 +99,7 @@ plt.show()
 # ## With noise
 #
 # The same points with errors of 1 % of each state's standard deviation. The rates have error bars now, and the verdict
-# is more careful: it says how many other structures explain the data as well.
+# says whether other structures explain the data as well.
 
 # %%
 random = np.random.default_rng(0)
