@@ -17,13 +17,17 @@ from typing import Any
 import _cases
 import _report
 import compile as compile_times
+import fractional_sir
 import imports
 import inalu_tasks
 import large_scale
 import layers
 import loop_throughput
+import lotka_volterra
 import memory
 import ode
+import odebench
+import read_out
 import simple_task
 import single_module
 import static_task
@@ -43,7 +47,11 @@ SCRIPTS = {
     "static_task": static_task,
     "large_scale": large_scale,
     "inalu_tasks": inalu_tasks,
+    "read_out": read_out,
     "ode": ode,
+    "fractional_sir": fractional_sir,
+    "odebench": odebench,
+    "lotka_volterra": lotka_volterra,
 }
 TASKS = ("single_module", "simple_task", "static_task", "large_scale", "inalu_tasks")
 README_UNITS = ("nmu", "inalu", "nru", "nmru", "npu", "real_npu")

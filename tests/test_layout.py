@@ -15,8 +15,8 @@ PACKAGE = pathlib.Path(nalu_jax.__file__).parent
 LEVELS = [
     ["_exponents"],
     ["_product"],
-    ["_numerics", "_unit", "_checks"],
-    ["penalties"],
+    ["_numerics", "_unit", "_checks", "_trees"],
+    ["penalties", "_solvers"],
     ["units"],
     ["_front"],
     ["fast", "linen", "nnx", "eqx", "symbolic"],
@@ -24,7 +24,9 @@ LEVELS = [
     ["training"],
     ["ode"],
     ["discover"],
-    ["plot", "tasks"],
+    ["plot", "tasks", "_csv"],
+    ["_report"],
+    ["_fit_command"],
     ["demo"],
     ["__main__"],
 ]

@@ -14,6 +14,7 @@ import large_scale
 import loop_throughput
 import numpy as np
 import pytest
+import read_out
 import simple_task
 import single_module
 import static_task
@@ -150,6 +151,23 @@ def test_simple_task(tmp_path):
     rows = run_script(simple_task, tmp_path, "--recipe", "ours", "least squares")
     assert [row["recipe"] for row in rows] == ["ours", "least squares"]
     assert [cell["operation"] for cell in rows[0]["cells"]] == ["add", "mul", "div", "sqrt"]
+
+
+@pytest.mark.slow
+def test_read_out(tmp_path):
+    (row,) = run_script(read_out, tmp_path)
+    assert len(row["formulas"]) == 4 and set(row["errors"]) == {"add", "mul", "div", "sqrt"}
+    assert row["exact"] == (row["formulas"] == read_out.FORMULAS)  # five steps of training may do: refits do the rest
+
+
+def test_read_out_counts_exact_formulas():
+    row = {"formulas": list(read_out.FORMULAS), "errors": dict.fromkeys(read_out.task.OUTPUTS, 1e-15), "seconds": 2.0}
+    other = row | {"formulas": ["x + y", "x*y", "x/y", "1.001*sqrt(x)"], "exact": False, "seed": 9}
+    summary = read_out.summary({"rows": [row | {"exact": True}, other]})
+    assert summary.startswith("all four formulas exact in 1/2 [0.09, 0.91], largest extrapolation error 1e-15 there")
+    lines = read_out.table([row | {"exact": True}, other]).splitlines()
+    assert lines[2].split()[:4] == ["add", "x", "+", "y"] and "2/2" in lines[2] and "1/2" in lines[5]
+    assert lines[6] == "seed 9: x + y; x*y; x/y; 1.001*sqrt(x)"
 
 
 def test_static_task(tmp_path):

@@ -12,8 +12,25 @@
 >>> accurate = ode.solve(spec.vector_field, y0, ts, spec.prepare(theta))
 >>> bool(accurate.ok), accurate.ys.shape
 (True, (6, 2))
+
+To fit measured trajectories: `data` checks and holds them, `smooth` puts splines through them, `windows` cuts them up;
+`trajectory_residual`, `shooting_residual` and `weak_residual` are what least squares makes small, `project` solves for
+what is linear, and `field` adds a unit to known physics. `nalu_jax.discover.ode` is made of these.
 """
 
+from ._data import Data as Data
+from ._data import data as data
+from ._field import field as field
 from ._problem import Trajectory as Trajectory
 from ._rollout import rollout as rollout
+from ._shooting import Windows as Windows
+from ._shooting import shoot as shoot
+from ._shooting import shooting_residual as shooting_residual
+from ._shooting import trajectory_residual as trajectory_residual
+from ._shooting import windows as windows
+from ._smooth import Smooth as Smooth
+from ._smooth import smooth as smooth
 from ._solve import solve as solve
+from ._weak import integrals as integrals
+from ._weak import project as project
+from ._weak import weak_residual as weak_residual

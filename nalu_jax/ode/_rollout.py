@@ -76,6 +76,28 @@ def rollout(
     return trajectory(jnp.concatenate([y0[None], saved]), ts, True, t.size)
 
 
+def runge_kutta(field: VectorField, solver: diffrax.AbstractSolver) -> Step:
+    """One step of the solver, differentiated as any function is: (y, t, h, args) -> the state at t + h.
+
+    Its stages are a loop, so that the field is compiled once: for programs that hold many copies of the step.
+    """
+    a, b, c = _coefficients(solver)
+    lower = np.array([(*row, *[0.0] * (len(b) - len(row))) for row in a])
+
+    def step(y: Array, t: Array, h: Array, args: Any) -> Array:
+        moved = lambda weights, slopes: y + h * jnp.tensordot(weights, slopes, axes=1, precision="highest")
+
+        def stage(slopes: Array, row: tuple[Array, Array, Array]) -> tuple[Array, None]:
+            weights, time, index = row
+            return slopes.at[index].set(field(t + time * h, moved(weights, slopes), args)), None
+
+        rows = (jnp.asarray(lower, y.dtype), jnp.asarray(c, y.dtype), jnp.arange(len(b)))
+        slopes, _ = lax.scan(stage, jnp.zeros((len(b), *y.shape), y.dtype), rows)
+        return moved(jnp.asarray(b, y.dtype), slopes)
+
+    return step
+
+
 def _coefficients(solver: Any) -> Coefficients:
     """(a, b, c): of stage i the weights of the stages before it, its weight in the result, its time."""
     if isinstance(solver, diffrax.Euler):

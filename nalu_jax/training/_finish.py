@@ -16,14 +16,14 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
-from jax import Array, lax
+from jax import Array
 
+from .. import _solvers
+from .._trees import all_finite, select
 from . import _loop, _program
 from ._calls import call
 from ._checks import check_like, scalar
 from ._loop import Inputs, Keys, Spec
-from ._trees import all_finite, select
 
 Tree = Any
 Stage = Callable[[Tree, Callable[[Tree], Array], Tree, Tree], Tree]
@@ -50,27 +50,9 @@ class Finished(NamedTuple):
 @functools.cache
 def lbfgs(*, steps: int = 100, memory: int = 10) -> Stage:
     """optax's L-BFGS with its line search, at most `steps` steps; the params with the lowest loss on the way."""
-    solver = optax.lbfgs(memory_size=memory)
 
     def stage(params: Tree, objective: Callable[[Tree], Array], batch: Tree, context: Tree) -> Tree:
-        def step(_, carry):
-            params, state, best, lowest, alive = carry
-            value, gradient = optax.value_and_grad_from_state(objective)(params, state=state)
-            better = alive & (value < lowest)
-            best, lowest = select(better, params, best), jnp.where(better, value, lowest)
-            extras = {"value": value, "grad": gradient, "value_fn": objective}
-            updates, new_state = solver.update(gradient, state, params, **extras)
-            stepped = optax.apply_updates(params, updates)
-            new_state = jax.tree.map(lambda new, old: jnp.asarray(new).astype(old.dtype), new_state, state)
-            alive = alive & jnp.isfinite(value) & all_finite(stepped)
-            params, state = select(alive, (stepped, new_state), (params, state))
-            return params, state, best, lowest, alive
-
-        with jax.numpy_dtype_promotion("standard"):
-            state = jax.tree.map(jnp.asarray, solver.init(params))
-            start = (params, state, params, objective(params), jnp.asarray(True))
-            params, _, best, lowest, _ = lax.fori_loop(0, steps, step, start)
-            return select(objective(params) < lowest, params, best)
+        return _solvers.lbfgs(objective, params, steps=steps, memory=memory)
 
     stage.__name__ = "lbfgs"
     return stage
@@ -89,16 +71,8 @@ def levenberg_marquardt(
     """
 
     def stage(params: Tree, objective: Callable[[Tree], Array], batch: Tree, context: Tree) -> Tree:
-        import optimistix as optx  # takes a second to import
-
-        def finite_residual(params: Tree, _: Any) -> Array:
-            values = call(residual, params, batch, context=context)
-            large = jnp.asarray(jnp.finfo(values.dtype).max ** 0.25, values.dtype)
-            return jnp.where(jnp.all(jnp.isfinite(values)), values, large)
-
-        solver = optx.LevenbergMarquardt(rtol=rtol, atol=atol)
-        with jax.numpy_dtype_promotion("standard"):
-            return optx.least_squares(finite_residual, solver, params, max_steps=steps, throw=False).value
+        values = lambda params: call(residual, params, batch, context=context)
+        return _solvers.levenberg_marquardt(values, params, steps=steps, rtol=rtol, atol=atol)
 
     stage.__name__ = "levenberg_marquardt"
     return stage

@@ -14,9 +14,9 @@ import jax.numpy as jnp
 import optax
 from jax import Array, lax
 
+from .._trees import all_finite, join, select, split
 from ._calls import call
 from ._checks import check_like, check_params, scalar
-from ._trees import all_finite, join, select, split
 
 Tree = Any
 

@@ -22,9 +22,9 @@ import numpy as np
 from jax import Array, lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from .._trees import join, split
 from . import _loop
 from ._loop import Inputs, Log, Spec, State
-from ._trees import join, split
 
 Tree = Any
 

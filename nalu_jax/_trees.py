@@ -1,7 +1,7 @@
-"""Functions of whole trees of arrays that the loop is made of.
+"""Functions of whole trees of arrays.
 
 >>> import jax.numpy as jnp
->>> from nalu_jax.training import _trees
+>>> from nalu_jax import _trees
 >>> _trees.split({"w": jnp.ones((6, 2))}, 3)["w"].shape
 (2, 3, 2)
 """

@@ -1,0 +1,105 @@
+"""Are the equations of the fractional SIR model found from 40 points, exact and with 1 % noise?
+
+`discover.ode` on the data of `_sir.py`: exact ones (SciPy at tolerances of 1e-11; one run, as it draws no random
+numbers), and 20 draws of normal noise of 1 % of each state's standard deviation with a known initial state. Before and
+after: with all exponents fitted, and rounded where they are within three of their standard errors of simple numbers.
+
+    python benchmarks/fractional_sir.py --json benchmarks/results/fractional_sir.json
+
+Published (NPU paper, figure 6): exponents .62 and .57 for .5 and .5.
+"""
+
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import _report
+import _sir
+import numpy as np
+import sympy
+
+from nalu_jax import discover
+
+QUESTION = _report.question(__doc__)
+NOISES = (0.0, 0.01)
+SEEDS = 20
+
+
+def tasks(noises: Sequence[float], seeds: int, first_seed: int) -> list[_report.Row]:
+    """One row for each noise and seed; exact data are the same for all seeds."""
+    return [{"noise": noise, "seed": first_seed + i} for noise in noises for i in range(1 if noise == 0 else seeds)]
+
+
+def measure(row: _report.Row) -> _report.Row:
+    """What was found, before and after rounding."""
+    ts, exact = _sir.data()
+    ys = _sir.noisy(exact, row["noise"], row["seed"])
+    start = time.perf_counter()
+    found = discover.ode(ts, ys, names=_sir.NAMES, initial_states="exact", progress=False)
+    result: _report.Row = {"seconds": time.perf_counter() - start, "verdict": found.verdict}
+    for name, candidate in (("before", found.before_rounding), ("after", found.best)):
+        if candidate is None:
+            result[name] = {"structure": False, "exponent_error": None, "rate_error": None}
+            continue
+        result[name] = _sir.recovery(candidate.exponents, candidate.coefficients)
+        result[name]["error"] = candidate.error
+    if found.best is not None:
+        result["equations"] = [str(sympy.N(equation, 6)) for equation in found.best.equations]
+        simulated = found.simulate(ts, exact[0])
+        result["mse"] = float(np.mean((simulated - exact) ** 2)) if np.isfinite(simulated).all() else None
+    return result
+
+
+def table(rows: Sequence[_report.Row]) -> str:
+    """One line a row."""
+    header = ["noise", "seed", "structure", "exponents before", "after", "rates before", "after", "verdict", "seconds"]
+    digits = lambda value: "-" if value is None else f"{value:.1g}"
+    lines = [
+        [
+            f"{row['noise']:g}",
+            str(row["seed"]),
+            "exact" if row["after"]["structure"] else "other",
+            *(digits(row[when]["exponent_error"]) for when in ("before", "after")),
+            *(digits(row[when]["rate_error"]) for when in ("before", "after")),
+            row["verdict"],
+            f"{row['seconds']:.1f}",
+        ]
+        for row in rows
+        if "skipped" not in row
+    ]
+    return f"{_report.text_table(header, lines)}\n{summary({'rows': rows})}"
+
+
+def summary(data: dict[str, Any]) -> str:
+    """How often the structure was exact, and how far off exponents and rates were at most."""
+    measured = [row for row in data["rows"] if "skipped" not in row]
+    parts = []
+    for noise in sorted({row["noise"] for row in measured}):
+        after = [row["after"] for row in measured if row["noise"] == noise]
+        exact = [each for each in after if each["structure"]]
+        worst = lambda name, those=exact: max((each[name] for each in those), default=float("nan"))
+        parts.append(
+            f"noise {noise:g}: structure exact in {len(exact)} of {len(after)}, there exponents within "
+            f"{worst('exponent_error'):.1g} and rates within {100 * worst('rate_error'):.1g} % after rounding"
+        )
+    return "; ".join(parts) or "nothing measured"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmark; returns the exit code."""
+    parser = _report.parser(__doc__)
+    parser.add_argument("--noise", nargs="+", type=float, choices=NOISES, default=list(NOISES))
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="draws of the noise")
+    parser.add_argument("--first-seed", type=int, default=20000)
+    options = parser.parse_args(arguments)
+    effort = _report.effort_of(options)
+    if effort.name != "full":
+        options.noise, options.seeds = [0.0], 1
+    results = _report.results(__file__, QUESTION, options)
+    rows = tasks(options.noise, options.seeds, options.first_seed)
+    return _report.run(results, rows, measure, table, effort)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""Minimisers of one function of one tree of params, from well-kept libraries, made safe: what is returned is finite.
+
+Both are loops of JAX, to be jitted and vmapped by whoever calls them: stages of `training`, refits of `symbolic`.
+
+>>> import jax.numpy as jnp
+>>> from nalu_jax import _solvers
+>>> residual = lambda params: jnp.stack([params["a"] - 3, 10 * (params["b"] - params["a"] ** 2)])
+>>> start = {"a": jnp.zeros(()), "b": jnp.zeros(())}
+>>> found = _solvers.levenberg_marquardt(residual, start, steps=50, rtol=1e-6, atol=1e-8)
+>>> round(float(found["a"]), 3), round(float(found["b"]), 3)
+(3.0, 9.0)
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array, lax
+
+from ._trees import all_finite, select
+
+Tree = Any
+
+
+def lbfgs(objective: Callable[[Tree], Array], params: Tree, *, steps: int, memory: int) -> Tree:
+    """optax's L-BFGS with its line search, at most `steps` steps; the params with the lowest objective on the way."""
+    solver = optax.lbfgs(memory_size=memory)
+
+    def step(_, carry):
+        params, state, best, lowest, alive = carry
+        value, gradient = optax.value_and_grad_from_state(objective)(params, state=state)
+        better = alive & (value < lowest)
+        best, lowest = select(better, params, best), jnp.where(better, value, lowest)
+        extras = {"value": value, "grad": gradient, "value_fn": objective}
+        updates, new_state = solver.update(gradient, state, params, **extras)
+        stepped = optax.apply_updates(params, updates)
+        new_state = jax.tree.map(lambda new, old: jnp.asarray(new).astype(old.dtype), new_state, state)
+        alive = alive & jnp.isfinite(value) & all_finite(stepped)
+        params, state = select(alive, (stepped, new_state), (params, state))
+        return params, state, best, lowest, alive
+
+    with jax.numpy_dtype_promotion("standard"):
+        state = jax.tree.map(jnp.asarray, solver.init(params))
+        start = (params, state, params, objective(params), jnp.asarray(True))
+        params, _, best, lowest, _ = lax.fori_loop(0, steps, step, start)
+        return select(objective(params) < lowest, params, best)
+
+
+def levenberg_marquardt(
+    residual: Callable[[Tree], Array], params: Tree, *, steps: int, rtol: float, atol: float
+) -> Tree:
+    """optimistix's Levenberg-Marquardt on the sum of squares of residual(params), an array of any shape.
+
+    At most `steps` steps, fewer where one changes less than rtol and atol. Where a residual is NaN or infinite the step
+    that led there counts as bad, and is taken back.
+    """
+    import equinox as eqx  # these three take a second to import
+    import lineax as lx
+    import optimistix as optx
+
+    def finite_residual(params: Tree, _: Any) -> Array:
+        values = residual(params)
+        large = jnp.asarray(jnp.finfo(values.dtype).max ** 0.25, values.dtype)
+        return jnp.where(jnp.all(jnp.isfinite(values)), values, large)
+
+    # Normal equations, which for many residuals and few params cost a fraction of QR; the damping keeps them definite,
+    # and a step that they spoil is taken back like any other. The trust region grows after every step that gains half
+    # of what it should: by default it waits for 99 %, and creeps along the valleys of redundant params.
+    linear, search = lx.Normal(lx.Cholesky()), optx.ClassicalTrustRegion(high_cutoff=0.5, high_constant=10.0)
+    solver = optx.LevenbergMarquardt(rtol=rtol, atol=atol, linear_solver=linear)
+    solver = eqx.tree_at(lambda solver: solver.search, solver, search)
+    with jax.numpy_dtype_promotion("standard"):
+        return optx.least_squares(finite_residual, solver, params, max_steps=steps, throw=False).value

@@ -1,0 +1,173 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Power laws from small tables: Kepler, and the metabolism of mammals
+#
+# Two tables of real measurements, one very exact and one very noisy, are read as formulas. Exponents come with error
+# bars, and these are the difference between "3/2" and "perhaps 2/3, perhaps 3/4". At the end the units of measure find
+# an exponent without any data.
+#
+# About a minute.
+
+# %%
+# %matplotlib inline
+import importlib.resources
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nalu_jax import _csv, _report, chain, discover, nau, plot, symbolic
+
+jax.config.update("jax_enable_x64", True)
+tables = importlib.resources.files("nalu_jax") / "data"
+
+# %% [markdown]
+# ## Kepler's third law
+#
+# Distances (in astronomical units) and periods (in years) of 19 bodies; the sources are in the head of the file. Only
+# the 11 bodies inside the orbit of Jupiter are used to find a formula, the other 8 to judge it.
+
+# %%
+planets = _csv.parse((tables / "solar_system.csv").read_text().splitlines(), target="period", inputs=("distance",))
+inner = planets.x[:, 0] < 5
+law = discover.table(
+    planets.x[inner], planets.y[inner], names=planets.names, target="period", domain="positive", progress=False
+)
+[term] = law.terms
+print("in simple numbers: period =", law.formula)
+print("exponent   ", _report.with_error(term.exponents[0], term.exponent_errors[0]))
+print("coefficient", _report.with_error(term.coefficient, term.coefficient_error))
+
+# %% [markdown]
+# Formulas are not all or nothing: this is the path of the pruning, with the number of fitted numbers, the loss, the
+# Bayesian information criterion (BIC), and the formula. A larger formula always fits a little better; the criterion
+# asks whether it fits better by enough.
+
+# %%
+for i, (step, formula) in enumerate(zip(law.path.steps, law.path_formulas, strict=True)):
+    mark = "*" if i == law.path.chosen else " "
+    print(f"{mark} {step.complexity}  loss {step.loss:8.2e}  BIC {step.bic:7.1f}  {formula}")
+
+# %%
+predicted = law.predict(planets.x)
+print(f"largest error on the outer bodies: {np.abs(predicted / planets.y - 1)[~inner].max():.2%}")
+plot.predictions(planets.y, predicted, trained=inner, log=True, name="period (years)").figure
+
+# %% [markdown]
+# ## The metabolism of mammals
+#
+# How much oxygen does a resting mammal need? Kleiber found in 1932 that it grows like mass^(3/4), others before and
+# after him said mass^(2/3), and the question has been argued over since. Here are 50 species from a table by White and
+# Seymour (2003), from a shrew of 2 grams to a moose of 325 kilograms, with their body temperature.
+#
+# These are animals, not planets: two species of the same mass can differ by a factor of two, so errors are relative.
+
+# %%
+lines = (tables / "mammals.csv").read_text().splitlines()
+mammals = _csv.parse(lines, target="rate", inputs=("mass", "temperature"))
+by_mass = discover.table(mammals.x[:, :1], mammals.y, names=("mass",), target="rate", domain="positive", progress=False)
+both = discover.table(mammals.x, mammals.y, names=mammals.names, target="rate", domain="positive", progress=False)
+
+
+def describe(found):
+    for term in found.terms:
+        numbers = zip(found.names, term.exponents, term.exponent_errors, strict=True)
+        print("  coefficient", _report.with_error(term.coefficient, term.coefficient_error))
+        for name, value, error in numbers:
+            print(f"  exponent of {name}: {_report.with_error(value, error)}")
+    scatter = np.log(found.predict(mammals.x[:, : len(found.names)]) / mammals.y).std()
+    print(f"  typical scatter around it: a factor of {np.exp(scatter):.2f}")
+
+
+for label, found in (("by mass alone", by_mass), ("by mass and body temperature", both)):
+    print(f"{label}: rate = {found.formula}")
+    describe(found)
+
+# %%
+figure = plot.predictions(mammals.y, both.predict(mammals.x), log=True, name="rate (ml oxygen / h)").figure
+figure
+
+# %% [markdown]
+# How to read this:
+#
+# * The standard error of an exponent says what 50 species can tell. Compare exponents with 2/3 and 3/4 in units of it
+#   before believing either. The formula in simple numbers has the simplest ones that the data do not refuse, which is
+#   not the same as the true ones.
+# * Body temperature matters more than its small range suggests, since large and small mammals are not equally warm, and
+#   with it the exponent of mass moves. That was the point of White and Seymour.
+# * The large power of temperature is an exponential in disguise: over 30 to 40 degrees, T^n and exp(n T / 37) cannot be
+#   told apart. A power law is what this library looks for; that it fits does not make it the mechanism.
+# * Related species are alike, so that 50 of them are fewer than 50 independent animals, and true error bars wider.
+
+# %% [markdown]
+# ## Units of measure
+#
+# In metres and seconds, Kepler's law has to contain the mass of the central body, or rather G M, in m^3 / s^2. Eleven
+# moons of Jupiter, Saturn and the Earth join the planets, so that G M varies. We ask for one product of powers: tables
+# are rounded, planets pull at each other and Saturn is not a sphere, all of which would be worth a further small term.
+
+# %%
+metres, seconds, day = 1.495978707e11, 3.15576e7, 86400.0
+moons = np.array(  # G M of the central body (m^3/s^2), semi-major axis (1000 km), period (days): JPL's planetary tables
+    [
+        (1.26687e17, 421.8, 1.769138),  # Io
+        (1.26687e17, 671.1, 3.551181),  # Europa
+        (1.26687e17, 1070.4, 7.154553),  # Ganymede
+        (1.26687e17, 1882.7, 16.689017),  # Callisto
+        (3.7931e16, 185.54, 0.942422),  # Mimas
+        (3.7931e16, 238.04, 1.370218),  # Enceladus
+        (3.7931e16, 294.67, 1.887802),  # Tethys
+        (3.7931e16, 377.42, 2.736916),  # Dione
+        (3.7931e16, 527.07, 4.517503),  # Rhea
+        (3.7931e16, 1221.87, 15.945448),  # Titan
+        (4.0350e14, 384.4, 27.321661),  # the Moon, with G times the mass of both
+    ]
+)
+axis = np.concatenate([planets.x[:, 0] * metres, moons[:, 1] * 1e6])
+mass = np.concatenate([np.full(len(planets.y), 1.3271244e20), moons[:, 0]])
+period = np.concatenate([planets.y * seconds, moons[:, 2] * day])
+general = discover.table(
+    np.stack([axis, mass], 1), period, names=("a", "GM"), domain="positive", powers=1, progress=False
+)
+[term] = general.terms
+print("period =", general.formula)
+for name, value, error in zip(general.names, term.exponents, term.exponent_errors, strict=True):
+    print(f"  exponent of {name}: {_report.with_error(value, error)}")
+print(f"  coefficient {_report.with_error(term.coefficient, term.coefficient_error)}, while 2 pi is {2 * np.pi:.4f}")
+
+# %% [markdown]
+# But the exponents need no data at all. The period is in seconds, `a` in metres and `GM` in m^3 / s^2: only one product
+# of powers of the two is in seconds. `symbolic.consistent` is a RealNPU whose exponents are always consistent,
+# and here nothing is left to learn but the coefficient. One body is enough for that.
+
+# %%
+unit = symbolic.consistent({"a": (1, 0), "GM": (3, -2)}, (0, 1))  # powers of (metre, second)
+model = chain(unit.bind(domain="positive"), nau)
+first, _ = model.init(jax.random.key(0), (2, 1, 1), jnp.float64)
+print("exponents left to learn:", first["z"].size)
+print("the only product in seconds:", symbolic.to_sympy(unit, first, ("a", "GM"), domain="positive", eps=False)[0])
+
+x = jnp.stack([jnp.asarray(axis), jnp.asarray(mass)], 1)
+product = unit.apply(first, x)[:, 0]
+io = len(planets.y)
+coefficient = float(period[io] / product[io])
+errors = np.abs(coefficient * np.asarray(product) / period - 1)
+print(f"coefficient from Io alone: {coefficient:.4f}; largest error on the other 29 bodies: {errors.max():.2%}")
+
+# %%
+[kepler], [body_mass] = law.terms, by_mass.terms
+assert law.formula == "distance**(3/2)" and abs(kepler.exponents[0] - 1.5) < 4 * kepler.exponent_errors[0] < 0.01
+assert 0.6 < body_mass.exponents[0] < 0.8 and 0.005 < body_mass.exponent_errors[0] < 0.05
+assert np.allclose(term.exponents, [1.5, -0.5], atol=0.001) and first["z"].size == 0 and errors.max() < 0.01
