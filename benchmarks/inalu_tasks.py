@@ -168,7 +168,11 @@ def published(n_in: int) -> _recipes.Recipe:
 def _in_turn(of_gate: bool) -> optax.GradientTransformation:
     """TensorFlow's RMSProp for the last two of every ten updates, or for the first eight; at rest in between."""
     rmsprop = optax.rmsprop(0.01, decay=0.9, eps=1e-10, initial_scale=1.0)
-    return optax.conditionally_mask(rmsprop, lambda step: (step % 10 >= 8) == of_gate)
+
+    def turn(step: Any, **_: Any) -> Any:  # optax may offer more
+        return (step % 10 >= 8) == of_gate
+
+    return optax.conditionally_mask(rmsprop, turn)
 
 
 def _kinds(params: Any) -> Any:

@@ -106,7 +106,7 @@ def train(
     """All runs in one compiled loop; the cells of their success table."""
     fit = _runs.train(recipe, data_of(runs, n_in), steps=steps, seed=seed, progress=progress)
     groups = [(op, name) for op, _, name in runs]
-    limits = lambda group: thresholds(*group, n_in)
+    limits = lambda group: thresholds(group[0], group[1], n_in)
     share = lambda group: PUBLISHED_SHARE.get((recipe.unit, group[0], n_in)) if recipe.name == "published" else None
     return _runs.cells(recipe, fit, groups, limits, unit=f"{recipe.unit} ({n_in})", published=share)
 
