@@ -137,7 +137,8 @@ def header_and_lines(rows: Sequence[_report.Row]) -> tuple[list[str], list[list[
     """One line for every recipe, unit and operation: successes by criterion over all ranges, and what else there is."""
     cells = cells_of(rows)
     criteria = [name for name in _criteria(cells) if "1e-4" not in name]  # that one is in the JSON file
-    header = ["recipe", "unit", "operation", *criteria, "by range (flat)", "solved at", "sparsity error", "published"]
+    rest = ["by range (flat)", "solved at", "sparsity error", "path chosen", "published"]
+    header = ["recipe", "unit", "operation", *criteria, *rest]
     lines = []
     for (recipe, unit, operation), group in totals(cells).items():
         runs = sum(cell["runs"] for cell in group)
@@ -154,10 +155,21 @@ def header_and_lines(rows: Sequence[_report.Row]) -> tuple[list[str], list[list[
                 by_range,
                 f"{np.median(steps):.0f}" if steps else "-",
                 f"{np.mean(sparsity):.1e}" if sparsity else "-",
+                _chosen(group),
                 str(group[0].get("published", "-")),
             ]
         )
     return header, lines
+
+
+def _chosen(group: Sequence[Cell]) -> str:
+    """How many runs of a model with several paths chose which, by validation."""
+    counts: collections.Counter[str] = collections.Counter()
+    for cell in group:
+        counts.update(cell.get("paths", {}))
+        if "multiplying" in cell:
+            counts.update({"add": cell["runs"] - cell["multiplying"], "multiply": cell["multiplying"]})
+    return ", ".join(f"{count} {path}" for path, count in counts.items() if count) or "-"
 
 
 def _criteria(cells: Sequence[Cell]) -> list[str]:

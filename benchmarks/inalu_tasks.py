@@ -16,6 +16,7 @@ Least squares stands beside them.
     python benchmarks/inalu_tasks.py --inputs 100 --json benchmarks/results/inalu_tasks_in100.json
 """
 
+import collections
 import functools
 import sys
 import time
@@ -74,15 +75,19 @@ def measure(row: _report.Row, *, effort: _report.Effort) -> _report.Row:
 
 
 def cells_of(
-    row: _report.Row, runs: Sequence[Run], errors: dict[str, np.ndarray], **labels: Any
+    row: _report.Row, runs: Sequence[Run], errors: dict[str, np.ndarray], paths: Sequence[str] = ()
 ) -> list[_success.Cell]:
-    """The cells of runs that are known by their errors only."""
+    """The cells of runs that are known by their errors, and by the path that they chose."""
     found = []
     for op in row["operations"]:
         here = np.array([op == other for other, _ in runs])
-        names = {"unit": "-", "operation": op, "range": row["distribution"]} | labels
+        labels: dict[str, Any] = {"unit": "two layers" if paths else "-", "operation": op, "range": row["distribution"]}
+        if paths:
+            labels["paths"] = dict(
+                collections.Counter(path for path, chosen in zip(paths, here, strict=True) if chosen)
+            )
         chosen = {name: values[here] for name, values in errors.items()}
-        found.append(_success.make_cell(names, chosen, {"flat": task.THRESHOLD}))
+        found.append(_success.make_cell(labels, chosen, {"flat": task.THRESHOLD}))
     return found
 
 
@@ -197,13 +202,15 @@ def rows_of(row: _report.Row, run: Run, counts: Sequence[int]) -> list[tuple[np.
 def solve(row: _report.Row, runs: Sequence[Run], options: dict[str, int]) -> list[_success.Cell]:
     """Our recipe for two sums over 100 inputs, every run by itself."""
     errors: dict[str, list[float]] = {"": [], "float32": []}
+    paths = []
     for run in runs:
         rows, held_out, (x, y) = rows_of(row, run, (1_000, 1_000, HELD_OUT))
         key = jax.random.fold_in(jax.random.key(row["first_seed"]), len(errors[""]))
         solution = _two_layer.solve(key, rows, held_out, **options)
         errors[""].append(_two_layer.error_on(solution, x, y))
         errors["float32"].append(_two_layer.error_on(solution, x, y, jnp.float32))
-    return cells_of(row, runs, {name: np.array(values) for name, values in errors.items()}, unit="two layers")
+        paths.append(solution.path)
+    return cells_of(row, runs, {name: np.array(values) for name, values in errors.items()}, paths)
 
 
 def least_squares(row: _report.Row, operation: str, number: int) -> float:

@@ -248,6 +248,17 @@ def test_a_rate_has_its_interval():
     assert _success.rate(20, 25) == "20/25 [0.61, 0.91]"
 
 
+def test_the_table_says_which_path_was_chosen():
+    """2 of 3 runs multiply on one range, 3 of 3 on another."""
+    cell = {"unit": "u", "operation": "mul", "range": "r", "successes": {"flat": 3}, "solved_at": [], "sparsity": []}
+    cells = [cell | {"runs": 3, "multiplying": count} for count in (2, 3)]
+    header, (line,) = _success.header_and_lines([{"recipe": "ours", "cells": cells}])
+    assert dict(zip(header, line, strict=True))["path chosen"] == "1 add, 5 multiply"
+    paths = {"runs": 3, "paths": {"power": 3}}
+    header, (line,) = _success.header_and_lines([{"recipe": "ours", "cells": [cell | paths]}])
+    assert dict(zip(header, line, strict=True))["path chosen"] == "3 power"
+
+
 def test_a_shortened_run_says_so():
     assert _success.reduced(5_000, 5_000) == {}
     row = {"recipe": "published", "cells": [{"unit": "u"}]} | _success.reduced(1_000, 5_000)
