@@ -1,6 +1,7 @@
 """The scripts of the published tasks: they run, count right, and choose by validation only. No success is asserted of a
 full run here; that is what benchmarks/results/ is for."""
 
+import argparse
 import json
 from typing import Any
 
@@ -163,6 +164,14 @@ def test_large_scale(tmp_path):
     rows = run_script(large_scale, tmp_path, "--recipe", "ours", "least squares", "--ops", "add")
     assert [row["recipe"] for row in rows] == ["ours", "least squares"]
     assert rows[1]["cells"][0]["successes"]["MSE < 1e-6"] == 1
+
+
+def test_large_scale_says_what_was_shortened():
+    options = {"recipe": ["published"], "units": ["nmu", "npu"], "ops": ["add"], "seeds": 1, "first_seed": 0}
+    rows = large_scale.tasks(argparse.Namespace(**options, steps=20_000))
+    assert [(row["steps"], row.get("reduced")) for row in rows] == [(10_000, None), (20_000, "20,000 of 100,000 steps")]
+    rows = large_scale.tasks(argparse.Namespace(**options, steps=None))
+    assert [(row["steps"], row.get("reduced")) for row in rows] == [(10_000, None), (100_000, None)]
 
 
 def test_inalu_tasks(tmp_path):
