@@ -13,6 +13,7 @@ import json
 import os
 import pathlib
 import platform
+import shlex
 import subprocess
 import sys
 import time
@@ -26,6 +27,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 SCHEMA = 1
 VARIABLES = ("XLA_FLAGS", "JAX_PLATFORMS", "OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT")  # change speed
 MEASURED = ("nalu_jax", "benchmarks/*.py")  # where an uncommitted change would change a result
+UNRECORDED = ("json", "child", "plot", "parser")  # options that change no result
 INTERRUPTED = 130  # the exit code of a program that Ctrl-C ended
 
 Row = dict[str, Any]
@@ -72,6 +74,7 @@ def parser(doc: str | None, units: Sequence[str] = ()) -> argparse.ArgumentParse
     effort.add_argument("--smoke", action="store_true", help="tiny: does it run at all (the tests use this)")
     if units:
         p.add_argument("--units", nargs="+", choices=units, default=list(units), metavar="UNIT", help="only these")
+    p.set_defaults(parser=p)  # so that `results` knows what was typed
     return p
 
 
@@ -83,14 +86,17 @@ def effort_of(options: argparse.Namespace) -> Effort:
 class Results:
     """The rows of one run, and the file that holds them."""
 
-    def __init__(self, script: str, question: str, arguments: Mapping[str, Any], path: pathlib.Path | None):
+    def __init__(
+        self, script: str, question: str, arguments: Mapping[str, Any], path: pathlib.Path | None, typed: str = ""
+    ):
         self.path = path
         self.data: dict[str, Any] = {
             "schema": SCHEMA,
             "script": script,
             "question": question,
             "status": "running",
-            "arguments": {name: _plain(value) for name, value in arguments.items() if name not in ("json", "child")},
+            "arguments": {name: _plain(value) for name, value in arguments.items() if name not in UNRECORDED},
+            "typed": typed,
             "environment": environment(),
             "rows": [],
         }
@@ -100,9 +106,9 @@ class Results:
         self.data["rows"].append(row)
         self.write()
 
-    def finish(self, status: str) -> None:
-        """Set the status, "complete" or "interrupted", and write."""
-        self.data["status"] = status
+    def finish(self, status: str, seconds: float) -> None:
+        """Set the status, "complete" or "interrupted", and what all rows took together, and write."""
+        self.data |= {"status": status, "seconds": seconds}
         self.write()
 
     def write(self) -> None:
@@ -117,7 +123,18 @@ class Results:
 
 def results(file: str, question: str, options: argparse.Namespace) -> Results:
     """The results of a script, written to --json where it is given."""
-    return Results(pathlib.Path(file).stem, question, vars(options), options.json)
+    return Results(pathlib.Path(file).stem, question, vars(options), options.json, typed(options))
+
+
+def typed(options: argparse.Namespace) -> str:
+    """The options that differ from their defaults, as one types them."""
+    words = []
+    for name, value in vars(options).items():
+        if name in UNRECORDED or value == options.parser.get_default(name):
+            continue
+        values = [] if value is True else value if isinstance(value, list) else [value]
+        words += [f"--{name.replace('_', '-')}", *map(str, values)]
+    return shlex.join(words)
 
 
 def question(doc: str | None) -> str:
@@ -149,10 +166,11 @@ def run(
             results.add(task | measure(task))
     except KeyboardInterrupt:
         status = "interrupted"
-    results.finish(status)
+    results.finish(status, clock() - start)
     print(table(results.data["rows"]))
     print(*skipped(results.data["rows"]), sep="\n", end="")
-    print(f"{status}: {len(results.data['rows'])} of {len(tasks)} rows")
+    seconds = duration(results.data["seconds"])
+    print(f"{status}: {len(results.data['rows'])} of {len(tasks)} rows in {seconds}, compilation included")
     return 0 if status == "complete" else INTERRUPTED
 
 

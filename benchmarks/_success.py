@@ -1,4 +1,4 @@
-"""Cells of a success table: how many runs of one operation and one range are below a threshold, and their plots.
+"""Success tables: cells, which count the runs of one operation and one range below a threshold, and scripts' options.
 
 A cell is a plain dict, as it goes into the JSON file:
 
@@ -10,28 +10,21 @@ weights are off by so much; "rounded" in front of a name means that the weights 
 the validation error did not get worse. "solved_at" and "sparsity" list the runs that are solved by "flat".
 """
 
+import argparse
 import collections
-import math
 import pathlib
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import _plots
+import _recipes
 import _report
 import numpy as np
 
+from nalu_jax import training
+
 Cell = dict[str, Any]
-Z95 = 1.959963984540054
-
-
-def wilson(successes: int, runs: int, z: float = Z95) -> tuple[float, float]:
-    """The 95 % interval of a success rate."""
-    if runs == 0:
-        return 0.0, 1.0
-    rate = successes / runs
-    middle = rate + z * z / (2 * runs)
-    half = z * math.sqrt(rate * (1 - rate) / runs + z * z / (4 * runs * runs))
-    scale = 1 + z * z / runs
-    return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
 
 
 def make_cell(
@@ -71,15 +64,65 @@ def make_cell(
     }
 
 
+def parser(
+    doc: str | None, recipes: Sequence[str], seeds: int, default: Sequence[str] | None = None
+) -> argparse.ArgumentParser:
+    """The options that all scripts of published tasks have."""
+    p = _report.parser(doc)
+    p.add_argument("--recipe", nargs="+", choices=recipes, default=list(default or recipes), help="only these")
+    p.add_argument("--seeds", type=int, default=seeds, help="runs of each cell")
+    p.add_argument("--first-seed", type=int, default=_recipes.REPORT_SEED)
+    p.add_argument("--plot", type=pathlib.Path, metavar="FILE", help="draw successes, and what else was measured")
+    return p
+
+
+def run(
+    results: _report.Results,
+    tasks: Sequence[_report.Row],
+    measure: Callable[[_report.Row], _report.Row],
+    table: Callable[[Sequence[_report.Row]], str],
+    options: argparse.Namespace,
+) -> int:
+    """`_report.run`, with the time that the processor gave to every row, and the plot where --plot asks for one."""
+
+    def timed(row: _report.Row) -> _report.Row:
+        start = time.process_time()
+        return measure(row) | {"cpu_seconds": time.process_time() - start}
+
+    code = _report.run(results, tasks, timed, table, _report.effort_of(options))
+    if options.plot:
+        _plots.plot(cells_of(results.data["rows"]), options.plot)
+    return code
+
+
+def least_squares(x: np.ndarray, y: np.ndarray, x_test: np.ndarray) -> dict[str, np.ndarray]:
+    """Predictions (rows, 1) of a fit in x, and of one in log |x|, where the sign is that of the rounded powers."""
+    log = lambda x: np.log(np.maximum(np.abs(x), 1e-30))
+    w = np.linalg.lstsq(x, y, rcond=None)[0]
+    powers = np.linalg.lstsq(log(x), log(y), rcond=None)[0]
+    sign = np.cos(np.pi * ((x_test < 0) @ np.round(powers)))
+    return {"in x": x_test @ w, "in log x": np.exp(log(x_test) @ powers) * sign}
+
+
 def rate(successes: int, runs: int) -> str:
     """ "25/25 [0.87, 1.00]" """
-    low, high = wilson(successes, runs)
+    low, high = training.wilson(successes, runs)
     return f"{successes}/{runs} [{low:.2f}, {high:.2f}]"
 
 
 def cells_of(rows: Sequence[_report.Row]) -> list[Cell]:
-    """All cells of the rows of a results file, with the row's recipe."""
-    return [cell | {"recipe": row["recipe"]} for row in rows for cell in row.get("cells", [])]
+    """All cells of the rows of a results file, with the row's recipe, and what of it was made shorter."""
+    return [cell | {"recipe": recipe_of(row)} for row in rows for cell in row.get("cells", [])]
+
+
+def recipe_of(row: _report.Row) -> str:
+    """ "published", or "published, 200,000 of 5,000,000 steps" """
+    return f"{row['recipe']}, {row['reduced']}" if "reduced" in row else row["recipe"]
+
+
+def reduced(steps: int, published: int) -> _report.Row:
+    """What a row says of a run with fewer steps than published; nothing where there are as many."""
+    return {"reduced": f"{steps:,} of {published:,} steps"} if steps < published else {}
 
 
 def totals(cells: Sequence[Cell]) -> dict[tuple[str, ...], list[Cell]]:
@@ -94,7 +137,8 @@ def header_and_lines(rows: Sequence[_report.Row]) -> tuple[list[str], list[list[
     """One line for every recipe, unit and operation: successes by criterion over all ranges, and what else there is."""
     cells = cells_of(rows)
     criteria = [name for name in _criteria(cells) if "1e-4" not in name]  # that one is in the JSON file
-    header = ["recipe", "unit", "operation", *criteria, "by range (flat)", "solved at", "sparsity error", "published"]
+    rest = ["by range (flat)", "solved at", "sparsity error", "path chosen", "published"]
+    header = ["recipe", "unit", "operation", *criteria, *rest]
     lines = []
     for (recipe, unit, operation), group in totals(cells).items():
         runs = sum(cell["runs"] for cell in group)
@@ -111,10 +155,21 @@ def header_and_lines(rows: Sequence[_report.Row]) -> tuple[list[str], list[list[
                 by_range,
                 f"{np.median(steps):.0f}" if steps else "-",
                 f"{np.mean(sparsity):.1e}" if sparsity else "-",
+                _chosen(group),
                 str(group[0].get("published", "-")),
             ]
         )
     return header, lines
+
+
+def _chosen(group: Sequence[Cell]) -> str:
+    """How many runs of a model with several paths chose which, by validation."""
+    counts: collections.Counter[str] = collections.Counter()
+    for cell in group:
+        counts.update(cell.get("paths", {}))
+        if "multiplying" in cell:
+            counts.update({"add": cell["runs"] - cell["multiplying"], "multiply": cell["multiplying"]})
+    return ", ".join(f"{count} {path}" for path, count in counts.items() if count) or "-"
 
 
 def _criteria(cells: Sequence[Cell]) -> list[str]:
@@ -128,11 +183,30 @@ def _count(group: Sequence[Cell], name: str, runs: int) -> str:
 
 
 def table(rows: Sequence[_report.Row]) -> str:
-    """The lines of `header_and_lines` as text."""
+    """The lines of `header_and_lines` as text, and how long each recipe took."""
     if not cells_of(rows):
         return "nothing measured"
     header, lines = header_and_lines(rows)
-    return _report.text_table(header, lines)
+    return "\n".join([_report.text_table(header, lines), *times(rows)])
+
+
+def times(rows: Sequence[_report.Row]) -> list[str]:
+    """One entry for every recipe and number of inputs: its runs, and how long they took with compilation.
+
+    On a machine that others use, the processor's own time says more than the clock's.
+    """
+    groups: dict[str, list[_report.Row]] = collections.defaultdict(list)
+    for row in rows:
+        if "seconds" in row:
+            inputs = f" ({row['inputs']} inputs)" if "inputs" in row else ""
+            groups[f"{recipe_of(row)}{inputs}"].append(row)
+    entries = []
+    for name, group in groups.items():
+        runs = sum(cell["runs"] for row in group for cell in row["cells"])
+        clock, processor = (sum(row.get(key, 0.0) for row in group) for key in ("seconds", "cpu_seconds"))
+        of_processor = f" ({_report.duration(processor)} of processor time)" if processor else ""
+        entries.append(f"{name}: {runs} runs in {_report.duration(clock)}{of_processor}")
+    return entries
 
 
 def summary(data: Mapping[str, Any]) -> str:
@@ -143,64 +217,3 @@ def summary(data: Mapping[str, Any]) -> str:
         done, runs = sum(cell["successes"][name] for cell in group), sum(cell["runs"] for cell in group)
         parts.append(f"{recipe} {unit} {operation} {done}/{runs}")
     return "; ".join(parts) if parts else "nothing measured"
-
-
-def plot(rows: Sequence[_report.Row], path: pathlib.Path) -> None:
-    """Success rate, solved at and sparsity error by range with 95 % intervals, a column of panels an operation."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    cells = cells_of(rows)
-    operations = list(dict.fromkeys(cell["operation"] for cell in cells))
-    ranges = list(dict.fromkeys(cell["range"] for cell in cells))
-    labels = list(dict.fromkeys((cell["recipe"], cell["unit"]) for cell in cells))
-    panels = ("success rate", "solved at (step)", "sparsity error")
-    figure, axes = plt.subplots(
-        3, len(operations), figsize=(1.5 + 3.4 * len(operations), 7.5), sharex=True, sharey="row", squeeze=False
-    )
-    colours = plt.get_cmap("tab10").colors  # pyright: ignore[reportAttributeAccessIssue]
-    for column, operation in enumerate(operations):
-        of_operation = [cell for cell in cells if cell["operation"] == operation]
-        present = [label for label in labels if any((c["recipe"], c["unit"]) == label for c in of_operation)]
-        for place, label in enumerate(present):
-            shift = (place - (len(present) - 1) / 2) * 0.8 / max(len(present), 4)
-            style = {"fmt": "o", "ms": 4, "capsize": 2, "lw": 1, "color": colours[labels.index(label) % 10]}
-            for cell in of_operation:
-                if (cell["recipe"], cell["unit"]) == label:
-                    _draw(axes[:, column], ranges.index(cell["range"]) + shift, cell, style)
-            axes[0, column].errorbar([], [], label=" ".join(label), **style)
-        axes[0, column].set_title(operation)
-        axes[0, column].legend(fontsize=7, loc="lower left", framealpha=0.6)
-        axes[2, column].set_xticks(range(len(ranges)), ranges, rotation=90, fontsize=8)
-    for axis, name in zip(axes[:, 0], panels, strict=True):
-        axis.set_ylabel(name)
-    axes[0, 0].set_ylim(-0.05, 1.08)
-    axes[1, 0].set_ylim(bottom=0)
-    axes[2, 0].set_yscale("symlog", linthresh=1e-7)
-    axes[2, 0].set_ylim(bottom=0)
-    for axis in axes.flat:
-        axis.grid(axis="y", alpha=0.3)
-    figure.tight_layout()
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
-
-
-def _draw(axes: Any, x: float, cell: Cell, style: Mapping[str, Any]) -> None:
-    successes = next(iter(cell["successes"].values()))
-    share = successes / cell["runs"]
-    low, high = wilson(successes, cell["runs"])
-    axes[0].errorbar([x], [share], [[max(share - low, 0)], [max(high - share, 0)]], **style)
-    for axis, values in ((axes[1], cell["solved_at"]), (axes[2], cell["sparsity"])):
-        if values:
-            mean, half = float(np.mean(values)), mean_interval(values)
-            axis.errorbar([x], [mean], [[min(half, mean)], [half]], **style)
-
-
-def mean_interval(values: Sequence[float]) -> float:
-    """Half of the 95 % interval of a mean, by Student's t; 0 for a single value."""
-    from scipy import stats
-
-    n = len(values)
-    return float(stats.t.ppf(0.975, n - 1) * np.std(values, ddof=1) / math.sqrt(n)) if n > 1 else 0.0

@@ -13,6 +13,7 @@ beside them.
 """
 
 import functools
+import itertools
 import sys
 import time
 from collections.abc import Sequence
@@ -50,8 +51,19 @@ def tasks(options: Any) -> list[_report.Row]:
     rows = []
     for recipe in options.recipe:
         units = options.units if recipe == "published" else ["-"]
-        rows += [{"recipe": recipe, "unit": unit, "operation": op} | common for unit in units for op in options.ops]
+        for unit, op in itertools.product(units, options.ops):
+            row = {"recipe": recipe, "unit": unit, "operation": op} | common
+            if recipe == "published":
+                row |= _steps(unit, op, options.steps)
+            rows.append(row)
     return rows
+
+
+def _steps(unit: str, operation: str, limit: int | None) -> _report.Row:
+    """How long a published run trains: as its paper's script, or not beyond the limit."""
+    published = NMU_STEPS.get(operation, task.STEPS) if unit == "nmu" else task.STEPS
+    steps = min(published, limit or published)
+    return {"steps": steps} | _success.reduced(steps, published)
 
 
 def measure(row: _report.Row, *, effort: _report.Effort) -> _report.Row:
@@ -121,8 +133,7 @@ def train(row: _report.Row, effort: _report.Effort) -> tuple[dict[str, np.ndarra
     """The paper's recipe, all runs at once: the errors of the last step."""
     unit, operation = row["unit"], row["operation"]
     is_nmu = unit == "nmu"
-    steps = NMU_STEPS.get(operation, task.STEPS) if is_nmu else task.STEPS
-    steps = {"full": steps, "quick": 20, "smoke": 2}[effort.name]
+    steps = min(row["steps"], {"full": row["steps"], "quick": 20, "smoke": 2}[effort.name])
     schedule = growth(*(NMU_PENALTY.get(operation, task.PENALTY[operation]) if is_nmu else task.PENALTY[operation]))
     options: dict[str, Any] = {"w_init" if is_nmu else "re_init": "uniform(0,0.1)"}
     if unit == "npu":
@@ -184,18 +195,16 @@ summary = _success.summary
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark; returns the exit code."""
-    parser = _report.parser(__doc__)
-    parser.add_argument("--recipe", nargs="+", choices=RECIPES, default=list(RECIPES), help="only these")
+    parser = _success.parser(__doc__, RECIPES, seeds=task.RUNS)
     parser.add_argument("--units", nargs="+", choices=UNITS, default=list(UNITS), metavar="UNIT", help="published ones")
     parser.add_argument("--ops", nargs="+", choices=task.TASKS, default=list(task.TASKS), help="only these")
-    parser.add_argument("--seeds", type=int, default=task.RUNS, help="runs")
-    parser.add_argument("--first-seed", type=int, default=_recipes.REPORT_SEED)
+    parser.add_argument("--steps", type=int, help="of the published recipe, at most")
     options = parser.parse_args(arguments)
     effort = _report.effort_of(options)
     if effort.name != "full":
         options.seeds, options.units = min(options.seeds, 2), options.units[:2]
     results = _report.results(__file__, QUESTION, options)
-    return _report.run(results, tasks(options), functools.partial(measure, effort=effort), table, effort)
+    return _success.run(results, tasks(options), functools.partial(measure, effort=effort), table, options)
 
 
 if __name__ == "__main__":

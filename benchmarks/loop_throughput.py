@@ -1,9 +1,9 @@
 """How many training steps a second, over all restarts, does `training.fit` do on the single-module task?
 
 One NAU (addition) or NMU (multiplication) with 2 inputs and 128 fresh rows a step, Adam, sparsity penalty and clamp, as
-the papers train it; 225 restarts at once, 25 seeds on nine ranges. "own numbers": each restart draws its own; "shared":
-the nine ranges of a seed share theirs (`fit(..., shared=9)`). Beside it a plain PyTorch loop of the same, one run at a
-time, where PyTorch is installed. A round times each once; median over the rounds.
+the papers train it; 225 restarts in as many lanes, 25 seeds on nine ranges. "own numbers": each restart draws its own;
+"shared": the nine ranges of a seed share theirs (`fit(..., shared=9)`). Beside it a plain PyTorch loop of the same, one
+run at a time, where PyTorch is installed. A round times each once; median over the rounds.
 
     taskset -c 0 python benchmarks/loop_throughput.py --json benchmarks/results/loop_throughput.json
 
@@ -90,6 +90,7 @@ def fit_loop(unit: str, steps: int, *, shared: int) -> Callable[[], Any]:
         restarts=len(bounds),
         context=bounds,
         shared=shared,
+        lanes=len(bounds),
         validate_every=steps,
         progress=False,
     )

@@ -4,7 +4,8 @@
     python benchmarks/make_tables.py --check    # exit code 1 where a file is not up to date
 
 Everything between the two marker lines of a file is replaced; no number there is ever typed. A table comes from
-benchmarks/results/<script>.json alone, so that running this twice changes nothing.
+benchmarks/results/<script>.json alone, or <script>_<part>.json where a script was run in parts, so that running this
+twice changes nothing.
 """
 
 import argparse
@@ -16,7 +17,9 @@ from typing import Any
 
 import _cases
 import _report
+import _success
 import compile as compile_times
+import division
 import fractional_sir
 import imports
 import inalu_tasks
@@ -43,6 +46,7 @@ SCRIPTS = {
     "training_step": training_step,
     "loop_throughput": loop_throughput,
     "single_module": single_module,
+    "division": division,
     "simple_task": simple_task,
     "static_task": static_task,
     "large_scale": large_scale,
@@ -53,42 +57,57 @@ SCRIPTS = {
     "odebench": odebench,
     "lotka_volterra": lotka_volterra,
 }
-TASKS = ("single_module", "simple_task", "static_task", "large_scale", "inalu_tasks")
+TASKS = ("single_module", "division", "simple_task", "static_task", "large_scale", "inalu_tasks")
 README_UNITS = ("nmu", "inalu", "nru", "nmru", "npu", "real_npu")
 
 
 def load(results: pathlib.Path) -> dict[str, dict[str, Any]]:
-    """The result of every script that has one.
+    """Every result by the name of its file: <script>.json, and <script>_<part>.json of further runs of a script.
 
     Raises:
         ValueError: a file is not of a full and complete run, and so not for publication.
     """
     found = {}
-    for name in SCRIPTS:
-        path = results / f"{name}.json"
-        if not path.exists():
+    for path in sorted(results.glob("*.json"), key=lambda path: path.stem):
+        owners = [script for script in SCRIPTS if f"{path.stem}_".startswith(f"{script}_")]
+        if not owners:
             continue
+        name = max(owners, key=len)
         data = json.loads(path.read_text())
         arguments = data["arguments"]
         if data["schema"] != _report.SCHEMA or data["script"] != name:
             raise ValueError(f"{path.name}: schema {data['schema']} of script {data['script']!r}; run {name}.py again.")
         if data["status"] != "complete" or arguments["quick"] or arguments["smoke"]:
             raise ValueError(f"{path.name}: only a complete run without --quick is published; run {name}.py again.")
-        found[name] = data
+        found[path.stem] = data
     return found
 
 
+def of_script(found: dict[str, dict[str, Any]], script: str) -> dict[str, dict[str, Any]]:
+    """The results of one script, by the name of their file."""
+    return {name: data for name, data in found.items() if data["script"] == script}
+
+
 def index_table(found: dict[str, dict[str, Any]]) -> str:
-    """One line a script: question, command, last result."""
+    """One line a result: script, question, command, what came out."""
     header = ["script", "question", "command", "last result"]
     lines = []
     for name, script in SCRIPTS.items():
-        command = f"`python benchmarks/{name}.py --json benchmarks/results/{name}.json`"
-        last = "not measured yet"
-        if name in found:
-            last = f"{script.summary(found[name])} ({conditions(found[name])})"
-        lines.append([f"`{name}.py`", script.QUESTION, command, last])
+        for file, data in of_script(found, name).items() or [(name, None)]:
+            last = f"{script.summary(data)} ({conditions(data)})" if data else "not measured yet"
+            lines.append([f"`{name}.py`", script.QUESTION, f"`{command(name, file, data)}`", last])
     return markdown_table(header, lines)
+
+
+def command(script: str, file: str, data: dict[str, Any] | None) -> str:
+    """What was typed to get a result."""
+    words = [
+        "python",
+        f"benchmarks/{script}.py",
+        (data or {}).get("typed", ""),
+        f"--json benchmarks/results/{file}.json",
+    ]
+    return " ".join(word for word in words if word)
 
 
 def conditions(data: dict[str, Any]) -> str:
@@ -153,17 +172,21 @@ def _layers_section(found: dict[str, dict[str, Any]]) -> str:
 
 
 def task_section(found: dict[str, dict[str, Any]]) -> str:
-    """The table of every published task that has a result."""
+    """The tables of every published task, one for each result."""
     parts = []
     for name in TASKS:
-        if name not in found:
-            parts.append(f"## `{name}.py`\n\nNot measured yet.")
-            continue
-        data = found[name]
-        rows = markdown_table(*SCRIPTS[name].header_and_lines(data["rows"]))
-        question = f"{data['question']} Seeds from {data['arguments']['first_seed']}; {conditions(data)}."
-        parts.append(f"## `{name}.py`\n\n{question}\n\n{rows}")
+        results = of_script(found, name)
+        parts.append(f"## `{name}.py`\n\n{SCRIPTS[name].QUESTION if results else 'Not measured yet.'}")
+        for file, data in results.items():
+            rows = markdown_table(*SCRIPTS[name].header_and_lines(data["rows"]))
+            facts = f"Seeds from {data['arguments']['first_seed']}; {conditions(data)}."
+            parts += [f"`{command(name, file, data)}`", facts, rows, *_times(data)]
     return "\n\n".join(parts)
+
+
+def _times(data: dict[str, Any]) -> list[str]:
+    lines = _success.times(data["rows"])
+    return [f"Time, compilation included: {'; '.join(lines)}."] if lines else []
 
 
 def _ratios(row: dict[str, Any] | None) -> str:

@@ -192,17 +192,14 @@ summary = _success.summary
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark; returns the exit code."""
-    parser = _report.parser(__doc__)
-    parser.add_argument("--recipe", nargs="+", choices=RECIPES, default=list(RECIPES), help="only these")
+    parser = _success.parser(__doc__, RECIPES, seeds=task.RUNS)
     parser.add_argument("--units", nargs="+", choices=UNITS, default=list(UNITS), metavar="UNIT", help="published ones")
-    parser.add_argument("--seeds", type=int, default=task.RUNS, help="runs")
-    parser.add_argument("--first-seed", type=int, default=_recipes.REPORT_SEED)
     options = parser.parse_args(arguments)
     effort = _report.effort_of(options)
     if effort.name != "full":
         options.seeds, options.units = min(options.seeds, 4 if effort.name == "quick" else 2), options.units[:2]
     results = _report.results(__file__, QUESTION, options)
-    return _report.run(results, tasks(options), functools.partial(measure, effort=effort), table, effort)
+    return _success.run(results, tasks(options), functools.partial(measure, effort=effort), table, options)
 
 
 if __name__ == "__main__":

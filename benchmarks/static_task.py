@@ -37,7 +37,7 @@ QUESTION = _report.question(__doc__)
 RECIPES = ("ours", "published", "least squares")
 UNITS = {"nau": ("add", "sub"), "nmu": ("mul", "squared")}
 ROWS, VALIDATION_ROWS = 1_000, 1_000
-LOGS = 50
+LOG_EVERY = 1_000
 
 
 def tasks(options: Any) -> list[_report.Row]:
@@ -49,7 +49,8 @@ def tasks(options: Any) -> list[_report.Row]:
             rows += [{"recipe": recipe, "unit": "-", "operation": op} | common for op in options.ops]
             continue
         pairs = [(unit, op) for unit in options.units for op in UNITS[unit] if op in options.ops]
-        rows += [{"recipe": recipe, "unit": unit, "operation": op} | common for unit, op in pairs]
+        reduced = _success.reduced(options.steps, task.STEPS)
+        rows += [{"recipe": recipe, "unit": unit, "operation": op} | common | reduced for unit, op in pairs]
     return rows
 
 
@@ -142,7 +143,7 @@ def train(row: _report.Row, labels: dict[str, Any], steps: int) -> _success.Cell
     ramp = linear_ramp(0.01, start=5_000, end=50_000) if unit == "nau" else linear_ramp(10, start=10**6, end=2 * 10**6)
     seeds = list(_seeds(row))
     x_validation = single_module.held_out((task.TRAIN,), seed=single_module.VALIDATION_SEED, n_in=task.N_IN)
-    x_validation, x_test = jnp.asarray(x_validation[:2_000]), jnp.asarray(test_inputs()[:2_000])
+    x_validation, x_test = jnp.asarray(x_validation), jnp.asarray(test_inputs())
 
     def batch(key: Array, step: Array, *, context: Array) -> tuple[Array, Array]:
         return task.batch(key, task.TRAIN, operation, offset=context)
@@ -165,7 +166,7 @@ def train(row: _report.Row, labels: dict[str, Any], steps: int) -> _success.Cell
         context=jnp.array([task.offset(seed) for seed in seeds]),
         penalty=lambda params, step: ramp(step) * chain.penalty(params),
         project=lambda params: chain.project(params),
-        validate_every=max(1, min(steps // LOGS, 10_000)),
+        validate_every=min(LOG_EVERY, steps),
         progress=f"published {unit} {operation}" if sys.stderr.isatty() else False,
     )
     chosen = measures.chosen_log(fit.validations)
@@ -182,12 +183,9 @@ header_and_lines, table, summary = _success.header_and_lines, _success.table, _s
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark; returns the exit code."""
-    parser = _report.parser(__doc__)
-    parser.add_argument("--recipe", nargs="+", choices=RECIPES, default=["ours", "least squares"], help="only these")
+    parser = _success.parser(__doc__, RECIPES, seeds=100, default=["ours", "least squares"])
     parser.add_argument("--units", nargs="+", choices=UNITS, default=list(UNITS), metavar="UNIT", help="published ones")
     parser.add_argument("--ops", nargs="+", choices=task.OPERATIONS, default=list(task.OPERATIONS), help="only these")
-    parser.add_argument("--seeds", type=int, default=100, help="runs")
-    parser.add_argument("--first-seed", type=int, default=_recipes.REPORT_SEED)
     parser.add_argument("--steps", type=int, default=task.STEPS + 1, help="of the published recipe")
     options = parser.parse_args(arguments)
     effort = _report.effort_of(options)
@@ -196,7 +194,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.steps = min(options.steps, 200 if effort.name == "quick" else 2)
     results = _report.results(__file__, QUESTION, options)
     step = functools.partial(measure, steps=options.steps, effort=effort)
-    return _report.run(results, tasks(options), step, table, effort)
+    return _success.run(results, tasks(options), step, table, options)
 
 
 if __name__ == "__main__":

@@ -178,7 +178,8 @@ def test_json_has_rows_and_everything_they_depend_on(tmp_path):
     assert code == 0 and data["status"] == "complete" and data["schema"] == _report.SCHEMA
     assert data["script"] == "x" and data["question"] == "A question?"
     assert data["rows"] == [{"n": n, "twice": 2 * n} for n in range(4)]
-    assert data["arguments"] == {"quick": False, "smoke": True}
+    assert data["arguments"] == {"quick": False, "smoke": True} and data["typed"] == "--smoke"
+    assert data["seconds"] > 0
     environment = data["environment"]
     assert {"jax", "jaxlib", "numpy", "nalu_jax"} <= set(environment["versions"])
     assert set(environment["device"]) == {"platform", "kind", "count"}
@@ -358,6 +359,27 @@ def test_tables_are_generated_once_and_check_sees_a_stale_one(repository):
     assert written == [(repository / name).read_text() for name in ("README.md", "benchmarks/README.md")]
     (repository / "README.md").write_text(written[0].replace("2.00x", "9.00x"))
     assert make_tables.main([*root, "--check"]) == 1
+
+
+def test_a_script_run_in_parts_has_a_table_for_each(repository):
+    results = repository / "benchmarks" / "results"
+    base = json.loads((results / "layers.json").read_text())
+    cell = {"unit": "u", "operation": "add", "range": "r", "runs": 4, "successes": {"flat": 3}}
+    cell |= {"solved_at": [], "sparsity": []}
+    for part, recipe in (("", "ours"), ("_in10", "published")):
+        data = base | {"script": "single_module", "typed": f"--recipe {recipe}"}
+        data |= {"arguments": base["arguments"] | {"first_seed": 7}}
+        data |= {"question": "?", "rows": [{"recipe": recipe, "inputs": 2, "seconds": 2.0, "cells": [cell]}]}
+        (results / f"single_module{part}.json").write_text(json.dumps(data))
+    (results / "another_script.json").write_text("{}")
+    assert make_tables.main(["--root", str(repository)]) == 0
+    tables = (repository / "benchmarks" / "TASKS.md").read_text()
+    command = "benchmarks/single_module.py --recipe published --json benchmarks/results/single_module_in10.json"
+    first, second = tables.split(command)
+    assert "| ours | u | add | 3/4 [0.30, 0.95] |" in first and "| published | u |" in second
+    assert "published (2 inputs): 4 runs in 2 s" in second
+    index = (repository / "benchmarks" / "README.md").read_text()
+    assert command in index and "ours u add 3/4" in index
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,16 @@
 """The scripts of the published tasks: they run, count right, and choose by validation only. No success is asserted of a
 full run here; that is what benchmarks/results/ is for."""
 
+import argparse
 import json
+from typing import Any
 
 import _levenberg
 import _recipes
+import _runs
 import _success
 import _two_layer
+import division
 import inalu_tasks
 import jax
 import jax.numpy as jnp
@@ -68,14 +72,12 @@ def test_our_recipe_chooses_the_operation_by_validation():
 
 def test_the_exact_solution_has_no_error():
     """mean_errors on held-out sets, block by block, of weights that are right."""
-    sets, _ = single_module.held_out_sets(10)
-    (context,) = [single_module.contexts([("div", 4, "U[-2,2]")], 10)]
-    context = jax.tree.map(lambda leaf: leaf[0], context)
+    data = single_module.data_of([("div", 4, "U[-2,2]")], 10)
+    context = jax.tree.map(lambda leaf: leaf[0], data.context)
     weights = jnp.zeros((10, 1)).at[context["offset"]].set(1).at[context["offset"] + 1].set(-1)
-    errors = single_module.mean_errors(
-        _recipes.ours().predict, {"add": {"w": weights}, "mul": {"re": weights}}, sets, context
-    )
-    x = np.asarray(sets)[int(context["range"])].reshape(-1, 10).astype(float)
+    params = {"add": {"w": weights}, "mul": {"re": weights}}
+    errors = _runs.mean_errors(_recipes.ours().predict, params, data.validation, data, context)
+    x = np.asarray(data.validation)[int(context["set"])].reshape(-1, 10).astype(float)
     a, b = x[:, int(context["offset"])], x[:, int(context["offset"]) + 1]
     np.testing.assert_allclose(errors[0], np.mean((a - b - a / b) ** 2), rtol=1e-3)
     assert errors[1] < 1e-6 * np.mean((a / b) ** 2)
@@ -182,9 +184,75 @@ def test_large_scale(tmp_path):
     assert rows[1]["cells"][0]["successes"]["MSE < 1e-6"] == 1
 
 
+def test_large_scale_says_what_was_shortened():
+    options = {"recipe": ["published"], "units": ["nmu", "npu"], "ops": ["add"], "seeds": 1, "first_seed": 0}
+    rows = large_scale.tasks(argparse.Namespace(**options, steps=20_000))
+    assert [(row["steps"], row.get("reduced")) for row in rows] == [(10_000, None), (20_000, "20,000 of 100,000 steps")]
+    rows = large_scale.tasks(argparse.Namespace(**options, steps=None))
+    assert [(row["steps"], row.get("reduced")) for row in rows] == [(10_000, None), (100_000, None)]
+
+
 def test_inalu_tasks(tmp_path):
-    rows = run_script(inalu_tasks, tmp_path, "--ops", "sub", "--sets", "E(0.2)")
-    assert [row["recipe"] for row in rows] == list(inalu_tasks.RECIPES)
+    plot = tmp_path / "plot.png"
+    rows = run_script(
+        inalu_tasks, tmp_path, "--ops", "sub", "--inputs", "100", "--plot", str(plot), "--sets", "U(-3,3)"
+    )
+    found = [(row["recipe"], row["inputs"], row["distribution"]) for row in rows]
+    assert found == [(recipe, 100, "U(-3,3)") for recipe in inalu_tasks.RECIPES]
+    solved = [row["cells"][0]["successes"]["flat"] for row in rows]
+    assert solved == [1, 0, 1] and plot.stat().st_size > 10_000
+
+
+def test_inalus_updates_take_turns_and_rest_in_between():
+    """Ten updates against TensorFlow's RMSProp by hand: gradients clipped, the accumulator starts at 1."""
+    params = {"w_hat": np.array([0.3]), "gate": np.array([-0.2])}
+    optimiser = inalu_tasks.published(2).optimiser
+    state = optimiser.init(params)
+    found, expected = params, dict(params)
+    sums: dict[str, Any] = dict.fromkeys(params, 1.0)
+    for step in range(20):
+        gradient = {"w_hat": np.array([0.5 * step - 3.0]), "gate": np.array([0.01 * step])}
+        updates, state = optimiser.update(jax.tree.map(jnp.asarray, gradient), state, found)
+        found = jax.tree.map(lambda a, b: a + np.asarray(b, float), found, updates)
+        leaf = "gate" if step % 10 >= 8 else "w_hat"
+        clipped = np.clip(gradient[leaf], -0.1, 0.1)
+        sums[leaf] = 0.9 * sums[leaf] + 0.1 * clipped**2
+        expected[leaf] = expected[leaf] - 0.01 * clipped / np.sqrt(sums[leaf] + 1e-10)
+    for leaf in params:
+        np.testing.assert_allclose(found[leaf], expected[leaf], rtol=1e-5)
+
+
+def test_sums_over_100_inputs_are_exact():
+    row = {"inputs": 100, "distribution": "N(-3,3)", "first_seed": 5, "operations": ["div"], "seeds": 1}
+    _, _, (x, y) = inalu_tasks.rows_of(row, ("div", 0), (4, 4, 50))
+    chosen = inalu_tasks.members(row, 0).astype(bool)
+    assert not chosen.all(1).any() and 0.3 < chosen[:, 0].mean() < 0.7 and 0.1 < chosen[:, 1].mean() < 0.4
+    np.testing.assert_allclose(y[:, 0], x[:, chosen[:, 0]].sum(1) / x[:, chosen[:, 1]].sum(1), rtol=1e-12)
+    data = inalu_tasks.data_of(row, [("div", 0)], 8)
+    context = jax.tree.map(lambda leaf: leaf[0], data.context)
+    inputs, targets = data.batch(jax.random.key(1), context)
+    a, b = (np.asarray(inputs, float)[:, chosen[:, part]].sum(1) for part in (0, 1))
+    np.testing.assert_allclose(targets[:, 0], a / b, rtol=1e-4)
+
+
+def test_division(tmp_path):
+    rows = run_script(division, tmp_path, "--recipe", "published", "least squares", "--units", "nmru")
+    both = [(recipe, name) for recipe in ("published", "least squares") for name in ("benford", "hard")]
+    assert [(row["recipe"], row["set"]) for row in rows] == both
+    assert [len(row["cells"]) for row in rows[:2]] == [1, 5]
+    solved = {cell["unit"].split(" (")[0]: cell["successes"]["flat"] for cell in rows[2]["cells"]}
+    assert solved == {"in x": 0, "in log x": 1}
+
+
+@pytest.mark.parametrize("unit", ["ours", "nru", "nmru", "real_npu"])
+@pytest.mark.parametrize("small_task", division.SMALL)
+def test_exact_weights_divide_small_numbers(unit, small_task):
+    """Where the range is far from 0 the exact weights give the quotient of NumPy, up to eps."""
+    row = {"recipe": "ours" if unit == "ours" else "published", "unit": unit, "set": small_task, "inputs": 2}
+    predict = division.recipe_of(row).predict
+    x = np.array([[2.0, 0.5], [0.25, 4.0]], np.float32)[:, : 1 if small_task == "easy" else 2]
+    y = x[:, 0] / x[:, 1] if small_task == "hard" else 1 / x[:, 0]
+    np.testing.assert_allclose(predict(division.gold(unit, small_task), jnp.asarray(x))[-1][:, 0], y, rtol=2e-6)
 
 
 def test_loop_throughput(tmp_path):
@@ -203,8 +271,22 @@ def test_cells_count_and_round_apart():
     assert cell["runs"] == 3 and cell["solved_at"] == [1000] and cell["sparsity"] == [0.1]
 
 
-@pytest.mark.parametrize(
-    ("successes", "low", "high"), [(25, 0.867, 1), (20, 0.609, 0.911), (17, 0.484, 0.828), (0, 0, 0.133)]
-)
-def test_intervals_are_those_of_the_protocol(successes, low, high):
-    np.testing.assert_allclose(_success.wilson(successes, 25), [low, high], atol=5e-4)
+def test_a_rate_has_its_interval():
+    assert _success.rate(20, 25) == "20/25 [0.61, 0.91]"
+
+
+def test_the_table_says_which_path_was_chosen():
+    """2 of 3 runs multiply on one range, 3 of 3 on another."""
+    cell = {"unit": "u", "operation": "mul", "range": "r", "successes": {"flat": 3}, "solved_at": [], "sparsity": []}
+    cells = [cell | {"runs": 3, "multiplying": count} for count in (2, 3)]
+    header, (line,) = _success.header_and_lines([{"recipe": "ours", "cells": cells}])
+    assert dict(zip(header, line, strict=True))["path chosen"] == "1 add, 5 multiply"
+    paths = {"runs": 3, "paths": {"power": 3}}
+    header, (line,) = _success.header_and_lines([{"recipe": "ours", "cells": [cell | paths]}])
+    assert dict(zip(header, line, strict=True))["path chosen"] == "3 power"
+
+
+def test_a_shortened_run_says_so():
+    assert _success.reduced(5_000, 5_000) == {}
+    row = {"recipe": "published", "cells": [{"unit": "u"}]} | _success.reduced(1_000, 5_000)
+    assert _success.cells_of([row]) == [{"unit": "u", "recipe": "published, 1,000 of 5,000 steps"}]

@@ -82,6 +82,16 @@ def test_inalus_rule_begins_anew_where_the_loss_is_high_and_flat():
     assert fit(falling, jax.random.uniform, **RUN, reinitialise=rule, validate_every=5).begun_anew.tolist() == [0]
 
 
+def test_new_params_can_come_from_another_distribution():
+    loss = lambda params, batch: 0 * params**2 + jnp.where(params > 1, 0.0, 3.0)
+    rule = training.reinitialise(window=20, init=lambda key: 2 + jax.random.uniform(key))
+    found = fit(loss, jax.random.uniform, **RUN | {"steps": 60}, restarts=3, validate_every=5, reinitialise=rule)
+    assert (found.begun_anew == 1).all() and (found.all_params >= 2).all() and len(set(found.all_params.tolist())) == 3
+    wrong = training.reinitialise(window=20, init=lambda key: jnp.zeros(2))
+    with pytest.raises(ValueError, match="the init of reinitialise must return params as it got them"):
+        fit(loss, jax.random.uniform, **RUN, reinitialise=wrong)
+
+
 def test_failed_restarts_can_begin_anew():
     def loss(params, batch, *, step):
         return mse(params, batch) * jnp.where(step == 7, jnp.nan, 1.0)

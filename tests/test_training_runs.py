@@ -16,7 +16,7 @@ import pytest
 from front_helpers import run_python
 
 from nalu_jax import nau, training
-from nalu_jax.training import _checkpoint
+from nalu_jax.training import _checkpoint, _run
 
 fit: Any = functools.partial(training.fit, progress=False)
 
@@ -135,6 +135,12 @@ def test_a_finished_run_is_read_back(tmp_path):
     run = functools.partial(fit, mse, init, **RUN, optimiser=ADAM, checkpoint=tmp_path / "run")
     first, second = run(), run()
     jax.tree.map(np.testing.assert_array_equal, first, second)
+
+
+def test_what_a_checkpoint_is_compared_by_has_no_addresses():
+    """Functions have another address in every process."""
+    first, second = (training.reinitialise(window=4, init=lambda key: key) for _ in range(2))
+    assert repr(first) != repr(second) and _run._lasting(first) == _run._lasting(second)
 
 
 def test_a_checkpoint_of_another_run_is_refused(tmp_path):

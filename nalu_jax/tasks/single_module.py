@@ -99,7 +99,7 @@ def batch(
         n_in: number of inputs.
         rows: number of rows.
     """
-    x = uniform(key, (rows, n_in), bounds)
+    x = uniform(key, (n_in, rows), bounds).T  # rows last in memory: a loop over many runs vectorises over them
     return x, target(x, operation, offset)
 
 

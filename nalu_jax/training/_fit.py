@@ -55,7 +55,12 @@ class Fit(NamedTuple):
 
 
 def reinitialise(
-    *, window: int, threshold: float = 1.0, failed: bool = False, fresh_optimiser: bool = False
+    *,
+    window: int,
+    threshold: float = 1.0,
+    failed: bool = False,
+    fresh_optimiser: bool = False,
+    init: Callable[..., Tree] | None = None,
 ) -> _loop.Reinitialise:
     """iNALU's rule: a restart whose loss stays high and does not fall begins anew, from `init` with another key.
 
@@ -70,9 +75,10 @@ def reinitialise(
         threshold: of the mean loss.
         failed: whether restarts that became NaN or infinite begin anew as well, and then always with a fresh optimiser.
         fresh_optimiser: whether the others get one too.
+        init: key -> params, where they are drawn from another distribution than the first ones; offered `context`.
     """
     _checks.check_counts(window=window)
-    return _loop.Reinitialise(window, threshold, failed, fresh_optimiser)
+    return _loop.Reinitialise(window, threshold, failed, fresh_optimiser, init)
 
 
 def fit(

@@ -49,6 +49,7 @@ class Reinitialise(NamedTuple):
     threshold: float
     failed: bool
     fresh_optimiser: bool
+    init: Callable[..., Tree] | None
 
 
 class Inputs(NamedTuple):
@@ -240,7 +241,8 @@ def begin_anew(spec: Spec, state: State, keys: Keys, context: Tree) -> State:
     stuck = (state.recorded >= spec.window) & (first[:, 0].mean() <= mean + deviation) & (mean > rule.threshold)
     failed = state.failed_at >= 0
     anew = (stuck & ~failed) | (failed if rule.failed else False)
-    params = call(spec.init, jax.random.fold_in(keys.init, 1 + state.begun), context=context)
+    params = call(rule.init or spec.init, jax.random.fold_in(keys.init, 1 + state.begun), context=context)
+    check_like("the init of reinitialise", state.params, params)
     fresh = anew if rule.fresh_optimiser else anew & failed
     return state._replace(
         params=select(anew, params, state.params),

@@ -42,11 +42,16 @@ class Trained(NamedTuple):
 
 def configuration(traced: Any, spec: Spec, **trees: Tree) -> dict[str, Any]:
     """What a checkpoint must agree on with the run that reads it: the program of a step, the rules, and the arrays."""
-    text = re.sub(r"0x[0-9a-f]+", "", str(traced.jaxpr))  # without the addresses of functions
-    program = _checkpoint.digest([np.frombuffer(text.encode(), np.uint8), *map(jnp.asarray, traced.consts)])
-    rules = {name: repr(getattr(spec, name)) for name in ("batch_size", "shared", "patience", "reinitialise")}
+    program = _checkpoint.digest(
+        [np.frombuffer(_lasting(traced.jaxpr).encode(), np.uint8), *map(jnp.asarray, traced.consts)]
+    )
+    rules = {name: _lasting(getattr(spec, name)) for name in ("batch_size", "shared", "patience", "reinitialise")}
     arrays = {name: _checkpoint.digest(tree) for name, tree in trees.items()}
     return {"program": program, "jax": jax.__version__} | rules | arrays
+
+
+def _lasting(value: Any) -> str:
+    return re.sub(r"0x[0-9a-f]+", "", repr(value))  # without the addresses of functions
 
 
 def train(
