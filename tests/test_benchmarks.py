@@ -296,6 +296,7 @@ def test_a_training_step_trains():
     assert losses[0].shape == (2,) and (losses[-1] < losses[0]).all()
 
 
+@pytest.mark.slow
 def test_ode(tmp_path):
     data = run_script(ode, tmp_path, "--modes", "gradient", "--without-torch")
     euler, tsit5 = data["rows"]
@@ -309,6 +310,7 @@ def test_ode(tmp_path):
     assert section.count("| euler |") == 1 and section.count("| tsit5 |") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", ["euler", "tsit5"])
 def test_ode_candidates_solve_the_same_equation(solver):
     with jax.enable_x64(True):
@@ -320,7 +322,7 @@ def test_ode_candidates_solve_the_same_equation(solver):
             functions = ode.tsit5_candidates(spec, "gradient")
         functions.pop("no layer", None)
         data = ode.problem()[2]
-        plain, *others = (ode.of_mode(f, data, "gradient")(theta) for f in functions.values())
+        plain, *others = (jax.jit(ode.of_mode(f, data, "gradient"))(theta) for f in functions.values())
         for other in others:
             assert_trees_close(other, plain, rtol=1e-9, atol=1e-12)
 

@@ -20,6 +20,9 @@ DERIVATIVES = {
     "forward": lambda f: jax.jacfwd(f, (0, 1)),
     "hessian": lambda f: jax.hessian(lambda p, x: f(p, x).sum(), (0, 1)),
 }
+each_derivative = pytest.mark.parametrize(
+    "kind", ["reverse", "forward", pytest.param("hessian", marks=pytest.mark.slow)]
+)
 
 each_unit = pytest.mark.parametrize("unit", ALL_UNITS, ids=lambda unit: unit.name)
 each_variant = pytest.mark.parametrize("variant", VARIANTS, ids=variant_id)
@@ -171,7 +174,7 @@ def test_one_trace_for_two_calls_and_for_two_equal_bindings(unit, key):
 
 
 @each_formula
-@pytest.mark.parametrize("kind", DERIVATIVES)
+@each_derivative
 def test_derivatives_are_finite_at_edge_inputs(variant, kind, x64, key):
     name, options = variant
     unit = UNITS[name].bind(**options)
@@ -185,7 +188,7 @@ def test_derivatives_are_finite_at_edge_inputs(variant, kind, x64, key):
 
 
 @pytest.mark.parametrize("name", POSITIVE)
-@pytest.mark.parametrize("kind", DERIVATIVES)
+@each_derivative
 def test_positive_domain(name, kind, x64, key):
     unit, positive = UNITS[name], UNITS[name].bind(domain="positive")
     dtype = DTYPES[x64][-1]

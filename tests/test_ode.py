@@ -107,7 +107,7 @@ def test_gradients_are_central_differences():
             np.testing.assert_allclose(gradient @ direction, difference, rtol=1e-6)
 
 
-@pytest.mark.parametrize("checkpoints", [3, 8, 100])
+@pytest.mark.parametrize("checkpoints", [3, pytest.param(8, marks=pytest.mark.slow), 100])
 def test_checkpoints_change_no_number(checkpoints):
     with jax.enable_x64(True):
         theta, y0, ts = problem()
@@ -121,6 +121,7 @@ def test_checkpoints_change_no_number(checkpoints):
         np.testing.assert_allclose(jax.jit(jax.jacfwd(f(checkpoints)))(theta), expected, rtol=1e-11, atol=1e-14)
 
 
+@pytest.mark.slow
 def test_checkpoints_save_memory():
     spec = fast_chain(fast_npu(3, 50), fast_nau(50, 3))
     theta, y0, ts = 0.1 * spec.init(jax.random.key(0)), jnp.ones(3), jnp.linspace(0.0, 1.0, 2001)
@@ -134,6 +135,7 @@ def test_checkpoints_save_memory():
     assert planned_bytes(40) < planned_bytes(None) / 4
 
 
+@pytest.mark.slow
 def test_large_states_need_no_jacobian():
     """More entries than the Jacobian of a step is formed for; a state of any shape."""
     with jax.enable_x64(True):
@@ -210,9 +212,11 @@ def loss_in_diffrax(solver, dtype):
     return jax.jit(lambda theta, y0: in_diffrax(method, diffrax.ForwardMode(), theta, y0, lambda theta: theta))
 
 
-CASES = [(solver, adjoint, jnp.float64) for solver in ("Euler", "Tsit5", "Kvaerno3") for adjoint in ADJOINTS]
-CASES += [("Euler", adjoint, jnp.float32) for adjoint in ADJOINTS]
-CASES += [(solver, ADJOINTS[0], jnp.float32) for solver in ("Tsit5", "Kvaerno3")]
+CASES = [(solver, adjoint, jnp.float64) for solver in ("Euler", "Tsit5") for adjoint in ADJOINTS]
+MORE = [("Kvaerno3", adjoint, jnp.float64) for adjoint in ADJOINTS]
+MORE += [("Euler", adjoint, jnp.float32) for adjoint in ADJOINTS]
+MORE += [(solver, ADJOINTS[0], jnp.float32) for solver in ("Tsit5", "Kvaerno3")]
+CASES += [pytest.param(*case, marks=pytest.mark.slow) for case in MORE]
 
 
 @pytest.mark.usefixtures("standard_promotion")
@@ -337,6 +341,7 @@ def test_solve_under_every_adjoint(adjoint):
         np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("standard_promotion")
 def test_levenberg_marquardt_through_a_rollout_and_through_diffrax():
     with jax.enable_x64(True):

@@ -31,7 +31,7 @@ def test_every_block_is_run_by_a_test_or_by_ci():
     assert "readme_command" in ci
     setup_and_demo, tests = blocks("bash")
     assert setup_and_demo.strip().endswith("-m nalu_jax demo")
-    assert tests.strip().endswith("-m pytest")
+    assert tests.strip().endswith('-m pytest -m "not slow"') and "-m pytest -m slow\n" in ci
 
 
 @pytest.mark.parametrize("text", blocks("bash"))
