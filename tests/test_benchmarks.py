@@ -225,6 +225,7 @@ def run_script(script, tmp_path, *arguments):
     return data
 
 
+@pytest.mark.slow
 def test_layers(tmp_path):
     arguments = ["--units", "nmu", "real_npu"]
     rows = run_script(layers, tmp_path, *arguments)["rows"]
@@ -259,6 +260,7 @@ def test_layers_skips_what_does_not_fit_with_the_reason(monkeypatch):
     assert "are available" in candidates["nalu_jax"]["skipped"]
 
 
+@pytest.mark.slow
 def test_memory(tmp_path):
     (row,) = run_script(memory, tmp_path, "--units", "nmu")["rows"]
     peaks = [row["candidates"][name]["peak_bytes"] for name in memory.CANDIDATES]
@@ -283,6 +285,7 @@ def test_compile(tmp_path):
     assert all(row["candidates"]["nalu_jax"]["total_seconds"]["median"] > 0 for row in rows)
 
 
+@pytest.mark.slow
 def test_training_step(tmp_path):
     (row,) = run_script(training_step, tmp_path, "--units", "real_npu-nau")["rows"]
     assert set(row["candidates"]) == {f"{form} x {n}" for form in ("nalu_jax", "textbook") for n in (1, 2)}

@@ -139,6 +139,7 @@ def grown(t, y):
     return 1.2 * y
 
 
+@pytest.mark.slow
 def test_known_physics_leaves_the_unknown_term():
     found = discover.ode(TS, logistic(TS), names=["n"], known=grown, progress=False)
     assert coefficients(best_of(found).equations[0], "n") == {(2,): pytest.approx(-0.6, abs=1e-5)}

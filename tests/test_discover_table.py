@@ -18,6 +18,7 @@ def inputs(seed=0, low=0.5, high=2.0):
     return np.random.default_rng(seed).uniform(low, high, (ROWS, 2))
 
 
+@pytest.mark.slow
 def test_a_quotient_with_its_coefficient():
     x = inputs()
     found = discover.table(x, 3 * x[:, 0] / x[:, 1] ** 2, names=("m", "r"), domain="positive", **OPTIONS)
@@ -29,6 +30,7 @@ def test_a_quotient_with_its_coefficient():
     assert found.path is not None and found.path_formulas[found.path.chosen].startswith("3*m")
 
 
+@pytest.mark.slow
 def test_a_sum_of_two_products_in_other_units_of_measure():
     """Units of measure change coefficients, and neither exponents nor whether they are found."""
     x = inputs(1)
@@ -41,6 +43,7 @@ def test_a_sum_of_two_products_in_other_units_of_measure():
     np.testing.assert_allclose([large.exponents, small.exponents], [[1, 1], [0, 0.5]], atol=1e-8)
 
 
+@pytest.mark.slow
 def test_inputs_of_both_signs():
     x = inputs(2, -2.0, 2.0)
     found = discover.table(x, x[:, 0] * x[:, 1] ** 2 + 4, **OPTIONS)

@@ -34,6 +34,7 @@ def run(*arguments):
     return _fit_command.main([*map(str, arguments)])
 
 
+@pytest.mark.slow
 def test_the_formula_its_errors_and_the_path_as_text_with_a_figure(table, tmp_path, capsys):
     figure = tmp_path / "out.png"
     assert run(table, "--target", "g", "--inputs", "m,r", "--plot", figure, *OPTIONS) == 0
@@ -108,6 +109,7 @@ def test_ctrl_c_prints_the_best_formula_so_far(table):
     code = (
         "import os, signal, sys, time\n"
         "from nalu_jax import _fit_command, symbolic\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a background job begins without
         "def prune(*args, **options):\n"
         "    os.kill(os.getpid(), signal.SIGINT); time.sleep(60)\n"
         "symbolic.prune = prune\n"

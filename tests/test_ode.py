@@ -93,6 +93,7 @@ def test_derivatives_of_any_order_are_the_plain_loops():
                 np.testing.assert_allclose(a, e, rtol=1e-9, atol=1e-10)
 
 
+@pytest.mark.slow
 def test_gradients_are_central_differences():
     with jax.enable_x64(True):
         theta, y0, ts = problem()
@@ -107,7 +108,7 @@ def test_gradients_are_central_differences():
             np.testing.assert_allclose(gradient @ direction, difference, rtol=1e-6)
 
 
-@pytest.mark.parametrize("checkpoints", [3, pytest.param(8, marks=pytest.mark.slow), 100])
+@pytest.mark.parametrize("checkpoints", [3, *(pytest.param(count, marks=pytest.mark.slow) for count in (8, 100))])
 def test_checkpoints_change_no_number(checkpoints):
     with jax.enable_x64(True):
         theta, y0, ts = problem()
@@ -151,6 +152,7 @@ def test_large_states_need_no_jacobian():
             np.testing.assert_allclose(actual, expected, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_closures_integers_and_static_entries_of_args():
     theta, y0, ts = problem(jnp.float32)
     rate = jnp.array(0.3)
@@ -299,6 +301,7 @@ def test_a_failed_solve_is_reported_and_has_a_finite_gradient(method):
     assert jnp.isfinite(gradients).all() and gradients[0] != 0 and gradients[1] == 0
 
 
+@pytest.mark.slow
 def test_what_was_reached_keeps_its_gradient():
     with jax.enable_x64(True):
         y0, ts = jnp.array([1.0]), jnp.linspace(0.0, 4.0, 41)
@@ -311,6 +314,7 @@ def test_what_was_reached_keeps_its_gradient():
         np.testing.assert_allclose(jax.grad(loss)(3.0, 41), jax.grad(loss)(3.0, 3), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_a_rejected_state_does_not_spoil_the_gradient():
     """The first step leaves the domain of the square root, is rejected, and the solve succeeds."""
     with jax.enable_x64(True):

@@ -116,6 +116,7 @@ def test_shooting_predicts_what_scipy_does():
         assert float(jnp.abs(residual).max()) < 1e-7
 
 
+@pytest.mark.slow
 def test_the_derivative_of_shooting_is_that_of_central_differences():
     data = ode.data(TS, oscillation(TS, [1.0, 0.5]))
     windows = jax.tree.map(jnp.asarray, ode.windows(data, data.ys + 0.1, np.ones(2), length=3))

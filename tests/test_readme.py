@@ -17,6 +17,7 @@ def blocks(language):
     return [text for name, text in BLOCKS if name == language]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("standard_promotion")
 def test_python_blocks_run_one_after_another():
     assert blocks("python")

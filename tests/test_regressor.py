@@ -43,6 +43,7 @@ def table():
     return x, 3 * x[:, 0] / x[:, 1] ** 2
 
 
+@pytest.mark.slow
 def test_fit_predict_score_pickle_and_the_formula():
     x, y = table()
     model = FormulaRegressor(powers=2, restarts=8, domain="positive").fit(x, y)
