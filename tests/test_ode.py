@@ -78,6 +78,7 @@ def test_rollout_is_diffraxs_fixed_steps(solver):
             np.testing.assert_allclose(a, e, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_derivatives_of_any_order_are_the_plain_loops():
     with jax.enable_x64(True):
         theta, y0, ts = problem()
@@ -108,7 +109,8 @@ def test_gradients_are_central_differences():
             np.testing.assert_allclose(gradient @ direction, difference, rtol=1e-6)
 
 
-@pytest.mark.parametrize("checkpoints", [3, *(pytest.param(count, marks=pytest.mark.slow) for count in (8, 100))])
+@pytest.mark.slow
+@pytest.mark.parametrize("checkpoints", [3, 8, 100])
 def test_checkpoints_change_no_number(checkpoints):
     with jax.enable_x64(True):
         theta, y0, ts = problem()
@@ -246,6 +248,7 @@ def test_specs_in_diffrax(solver, adjoint, dtype):
             np.testing.assert_allclose(gradients[1][row].sum(), (up - down) / (2 * step), rtol=rtol)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", UNITS)
 def test_every_unit_rolls_out(name):
     """Prepared outside or not: the same states and gradients as the plain unit's."""
@@ -332,6 +335,7 @@ def test_too_many_steps_are_a_failure():
     assert not result.ok and jnp.isinf(result.ys[-1]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("adjoint", ADJOINTS, ids=by_name)
 def test_solve_under_every_adjoint(adjoint):
     with jax.enable_x64(True):

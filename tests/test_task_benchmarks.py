@@ -62,6 +62,7 @@ def test_least_squares_solves_what_it_should(n_in):
     assert found == {("in x", "add"): 1, ("in x", "mul"): 0, ("in log x", "add"): 0, ("in log x", "mul"): 1}
 
 
+@pytest.mark.slow
 def test_our_recipe_chooses_the_operation_by_validation():
     runs = [(op, 3, name) for op in task.OPERATIONS for name in ("U[1,2]", "U[-2,-1]")]
     cells = single_module.train(_recipes.ours(), runs, 2, steps=800, seed=5, progress=False)
@@ -150,6 +151,7 @@ def test_two_layers_find_a_product_of_two_sums():
     assert _two_layer.error_on(solution, far, 9 * y) < 1e-18
 
 
+@pytest.mark.slow
 def test_simple_task(tmp_path):
     rows = run_script(simple_task, tmp_path, "--recipe", "ours", "least squares")
     assert [row["recipe"] for row in rows] == ["ours", "least squares"]
@@ -173,12 +175,14 @@ def test_read_out_counts_exact_formulas():
     assert lines[6] == "seed 9: x + y; x*y; x/y; 1.001*sqrt(x)"
 
 
+@pytest.mark.slow
 def test_static_task(tmp_path):
     rows = run_script(static_task, tmp_path, "--recipe", "published", "least squares", "--ops", "sub")
     successes = {row["recipe"]: row["cells"][0]["successes"]["simulated"] for row in rows}
     assert successes["least squares"] == 1
 
 
+@pytest.mark.slow
 def test_large_scale(tmp_path):
     rows = run_script(large_scale, tmp_path, "--recipe", "ours", "least squares", "--ops", "add")
     assert [row["recipe"] for row in rows] == ["ours", "least squares"]

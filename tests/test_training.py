@@ -86,6 +86,7 @@ def test_a_run_is_the_plain_loop(key, standard_promotion):
     np.testing.assert_array_equal(best.chosen_at, found.steps[found.validations.argmin(axis=1)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", [nmu.UNIT, chain(npu, nau)], ids=["nmu-minibatches", "npu-nau-batch"])
 def test_a_restart_has_the_same_bits_whatever_the_number_of_restarts(key, unit):
     alone = unit.name == "nmu"
