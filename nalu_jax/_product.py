@@ -22,8 +22,9 @@ from ._exponents import power_of_two, products_of_others, scale, split
 # Sizes of the product kernel, from trials on one CPU with two cores; benchmarks/layers.py shows what they give.
 _SMALL = 2**11  # up to this many factors, all of them at once
 _BLOCK = 2**20  # beyond: entries (rows x n_in, or rows x n_out) of a block, over which the loops run
-_LANES = 2**17  # entries (rows x n_in x n_out) of as many rows as one step takes together, so that more cores have work
-_GROUP = 16  # inputs between two rescalings of a block
+_LANES = 32  # rows that one step takes together, so that more cores have work
+_ENTRIES = 2**13, 2**17  # but so many of them that rows x n_in x n_out is in between: many restarts stay in the cache
+_GROUP = 16  # at most so many inputs between two rescalings of a block
 
 Factor = Callable[..., Array]
 
@@ -49,7 +50,7 @@ def product(factor: Factor, inputs: tuple[Array, ...], matrices: tuple[Array, ..
     """y_o = prod_i factor(x_i, ..., w_io, ...), without the (batch, n_in, n_out) array of factors where that is large.
 
     Mantissas and exponents are multiplied apart: partial products may leave the range of the dtype as long as the
-    result does not. Up to 2^11 factors that holds for any of them; beyond, for the products of 16 neighbouring inputs.
+    result does not. Up to 2^11 factors that holds for any of them; beyond, for the products of up to 16 neighbouring inputs.
 
     The derivative by a factor is the product of all others: the product of all that are not zero, divided by this one;
     where just one is zero, the product of the rest; where more are, zero. So nothing is divided by zero, and no partial
@@ -106,7 +107,7 @@ def _product_in_blocks(factor: Factor, inputs: tuple[Array, ...], matrices: tupl
     n_out = matrices[0].shape[1]
     rows = max(1, min(batch, _BLOCK // max(n_in, n_out)))
     blocks = -(-batch // rows)
-    missing = -n_in % _GROUP  # padded with zeros: factors of 1
+    missing = -n_in % _groups(n_in)  # padded with zeros: factors of 1
 
     def in_blocks(x: Array) -> Array:
         padded = jnp.pad(x, ((0, blocks * rows - batch), (0, missing)))
@@ -119,7 +120,7 @@ def _product_in_blocks(factor: Factor, inputs: tuple[Array, ...], matrices: tupl
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _blocks(factor: Factor, inputs: tuple[Array, ...], matrices: tuple[Array, ...]) -> Array:
-    """y (blocks, rows, n_out) of inputs (blocks, rows, n_in) and matrices (n_in, n_out), n_in a multiple of _GROUP."""
+    """y (blocks, rows, n_out) of inputs (blocks, rows, n_in) and matrices (n_in, n_out), in groups of equal size."""
     mantissa, exponent, _ = _multiply(factor, inputs, matrices, count_zeros=False)
     return scale(mantissa, exponent)
 
@@ -168,10 +169,15 @@ def _multiply(
     def one_block(block: tuple[Array, ...]) -> tuple[Array, Array, Array | None]:
         none_yet = jnp.zeros(shape, jnp.float32)
         start = jnp.ones(shape, block[0].dtype), none_yet, none_yet if count_zeros else None
-        return lax.scan(one_group, start, (tuple(x.T.reshape(-1, _GROUP, shape[0]) for x in block), grouped))[0]
+        return lax.scan(one_group, start, (tuple(x.T.reshape(groups, -1, shape[0]) for x in block), grouped))[0]
 
-    grouped = tuple(w.reshape(-1, _GROUP, shape[1]) for w in matrices)
+    groups = _groups(matrices[0].shape[0])
+    grouped = tuple(w.reshape(groups, -1, shape[1]) for w in matrices)
     return lax.map(one_block, inputs)
+
+
+def _groups(n_in: int) -> int:
+    return -(-n_in // _GROUP)
 
 
 def _tangent(factor: Factor, primals: Any, tangents: Any, rest: _Rest) -> Array:
@@ -211,7 +217,8 @@ def _tangent_by_inputs(factor: Factor, inputs: Any, inputs_dot: Any, matrices: A
 def _tangent_by_matrices(factor: Factor, matrices: Any, matrices_dot: Any, inputs: Any, rest: _Rest) -> Array:
     """The part of the matrices that move, for inputs (rows, n_in); some rows at each step, each with a gradient."""
     rows, (n_in, n_out) = inputs[0].shape[0], matrices[0].shape
-    lanes = max(1, min(rows, _LANES // (n_in * n_out)))
+    fewest, most = (entries // (n_in * n_out) for entries in _ENTRIES)
+    lanes = max(1, min(rows, most, max(_LANES, fewest)))
 
     @_recomputed
     def one_row(matrices_dot: Any, xs: Any, rest: _Rest) -> Array:  # (n_out,)
