@@ -30,9 +30,11 @@ import lotka_volterra
 import memory
 import ode
 import odebench
+import odebench_pysindy
 import read_out
 import simple_task
 import single_module
+import sir_front
 import static_task
 import training_step
 
@@ -54,7 +56,9 @@ SCRIPTS = {
     "read_out": read_out,
     "ode": ode,
     "fractional_sir": fractional_sir,
+    "sir_front": sir_front,
     "odebench": odebench,
+    "odebench_pysindy": odebench_pysindy,
     "lotka_volterra": lotka_volterra,
 }
 TASKS = ("single_module", "division", "simple_task", "static_task", "large_scale", "inalu_tasks")

@@ -10,6 +10,7 @@ R2              of the trajectory from the second initial state, which was never
     python benchmarks/odebench.py --json benchmarks/results/odebench.json
 """
 
+import argparse
 import functools
 import sys
 import time
@@ -37,10 +38,7 @@ def tasks(systems: Sequence[int], noises: Sequence[float]) -> list[_report.Row]:
 def measure(row: _report.Row, *, seed: int) -> _report.Row:
     """The system that was found, and whether it is the true one."""
     system = SYSTEMS[row["system"]]
-    ts = np.linspace(0.0, _odebench_systems.END, _odebench_systems.POINTS)
-    ys = system.simulate(system.first, ts)
-    normal = np.random.default_rng([seed, row["system"]]).normal(size=ys.shape)
-    ys = ys + row["noise"] * ys.std(0) * normal
+    ts, ys = data(system, row["noise"], [seed, row["system"]])
     names = _odebench_systems.STATES[: ys.shape[1]]
     start = time.perf_counter()
     found = discover.ode(ts, ys, names=names, noise=0.0 if row["noise"] == 0 else None, progress=False)
@@ -58,6 +56,13 @@ def measure(row: _report.Row, *, seed: int) -> _report.Row:
         "r2": r2(system.simulate(system.second, ts), found.simulate(ts, system.second)),
         "equations": [str(sympy.N(equation, 6)) for equation in found.best.equations],
     }
+
+
+def data(system: _odebench_systems.System, noise: float, seed: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Times and states (150, n_states) from the first initial state, with noise in standard deviations."""
+    ts = np.linspace(0.0, _odebench_systems.END, _odebench_systems.POINTS)
+    ys = system.simulate(system.first, ts)
+    return ts, ys + noise * ys.std(0) * np.random.default_rng(seed).normal(size=ys.shape)
 
 
 def true_terms(system: _odebench_systems.System) -> list[dict[tuple[float, ...], float]]:
@@ -114,16 +119,27 @@ def summary(data: dict[str, Any]) -> str:
     return "; ".join(parts) or "nothing measured"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the benchmark; returns the exit code."""
-    parser = _report.parser(__doc__)
-    parser.add_argument("--systems", nargs="+", type=int, choices=list(SYSTEMS), default=list(SYSTEMS), metavar="ID")
-    parser.add_argument("--noise", nargs="+", type=float, choices=NOISES, default=list(NOISES))
-    parser.add_argument("--seed", type=int, default=20000)
-    options = parser.parse_args(arguments)
+def parser(doc: str | None) -> argparse.ArgumentParser:
+    """The options of this script, and of the peer's."""
+    own = _report.parser(doc)
+    own.add_argument("--systems", nargs="+", type=int, choices=list(SYSTEMS), default=list(SYSTEMS), metavar="ID")
+    own.add_argument("--noise", nargs="+", type=float, choices=NOISES, default=list(NOISES))
+    own.add_argument("--seed", type=int, default=20000)
+    return own
+
+
+def effort_of(options: argparse.Namespace) -> _report.Effort:
+    """With fewer systems, and no noise, where the effort is not full."""
     effort = _report.effort_of(options)
     if effort.name != "full":
         options.systems, options.noise = list(QUICK if effort.name == "quick" else QUICK[:1]), [0.0]
+    return effort
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmark; returns the exit code."""
+    options = parser(__doc__).parse_args(arguments)
+    effort = effort_of(options)
     results = _report.results(__file__, QUESTION, options)
     step = functools.partial(measure, seed=options.seed)
     return _report.run(results, tasks(options.systems, options.noise), step, table, effort)

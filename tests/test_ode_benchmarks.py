@@ -1,0 +1,112 @@
+"""The scripts about governing equations: they run, and count right. What they find is in benchmarks/results/."""
+
+import fractional_sir
+import jax
+import jax.numpy as jnp
+import lotka_volterra
+import numpy as np
+import odebench
+import pytest
+import sir_front
+from _odebench_systems import SYSTEMS
+from _sir import TERMS, data, recovery
+from scipy.interpolate import CubicHermiteSpline
+from test_task_benchmarks import run_script
+
+TRUTH = np.array(list(TERMS)), np.array(list(TERMS.values()))
+
+
+@pytest.fixture(autouse=True)
+def jax_defaults():
+    """Scripts run as a user runs them, not under the tests' strict promotion."""
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        yield
+
+
+def test_states_are_read_by_the_cubic_through_the_steps():
+    """SciPy's Hermite spline through Euler's states and the slopes of the steps that leave them."""
+    rng = np.random.default_rng(0)
+    states = np.cumsum(rng.normal(size=(202, 3)), axis=0)
+    spline = CubicHermiteSpline(np.arange(201), states[:-1], np.diff(states, axis=0))
+    np.testing.assert_allclose(sir_front.reading() @ states, spline(data()[0]), rtol=1e-12, atol=1e-12)
+
+
+def test_padding_changes_nothing():
+    with jax.enable_x64(True):
+        key, ys = jax.random.key(3), jnp.asarray(data()[1])
+        for name in sir_front.MODELS:
+            params = sir_front.model(name, 2).init(key)
+            padded, present = sir_front.padded(name, 2, 3, key)
+            assert jax.tree.map(jnp.shape, padded) == jax.tree.map(jnp.shape, sir_front.model(name, 3).init(key))
+            assert sum(leaf.sum() for leaf in jax.tree.leaves(present)) == sum(map(jnp.size, jax.tree.leaves(params)))
+            cut = sir_front.cut(name, 2, padded)
+            assert jax.tree.all(jax.tree.map(lambda a, b: bool((a == b).all()), cut, params))
+            expected, actual = sir_front.residual(name, 2)(params, ys), sir_front.residual(name, 3)(padded, ys)
+            np.testing.assert_allclose(actual, expected, rtol=1e-9)
+
+
+def test_parameters_are_counted_as_in_the_paper():
+    params = ({"re": jnp.array([[0.5, 9e-4]]), "gate": jnp.array([1.0])}, {"w": jnp.array([[-0.2], [0.0]])})
+    assert sir_front.count(params) == 3
+
+
+def test_a_point_of_the_paper_counts_where_ours_is_as_small_and_closer():
+    runs = [{"parameters": 17, "mse": 0.02}, {"parameters": 30, "mse": 0.001}]
+    rows = [{"recipe": "published", "model": "real_npu", "runs": runs, "seconds": 1.0}]
+    found = sir_front.points(rows, "published", "real_npu")
+    assert [sir_front.best_within(found, n) for n in (16, 17, 40)] == [None, 0.02, 0.001]
+    assert "below 1 of the 1 points" in sir_front.summary({"rows": rows})
+    runs[0]["parameters"] = 18
+    assert "below 0 of the 1 points" in sir_front.summary({"rows": rows})
+
+
+@pytest.mark.slow
+def test_sir_front(tmp_path):
+    rows = run_script(sir_front, tmp_path, "--units", "real_npu", "dense")
+    assert [(row["recipe"], row["model"], len(row["runs"])) for row in rows] == [
+        ("published", "real_npu", 4),
+        ("published", "dense", 4),
+        ("ours", "real_npu", 4),
+    ]
+    sizes = [point["parameters"] for point in rows[-1]["taken_away"]]
+    assert min(sizes) < 10 < 39 <= max(sizes)
+
+
+@pytest.mark.slow
+def test_odebench(tmp_path):
+    (row,) = run_script(odebench, tmp_path)
+    assert row["recovered"] and row["r2"] > 0.999 and row["equations"]
+
+
+def test_true_terms_of_odebench_are_those_of_its_equations():
+    for system in SYSTEMS.values():
+        point = np.array(system.first) + 0.3
+        ours = [sum(c * np.prod(point**powers) for powers, c in own.items()) for own in odebench.true_terms(system)]
+        names = dict(zip(odebench._odebench_systems.STATES, point, strict=False))
+        expected = [float(expression.subs(names)) for expression in map(odebench.sympy.sympify, system.expressions())]
+        np.testing.assert_allclose(ours, expected, rtol=1e-9)
+
+
+def test_recovery_is_of_structure_exponents_and_rates():
+    exponents, coefficients = TRUTH
+    assert recovery(exponents, coefficients) == {"structure": True, "exponent_error": 0.0, "rate_error": 0.0}
+    moved = exponents.copy()
+    moved[0, 0] += 0.1
+    assert recovery(moved, coefficients * 1.01)["exponent_error"] == pytest.approx(0.1)
+    assert recovery(exponents, coefficients * 1.01)["rate_error"] == pytest.approx(0.01)
+    one_more = coefficients.copy()
+    one_more[1, 0] = 1e-3
+    assert not recovery(exponents, one_more)["structure"]
+    moved[0, 0] += 0.2
+    assert not recovery(moved, coefficients)["structure"]
+
+
+def test_tables_of_the_scripts_that_draw_noise():
+    after = {"structure": True, "exponent_error": 0.01, "rate_error": 0.002}
+    row = {"noise": 0.01, "seed": 1, "seconds": 1.0, "verdict": "recovered", "before": after, "after": after}
+    rows = [row, row | {"after": dict.fromkeys(after) | {"structure": False}}]
+    assert "structure exact in 1 of 2, there exponents within 0.01 and rates within 0.2 %" in fractional_sir.table(rows)
+    own = {"noise": 0.0, "seed": 1, "seconds": 1.0, "verdict": "recovered", "recovered": True, "coefficient_error": 0.1}
+    assert "in 1 of 2" in lotka_volterra.table([own, own | {"recovered": False}])
+    tasks = fractional_sir.tasks((0.0, 0.01), 3, 5)
+    assert [(task["noise"], task["seed"]) for task in tasks] == [(0.0, 5), (0.01, 5), (0.01, 6), (0.01, 7)]
