@@ -21,7 +21,7 @@ from jax import Array
 import nalu_jax
 
 PATHS = ("add", "multiply", "power")
-STARTS, STEPS = 8, 300
+STARTS, STEPS = 64, 300
 EXACT = 1e-20  # a mean square relative to that of y below which no other start is tried
 Params = Any
 

@@ -11,7 +11,7 @@ Published (NPU paper, figure 6): exponents .62 and .57 for .5 and .5.
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import _report
@@ -86,19 +86,31 @@ def summary(data: dict[str, Any]) -> str:
     return "; ".join(parts) or "nothing measured"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the benchmark; returns the exit code."""
-    parser = _report.parser(__doc__)
-    parser.add_argument("--noise", nargs="+", type=float, choices=NOISES, default=list(NOISES))
-    parser.add_argument("--seeds", type=int, default=SEEDS, help="draws of the noise")
+def run(
+    file: str,
+    doc: str | None,
+    noises: Sequence[float],
+    seeds: int,
+    measure: Callable[[_report.Row], _report.Row],
+    table: Callable[[Sequence[_report.Row]], str],
+    arguments: Sequence[str] | None,
+) -> int:
+    """A script with a row for each noise and seed, from its command line; returns the exit code."""
+    parser = _report.parser(doc)
+    parser.add_argument("--noise", nargs="+", type=float, choices=noises, default=list(noises))
+    parser.add_argument("--seeds", type=int, default=seeds, help="draws of the noise")
     parser.add_argument("--first-seed", type=int, default=20000)
     options = parser.parse_args(arguments)
     effort = _report.effort_of(options)
     if effort.name != "full":
         options.noise, options.seeds = [0.0], 1
-    results = _report.results(__file__, QUESTION, options)
-    rows = tasks(options.noise, options.seeds, options.first_seed)
-    return _report.run(results, rows, measure, table, effort)
+    results = _report.results(file, _report.question(doc), options)
+    return _report.run(results, tasks(options.noise, options.seeds, options.first_seed), measure, table, effort)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmark; returns the exit code."""
+    return run(__file__, __doc__, NOISES, SEEDS, measure, table, arguments)
 
 
 if __name__ == "__main__":

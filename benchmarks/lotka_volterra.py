@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import _report
+import fractional_sir
 import jax.numpy as jnp
 import numpy as np
 import sympy
-from fractional_sir import tasks
 from scipy.integrate import solve_ivp
 
 from nalu_jax import discover
@@ -92,16 +92,7 @@ def summary(data: dict[str, Any]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark; returns the exit code."""
-    parser = _report.parser(__doc__)
-    parser.add_argument("--noise", nargs="+", type=float, choices=NOISES, default=list(NOISES))
-    parser.add_argument("--seeds", type=int, default=SEEDS, help="draws of the noise")
-    parser.add_argument("--first-seed", type=int, default=20000)
-    options = parser.parse_args(arguments)
-    effort = _report.effort_of(options)
-    if effort.name != "full":
-        options.noise, options.seeds = [0.0], 1
-    results = _report.results(__file__, QUESTION, options)
-    return _report.run(results, tasks(options.noise, options.seeds, options.first_seed), measure, table, effort)
+    return fractional_sir.run(__file__, __doc__, NOISES, SEEDS, measure, table, arguments)
 
 
 if __name__ == "__main__":

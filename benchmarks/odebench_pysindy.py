@@ -7,7 +7,7 @@ sequentially thresholded least squares with threshold 0.1), and with every produ
 
     python benchmarks/odebench_pysindy.py --json benchmarks/results/odebench_pysindy.json
 
-Needs `pip install pysindy`, which the package does not depend on.
+Needs pysindy: `pip install -e ".[bench]"`.
 
 Reference:
     Brunton, Proctor, Kutz, "Discovering governing equations from data by sparse identification of nonlinear dynamical
@@ -29,7 +29,7 @@ from _odebench_systems import SYSTEMS
 from scipy.integrate import solve_ivp
 
 try:
-    import pysindy
+    import pysindy  # pyright: ignore[reportMissingImports]
 except ModuleNotFoundError:  # the tables of results are made without it
     pysindy = None
 
@@ -86,7 +86,7 @@ def identify(library: str, ts: np.ndarray, ys: np.ndarray) -> tuple[np.ndarray, 
     That is what its `SINDy` does; a library of its own class takes no products of real powers.
     """
     if pysindy is None:
-        raise ModuleNotFoundError("odebench_pysindy.py compares with pysindy: pip install pysindy.")
+        raise ModuleNotFoundError('odebench_pysindy.py compares with pysindy: pip install -e ".[bench]"')
     exponents = exponents_of(library, ys.shape[1])
     with np.errstate(invalid="ignore", divide="ignore"):
         features = np.prod(ys[:, None, :] ** exponents, axis=2)
