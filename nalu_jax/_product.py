@@ -50,7 +50,7 @@ def product(factor: Factor, inputs: tuple[Array, ...], matrices: tuple[Array, ..
     """y_o = prod_i factor(x_i, ..., w_io, ...), without the (batch, n_in, n_out) array of factors where that is large.
 
     Mantissas and exponents are multiplied apart: partial products may leave the range of the dtype as long as the
-    result does not. Up to 2^11 factors that holds for any of them; beyond, for the products of up to 16 neighbouring inputs.
+    result does not. Up to 2^11 factors that holds for any of them; beyond, for products of up to 16 neighbours.
 
     The derivative by a factor is the product of all others: the product of all that are not zero, divided by this one;
     where just one is zero, the product of the rest; where more are, zero. So nothing is divided by zero, and no partial

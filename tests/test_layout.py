@@ -15,7 +15,7 @@ PACKAGE = pathlib.Path(nalu_jax.__file__).parent
 LEVELS = [
     ["_exponents"],
     ["_product"],
-    ["_numerics", "_unit", "_checks", "_trees"],
+    ["_numerics", "_unit", "_checks", "_trees", "_interrupt"],
     ["penalties", "_solvers"],
     ["units"],
     ["_front"],

@@ -10,8 +10,8 @@ import numpy as np
 from tqdm import tqdm
 
 from .. import ode as _ode
+from .._interrupt import deferred
 from ..ode import Data, Smooth
-from ..training._interrupt import deferred
 from . import _refine, _scaling, _search
 from ._refine import Fitted, Setting
 from ._result import ALIKE, NOTHING, RECOVERED, Candidate, Discovery, equations_of

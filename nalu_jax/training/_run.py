@@ -16,7 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm.auto import tqdm
 
-from . import _checkpoint, _interrupt, _loop, _program
+from .. import _interrupt
+from . import _checkpoint, _loop, _program
 from ._loop import Inputs, Log, Spec, State
 
 Tree = Any

@@ -1,6 +1,6 @@
 """Ctrl-C as a question: a run ends after the chunk that is being computed, with nothing lost.
 
->>> from nalu_jax.training import _interrupt
+>>> from nalu_jax import _interrupt
 >>> with _interrupt.deferred() as interrupted:
 ...     interrupted()
 False
