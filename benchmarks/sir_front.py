@@ -130,7 +130,7 @@ def residual(name: str, hidden: int) -> Callable[[Params, Array], Array]:
     def function(params: Params, data: Array) -> Array:
         ts = jnp.arange(_sir.END + 2)
         states = ode.rollout(own.field, jnp.array(_sir.START), ts, own.prepare(params), solver=diffrax.Euler()).ys
-        return reading() @ states - data
+        return jnp.asarray(reading()) @ states - data
 
     return function
 

@@ -82,7 +82,8 @@ def test_odebench(tmp_path):
 def test_true_terms_of_odebench_are_those_of_its_equations():
     for system in SYSTEMS.values():
         point = np.array(system.first) + 0.3
-        ours = [sum(c * np.prod(point**powers) for powers, c in own.items()) for own in odebench.true_terms(system)]
+        terms = odebench.true_terms(system)
+        ours = np.array([sum(c * np.prod(point**powers) for powers, c in own.items()) for own in terms])
         names = dict(zip("abcd", point.tolist(), strict=False))
         expected = [eval(text, {}, names) for text in system.equations]
         np.testing.assert_allclose(ours, expected, rtol=1e-9)
