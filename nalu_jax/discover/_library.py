@@ -13,6 +13,7 @@ import numpy as np
 COST = {1: 1, 2: 2, 3: 3, 4: 4, 5: 5, -1: 2, 0.5: 2, -0.5: 3, 1.5: 3, -2: 4}
 """How far from simple a power is; a product costs the sum of its powers."""
 
+OTHER_COST = 5  # of any other power
 MOST_COST = 6
 MOST_INPUTS = 3  # in one product
 
@@ -56,12 +57,30 @@ def _up_to(powers: Sequence[Sequence[float]], cost: int) -> list[tuple[float, ..
 
 
 def _cost(exponents: Sequence[float]) -> int:
-    return sum(COST[power] for power in exponents if power != 0)
+    return sum(COST.get(power, OTHER_COST) for power in exponents if power != 0)
 
 
 def costs(exponents: np.ndarray) -> np.ndarray:
     """(n,) of products (n, n_states)."""
     return np.array([_cost(row) for row in exponents.tolist()], int)
+
+
+def names(exponents: np.ndarray, library: np.ndarray) -> np.ndarray:
+    """(n,) how much it takes to say which products (n, n_states) they are: 2 ln of how many cost no more.
+
+    The penalty of the extended BIC (Chen, Chen, "Extended Bayesian information criteria for model selection with large
+    model spaces", Biometrika 2008): among many products one fits noise by chance.
+
+    Args:
+        library: costs of all products that might have been taken.
+    """
+    return 2 * np.log([max(1, np.sum(library <= max(cost, 1))) for cost in costs(exponents)])
+
+
+def nearest(exponents: np.ndarray) -> np.ndarray:
+    """The simple powers next to them."""
+    powers = np.array([0.0, *COST])
+    return powers[np.abs(exponents[..., None] - powers).argmin(-1)]
 
 
 def values(exponents: np.ndarray, states: np.ndarray) -> np.ndarray:

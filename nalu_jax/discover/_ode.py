@@ -12,15 +12,17 @@ from tqdm import tqdm
 from .. import ode as _ode
 from .._interrupt import deferred
 from ..ode import Data, Smooth
-from . import _refine, _scaling, _search
+from . import _library, _refine, _scaling, _search
+from ._model import Formula
 from ._refine import Fitted, Setting
 from ._result import ALIKE, NOTHING, RECOVERED, Candidate, Discovery, equations_of
 
 FLOOR = 1e-7  # error of exact data, in standard deviations of a state, below which candidates are equally good
 SOLVED = 1e-6  # error up to which exact data are explained
 NOISY = 1.25  # error, in standard deviations of the noise, up to which noisy data are explained
+SCREENED = 12  # candidates of the weak form; of exact data, for each of its floors
 CLIFF = 100.0  # by which a simpler formula must fit exact data worse: laws do, approximations improve term by term
-CLEAR = 6.0  # BIC by which the best must lead
+CLEAR = 6.0  # twice the description length, in nats, by which the best must lead
 SUBSTEPS = (2, 8, 32)
 
 
@@ -65,7 +67,7 @@ def ode(
             exponents; by default by the signs of the measurements.
         missing: whether NaN stands for what was not measured.
         initial_states: "exact" where the first measurements have no noise, "measured" where they have it too.
-        candidates: of the weak form that are fitted through the solver.
+        candidates: from which products are taken away, each through the solver.
         progress: whether to show a progress bar.
 
     Raises:
@@ -147,35 +149,63 @@ def _job(data: Data, known: Callable[..., Any] | None, noise: float | None, posi
     domain = "positive" if positive else "real"
     floor = FLOOR**2 if exact else 0.0
     rows = int((np.asarray(windows.weights) > 0).sum() + fit_starts * (np.asarray(windows.start_weights) > 0).sum())
-    setting = Setting(windows, fit_starts, domain, SUBSTEPS[0], known, floor, rows)
+    library = _library.costs(_search.library(data, _search.nodes_of(data, smooth, positive)))
+    setting = Setting(windows, fit_starts, domain, SUBSTEPS[0], known, floor, rows, library)
     return Job(data, smooth, setting, nodes, positive)
 
 
 def _fits(job: Job, count: int, interrupted: Callable[[], bool], progress: bool) -> tuple[Setting, list[list[Fitted]]]:
-    """The setting with steps enough, and for every candidate its path of eliminations, at last that of roundings."""
-    found: list[list[Fitted]] = []
-    setting = job.setting
-    with tqdm(desc="discover", total=2 + count, disable=not progress) as bar:
-        systems = _search.systems(job.data, job.smooth, job.known_nodes, positive=job.positive, count=count)
+    """The setting with steps enough, and the candidates with their paths: those fitted as they are, those from which
+    products were taken away, and at last that of roundings."""
+    with tqdm(desc="discover", total=3 + count, disable=not progress) as bar:
+        systems = _search.systems(job.data, job.smooth, job.known_nodes, positive=job.positive, count=SCREENED)
         bar.update()
         formulas = [_refine.started(job.data, job.smooth, job.known_nodes, system, job.positive) for system in systems]
         formulas = [
             formula._replace(powers=formula.exponents != np.round(2 * formula.exponents) / 2) for formula in formulas
         ]
         setting = _refine.resolved(job.setting, formulas, SUBSTEPS)
-        for formula in formulas[:count]:
+        screened = _screened(setting, formulas, interrupted)
+        found = [[each] for each in screened]
+        bar.update()
+        if screened and screened[0].loss < setting.floor:
+            count = 1  # exact data are explained to the last digit: nothing can be better
+        for each in screened[:count]:
             if interrupted():
                 break
-            found.append(_refine.pruned(setting, formula))
+            found.append(_refine.pruned(setting, each.formula))
             bar.update()
-            if setting.floor and found[-1][0].loss < setting.floor:
-                break  # exact data are explained to the last digit: nothing can be better
         if found and job.positive and not interrupted():
-            best = min((step for path in found for step in path), key=lambda step: step.bic)
-            freed = best.formula._replace(powers=best.formula.exponents != 0)
-            found.append(_refine.snapped(setting, freed))
+            freed = _best(found).formula
+            found.append(_refine.snapped(setting, freed._replace(powers=freed.exponents != 0)))
         bar.update()
     return setting, found
+
+
+def _screened(setting: Setting, formulas: list[Formula], interrupted: Callable[[], bool]) -> list[Fitted]:
+    """The formulas fitted through the solver, the shortest description first: the weak form suffers more from errors.
+
+    Small ones are fitted first. Once one of them explains exact data, larger ones cannot be shorter; those as small as
+    it are its rivals: along one trajectory two laws may be one.
+    """
+    found: list[Fitted] = []
+    enough = np.inf
+    for formula in sorted(formulas, key=_size):
+        if _size(formula) > enough or interrupted():
+            break
+        found.append(_refine.fitted(setting, formula))
+        if found[-1].loss < setting.floor:
+            enough = _size(formula)
+    return sorted(found, key=lambda each: each.length)
+
+
+def _size(formula: Formula) -> int:
+    """How many numbers are fitted."""
+    return int(formula.reads.sum() + formula.powers.sum())
+
+
+def _best(found: list[list[Fitted]]) -> Fitted:
+    return min((step for path in found for step in path), key=lambda step: (step.length, step.complexity))
 
 
 def _discovery(
@@ -192,7 +222,7 @@ def _discovery(
         return Discovery(None, None, (), NOTHING, "nothing could be fitted", noise, names, interrupted, known)
     make = lambda step: _candidate(_refine.with_errors(job.setting, step), scale, names)
     front = [min(same, key=lambda step: step.loss) for same in _by_complexity(steps)]
-    best = min(steps, key=lambda step: (step.bic, step.complexity))
+    best = _best(fits)
     freed = fits[-1][0]
     before = freed if freed.formula.powers.any() else best
     verdict, reason = _verdict(job, steps, best)
@@ -237,13 +267,14 @@ def _verdict(job: Job, steps: list[Fitted], best: Fitted) -> tuple[str, str]:
     if exact and simpler < CLIFF * max(error, FLOOR):
         return NOTHING, f"a simpler one leaves {simpler:.2g}, as in a series that approximates: {error:.2g} {unit}"
     # the same with something more is no rival: what is more in it is not needed
-    rivals = [step for step in steps if not _names(best) <= _names(step) and step.bic < best.bic + CLEAR]
+    own = _products(best.formula)
+    rivals = [step for step in steps if not own <= _products(step.formula) and step.length < best.length + CLEAR]
     if rivals:
-        return ALIKE, f"{len(rivals)} other structures have a BIC within {CLEAR:g} of the best"
+        return ALIKE, f"{len(rivals)} other structures are about as likely as the best"
     return RECOVERED, f"it leaves {error:.2g} {unit}, and no other structure comes near"
 
 
-def _names(step: Fitted) -> frozenset[tuple[Any, ...]]:
+def _products(formula: Formula) -> frozenset[tuple[Any, ...]]:
     """The products of each equation, exponents rounded to what can be told apart."""
-    rounded = np.round(step.formula.exponents, 1)
-    return frozenset((*rounded[term].tolist(), int(state)) for term, state in np.argwhere(step.formula.reads))
+    rounded = np.round(formula.exponents, 1)
+    return frozenset((*rounded[term].tolist(), int(state)) for term, state in np.argwhere(formula.reads))

@@ -12,7 +12,7 @@ from .. import symbolic
 from ..ode import Data, Smooth, Windows
 from . import _library, _model
 from ._model import Formula
-from ._search import RESOLUTION, System, smallest_positive
+from ._search import RESOLUTION, System, nodes_of
 
 STEPS = 20  # of every refit
 
@@ -28,6 +28,7 @@ class Setting(NamedTuple):
         known: the known part of the scaled rates.
         floor: mean square below which losses are as good as equal.
         rows: number of measurements that residuals are of.
+        library: costs of all products that were tried.
     """
 
     windows: Windows
@@ -37,17 +38,35 @@ class Setting(NamedTuple):
     known: Callable[..., Any] | None
     floor: float
     rows: int
+    library: np.ndarray
 
 
 class Fitted(NamedTuple):
-    """A formula with its fit; errors has standard errors in the places of its numbers, 0 where they are fixed."""
+    """A formula with its fit.
+
+    Attributes:
+        length: twice the description length: the BIC, and what it takes to say which products they are.
+        errors: standard errors in the places of the formula's numbers, 0 where they are fixed.
+        starts: the states where windows begin, where they were fitted.
+    """
 
     formula: Formula
     loss: float
     complexity: int
     bic: float
+    length: float
     errors: Formula | None
     starts: np.ndarray | None
+
+
+def fitted(setting: Setting, formula: Formula) -> Fitted:
+    """The formula refitted."""
+    loss, params, free, data = _problem(setting, formula)
+    none = jax.tree.map(jnp.zeros_like, free)
+    path = symbolic.prune(
+        loss, params, data, free=free, entries=none, rows=setting.rows, floor=setting.floor, steps=STEPS
+    )
+    return _fitted(setting, formula, path.steps[0])
 
 
 def pruned(setting: Setting, formula: Formula) -> list[Fitted]:
@@ -101,12 +120,14 @@ def _fitted(setting: Setting, formula: Formula, step: symbolic.Step) -> Fitted:
     # the mean of all residuals, those of what was not measured included, as one of the measurements
     windows = setting.windows
     size = np.size(windows.ys) + (np.size(windows.starts) + np.size(windows.joins) if setting.fit_starts else 0)
-    return Fitted(found, step.loss * size / setting.rows, own, step.bic, None, step.params.get("starts"))
+    simple = np.where(found.powers, _library.nearest(found.exponents), found.exponents)
+    length = step.bic + float(_library.names(simple, setting.library).sum())
+    return Fitted(found, step.loss * size / setting.rows, own, step.bic, length, None, step.params.get("starts"))
 
 
 def started(data: Data, smooth: Smooth, known: np.ndarray | None, system: System, positive: bool) -> Formula:
     """The formula of a candidate, with the coefficients that the weak form has for it."""
-    nodes = np.maximum(smooth.nodes, smallest_positive(data)) if positive else smooth.nodes
+    nodes = nodes_of(data, smooth, positive)
     sums = np.einsum("tiq,tiqm->tim", smooth.weights, _library.values(system.exponents, nodes))
     changes = np.diff(smooth.ys, axis=1)
     changes = changes if known is None else changes - np.einsum("tiq,tiqk->tik", smooth.weights, known)

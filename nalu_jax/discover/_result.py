@@ -44,8 +44,8 @@ class Discovery(NamedTuple):
     """Systems of equations for measured trajectories.
 
     Attributes:
-        best: the system with the lowest BIC, its exponents rounded where they are within their errors of simple ones;
-            None where not even one could be fitted.
+        best: the system with the lowest BIC to which is added what it takes to say which of all products it has; its
+            exponents rounded where they are within their errors of simple ones; None where nothing could be fitted.
         before_rounding: the same with all its exponents fitted, where they were; otherwise equal to best.
         front: for every complexity the system with the lowest error, the simplest first.
         verdict: "recovered", "several candidates alike" or "no simple formula found".

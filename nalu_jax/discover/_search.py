@@ -63,17 +63,15 @@ def systems(data: Data, smooth: Smooth, known: np.ndarray | None, *, positive: b
         positive: whether all states stay positive, and nodes are to be taken so.
         count: how many at most for each of `FLOORS`.
     """
-    nodes = np.maximum(smooth.nodes, smallest_positive(data)) if positive else smooth.nodes
-    states = range(data.ys.shape[-1])
-    powers = [_library.powers_of(np.append(data.ys[..., k][data.seen[..., k]], nodes[..., k])) for k in states]
-    exponents = _library.monomials(powers, limit=LIBRARY)
+    nodes = nodes_of(data, smooth, positive)
+    exponents = library(data, nodes)
     values = _library.values(exponents, nodes)
     usable = np.isfinite(values).all((0, 1, 2)) & (np.abs(values).max((0, 1, 2)) < 1e8)
     exponents, values = exponents[usable], values[..., usable]
     sums = np.einsum("tiq,tiqm->tim", smooth.weights, values)
     rest = None if known is None else np.einsum("tiq,tiqk->tik", smooth.weights, known)
     pools = []
-    for k in states:
+    for k in range(data.ys.shape[-1]):
         rows = _rows(data, smooth, sums, None if rest is None else rest[..., k], k)
         pools.append(_pool(rows, exponents))
     # noise is known well enough; the error of exact data's splines is a guess
@@ -87,6 +85,18 @@ def systems(data: Data, smooth: Smooth, known: np.ndarray | None, *, positive: b
     if not positive or (explained and ordered[0].reads.sum(0).max() <= _powers.MOST):
         return ordered
     return [_with_real_powers(data, smooth, nodes, rest), *ordered]
+
+
+def library(data: Data, nodes: np.ndarray) -> np.ndarray:
+    """(n, n_states) exponents of all products that are tried."""
+    states = range(data.ys.shape[-1])
+    powers = [_library.powers_of(np.append(data.ys[..., k][data.seen[..., k]], nodes[..., k])) for k in states]
+    return _library.monomials(powers, limit=LIBRARY)
+
+
+def nodes_of(data: Data, smooth: Smooth, positive: bool) -> np.ndarray:
+    """The spline's states at the nodes, kept above zero where states stay positive."""
+    return np.maximum(smooth.nodes, smallest_positive(data)) if positive else smooth.nodes
 
 
 def _with_real_powers(data: Data, smooth: Smooth, nodes: np.ndarray, rest: np.ndarray | None) -> System:
@@ -154,10 +164,9 @@ def _pool(rows: Rows, exponents: np.ndarray) -> list[tuple[tuple[int, ...], floa
 def _combined(pools: Sequence[list], exponents: np.ndarray, floor: float, count: int) -> list[System]:
     """The best combinations of one candidate for each equation, by a beam over equations."""
     rows = max(pool[0][2] for pool in pools)
-    costs = _library.costs(exponents)
     # twice the description length, as the BIC counts: a coefficient takes ln(rows), and so does a product, to which its
-    # name is added, the logarithm of how many there are up to its cost
-    names = np.array([np.log(rows) + 2 * np.log(np.sum(costs <= max(cost, 1))) for cost in costs])
+    # name is added
+    names = np.log(rows) + _library.names(exponents, _library.costs(exponents))
     partial: list[tuple[float, frozenset[int], tuple[frozenset[int], ...]]] = [(0.0, frozenset(), ())]
     for pool in pools:
         choices = [Choice(frozenset(c), n * np.log(error + floor**2 + 1e-30)) for c, error, n in pool]
