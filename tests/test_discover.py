@@ -58,6 +58,13 @@ def test_values_of_products():
     np.testing.assert_allclose(found, [[1, -8, -6], [1, 0, 0]])
 
 
+def test_the_rarer_a_product_the_longer_its_name():
+    library = np.array([0, 1, 1, 2, 2, 2])
+    found = _library.names(np.array([[0.0, 0.0], [1.0, 0.0], [-1.0, 0.0], [1 / 3, 0.0]]), library)
+    np.testing.assert_allclose(found, 2 * np.log([3, 3, 6, 6]))
+    assert _library.nearest(np.array([0.1, 0.6, -1.2, 7.0])).tolist() == [0.0, 0.5, -1.0, 5.0]
+
+
 def test_subsets_find_what_trying_everything_finds():
     generator = np.random.default_rng(3)
     matrix = generator.normal(size=(40, 9)) + generator.normal(size=(40, 1))
@@ -101,6 +108,21 @@ def test_logistic_growth_is_recovered(logistic_found):
     assert best_of(logistic_found).error < 1e-6 and (logistic_found.noise == 0).all()
     assert "n^{2}" in best_of(logistic_found).latex[0]
     assert "dn/dt" in str(logistic_found)
+
+
+def test_laws_that_are_one_along_the_data_are_not_told_apart():
+    n = logistic(TS)
+    found = discover.ode(TS, np.stack([n, 3 * n], 1), names=["n", "m"], progress=False)
+    assert found.verdict == ALIKE and "about as likely" in found.reason
+    assert best_of(found).error < 1e-6
+
+
+def test_noise_is_not_fitted_by_one_of_many_products():
+    ts = np.linspace(0.0, 10.0, 150)
+    exact = 8 / 15 + (0.14 - 8 / 15) * np.exp(-0.6 * ts)
+    noise = 0.01 * exact.std() * np.random.default_rng([20000, 9]).normal(size=(150, 1))[:, 0]
+    found = discover.ode(ts, exact + noise, names=["a"], progress=False)
+    assert coefficients(best_of(found).equations[0], "a").keys() == {(0,), (1,)}
 
 
 def test_what_is_found_simulates_other_initial_states(logistic_found):
