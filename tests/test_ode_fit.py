@@ -6,10 +6,11 @@ Oracles are SciPy's solvers, quadrature and least squares, closed forms, and cen
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from scipy.integrate import quad, solve_ivp
 
-from nalu_jax import fast_chain, fast_nau, fast_real_npu, ode
+from nalu_jax import fast_chain, fast_nau, fast_real_npu, ode, training
 
 
 @pytest.fixture(autouse=True)
@@ -133,6 +134,36 @@ def test_shooting_with_free_starts_has_gaps_and_measurements_of_the_starts():
     assert exact.shape == (2 * 4 * 2 + 2 * 2 + 2 * 2,) and float(jnp.abs(exact).max()) < 1e-8
     moved = ode.shooting_residual(oscillator, 2.0, windows.starts.at[1].add(0.25), windows, substeps=16)
     np.testing.assert_allclose(moved[-4:-2], -0.25, atol=1e-8)  # the gap between the first window and the second
+
+
+@pytest.mark.parametrize(("share", "seen"), [(0.0, 1), (0.2, 2), (0.5, 4), (6 / 7, 6), (1.0, 7), (2.0, 7)])
+def test_a_horizon_leaves_out_what_is_later(share, seen):
+    data = ode.data(TS, oscillation(TS, [1.0, 0.5]))
+    windows = jax.tree.map(jnp.asarray, ode.windows(data, data.ys, np.ones(2)))
+    found = jax.jit(ode.horizon)(windows, share)
+    assert found.weights[0, :, 0].tolist() == [1] * seen + [0] * (7 - seen)
+    halves = jax.tree.map(jnp.asarray, ode.windows(data, data.ys, np.ones(2), length=4))
+    joins = ode.horizon(halves, share).joins
+    assert (joins == (halves.joins if share >= 0.8 else 0)).all()
+
+
+def test_a_growing_horizon_finds_what_the_whole_of_it_hides():
+    ts = np.linspace(0.0, 30.0, 121)
+    data = ode.data(ts, oscillation(ts, [1.0, 0.5], stiffness=4.0))
+    windows = jax.tree.map(jnp.asarray, ode.windows(data, data.ys, np.ones(2)))
+
+    def loss(stiffness, batch, step):
+        seen = ode.horizon(batch, step / 200)
+        residual = ode.trajectory_residual(oscillator, stiffness, seen, substeps=2)
+        return (residual**2).sum() / seen.weights.sum()
+
+    def found(loss):
+        settings = {"steps": 300, "optimiser": optax.adam(0.03), "batch": lambda key, step: windows, "keep": "last"}
+        init = lambda key: jnp.asarray(1.0)
+        return float(training.fit(loss, init, key=jax.random.key(0), progress=False, **settings).params)
+
+    assert abs(found(loss) - 4.0) < 1e-2
+    assert abs(found(lambda params, batch: loss(params, batch, 200)) - 4.0) > 1.0
 
 
 def test_a_solve_that_blows_up_is_a_bad_one_not_nan():

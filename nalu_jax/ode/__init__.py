@@ -14,8 +14,9 @@
 (True, (6, 2))
 
 To fit measured trajectories: `data` checks and holds them, `smooth` puts splines through them, `windows` cuts them up;
-`trajectory_residual`, `shooting_residual` and `weak_residual` are what least squares makes small, `project` solves for
-what is linear, and `field` adds a unit to known physics. `nalu_jax.discover.ode` is made of these.
+`trajectory_residual`, `shooting_residual` and `weak_residual` are what least squares makes small, `horizon` begins with
+the first intervals, `project` solves for what is linear, and `field` adds a unit to known physics.
+`nalu_jax.discover.ode` is made of these.
 """
 
 from ._data import Data as Data
@@ -24,6 +25,7 @@ from ._field import field as field
 from ._problem import Trajectory as Trajectory
 from ._rollout import rollout as rollout
 from ._shooting import Windows as Windows
+from ._shooting import horizon as horizon
 from ._shooting import shoot as shoot
 from ._shooting import shooting_residual as shooting_residual
 from ._shooting import trajectory_residual as trajectory_residual

@@ -73,6 +73,23 @@ def windows(data: Data, states: np.ndarray, noise: np.ndarray, *, length: int | 
     )
 
 
+def horizon(windows: Windows, share: Any) -> Windows:
+    """The windows with only the first `share` of their intervals measured, at least one: a growing horizon.
+
+    Far from the truth, a long prediction says little about where to go: phases slip, and the loss has as many minima as
+    there are periods. What a few intervals teach makes the next ones predictable. Gaps count with the whole of it.
+
+    Args:
+        windows: as JAX arrays.
+        share: from 0 to 1, may be traced: `step / 1000` in a loss that `training.fit` offers its `step`.
+    """
+    length, dtype = windows.ys.shape[1], windows.weights.dtype
+    within = jnp.arange(length, dtype=dtype) < jnp.asarray(share).astype(dtype) * length
+    within = within.at[0].set(True)
+    weights = jnp.where(within[:, None], windows.weights, 0)
+    return windows._replace(weights=weights, joins=jnp.where(within[-1], windows.joins, 0))
+
+
 def shoot(
     field: VectorField,
     args: Any,
