@@ -147,6 +147,7 @@ def test_a_horizon_leaves_out_what_is_later(share, seen):
     assert (joins == (halves.joins if share >= 0.8 else 0)).all()
 
 
+@pytest.mark.slow
 def test_a_growing_horizon_finds_what_the_whole_of_it_hides():
     ts = np.linspace(0.0, 30.0, 121)
     data = ode.data(ts, oscillation(ts, [1.0, 0.5], stiffness=4.0))
