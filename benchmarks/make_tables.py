@@ -62,6 +62,7 @@ SCRIPTS = {
     "lotka_volterra": lotka_volterra,
 }
 TASKS = ("single_module", "division", "simple_task", "static_task", "large_scale", "inalu_tasks")
+EQUATIONS = ("fractional_sir", "sir_front", "odebench", "odebench_pysindy", "lotka_volterra")
 README_UNITS = ("nmu", "inalu", "nru", "nmru", "npu", "real_npu")
 
 
@@ -123,7 +124,8 @@ def conditions(data: dict[str, Any]) -> str:
 
 def readme_section(found: dict[str, dict[str, Any]]) -> str:
     """How much faster value and gradient are than textbook JAX and PyTorch, by size, the peak of memory, and ODEs."""
-    parts = [section for section in (_layers_section(found), _ode_section(found)) if section]
+    sections = (_layers_section(found), _ode_section(found), _equations_section(found))
+    parts = [section for section in sections if section]
     return "\n\n".join(parts) or "Not measured yet: see [benchmarks/](benchmarks/README.md)."
 
 
@@ -148,6 +150,16 @@ def _ode_section(found: dict[str, dict[str, Any]]) -> str:
         f"Differential equations, time per call ({conditions(data)}); the candidates are explained in "
         f"`benchmarks/ode.py`.\n\n{markdown_table(header, lines)}"
     )
+
+
+def _equations_section(found: dict[str, dict[str, Any]]) -> str:
+    """What every script about governing equations found."""
+    lines = [
+        f"- `{file}`: {SCRIPTS[name].summary(data)} ({conditions(data)})."
+        for name in EQUATIONS
+        for file, data in of_script(found, name).items()
+    ]
+    return "\n".join(["Equations from trajectories:", "", *lines]) if lines else ""
 
 
 def _layers_section(found: dict[str, dict[str, Any]]) -> str:
