@@ -92,6 +92,15 @@ def test_noise_is_estimated_and_smoothed_away():
     np.testing.assert_allclose(ode.smooth(ode.data(ts, noisy), noise=0.0).ys[0, :, 0], noisy, atol=1e-9)
 
 
+def test_the_noise_of_few_points_is_estimated_without_bias():
+    """The least of several estimates would be a tenth too small here, and a third of the truth in the worst draw."""
+    ts, generator = np.linspace(0, 6, 40), np.random.default_rng(0)
+    logistic = 2 / (1 + 9 * np.exp(-1.2 * ts))
+    noises = [ode.smooth(ode.data(ts, logistic + 0.01 * generator.normal(size=40))).noise[0] for _ in range(100)]
+    assert abs(np.mean(noises) / 0.01 - 1) < 0.05
+    assert min(noises) > 0.005
+
+
 # residuals
 
 

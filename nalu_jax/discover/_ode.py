@@ -20,6 +20,7 @@ from ._result import ALIKE, NOTHING, RECOVERED, Candidate, Discovery, equations_
 FLOOR = 1e-7  # error of exact data, in standard deviations of a state, below which candidates are equally good
 SOLVED = 1e-6  # error up to which exact data are explained
 NOISY = 1.25  # error, in standard deviations of the noise, up to which noisy data are explained
+GUESSED = 3.0  # the same above 1 times the root of a state's measurements, where they are few and the noise estimated
 SCREENED = 12  # candidates of the weak form; of exact data, for each of its floors
 CLIFF = 100.0  # by which a simpler formula must fit exact data worse: laws do, approximations improve term by term
 CLEAR = 6.0  # twice the description length, in nats, by which the best must lead
@@ -27,10 +28,11 @@ SUBSTEPS = (2, 8, 32)
 
 
 class Job(NamedTuple):
-    """One search: scaled data, splines through them, and what the fits share."""
+    """One search: scaled data, splines through them, up to which error they are explained, and what the fits share."""
 
     data: Data
     smooth: Smooth
+    explained: float
     setting: Setting
     known_nodes: np.ndarray | None
     positive: bool
@@ -151,7 +153,10 @@ def _job(data: Data, known: Callable[..., Any] | None, noise: float | None, posi
     rows = int((np.asarray(windows.weights) > 0).sum() + fit_starts * (np.asarray(windows.start_weights) > 0).sum())
     library = _library.costs(_search.library(data, _search.nodes_of(data, smooth, positive)))
     setting = Setting(windows, fit_starts, domain, SUBSTEPS[0], known, floor, rows, library)
-    return Job(data, smooth, setting, nodes, positive)
+    explained = SOLVED if exact else NOISY
+    if not exact and noise is None:
+        explained = max(NOISY, 1 + GUESSED / np.sqrt(data.seen.sum((0, 1)).min()))
+    return Job(data, smooth, explained, setting, nodes, positive)
 
 
 def _fits(job: Job, count: int, interrupted: Callable[[], bool], progress: bool) -> tuple[Setting, list[list[Fitted]]]:
@@ -255,10 +260,10 @@ def _candidate(step: Fitted, scale: _scaling.Scale, names: tuple[str, ...]) -> C
 def _verdict(job: Job, steps: list[Fitted], best: Fitted) -> tuple[str, str]:
     """Whether the best explains the data, is simple, and stands alone."""
     exact = bool((job.smooth.noise == 0).all())
-    error, limit = float(np.sqrt(best.loss)), SOLVED if exact else NOISY
+    error = float(np.sqrt(best.loss))
     unit = "standard deviations of the states" if exact else "standard deviations of the noise"
-    if error > limit:
-        return NOTHING, f"the best formula leaves {error:.2g} {unit}, more than {limit:g}"
+    if error > job.explained:
+        return NOTHING, f"the best formula leaves {error:.2g} {unit}, more than {job.explained:.3g}"
     if best.formula.powers.any() and not exact:
         return NOTHING, "exponents that are not simple numbers, from noisy data"
     if 3 * best.complexity > job.setting.rows:
@@ -271,7 +276,8 @@ def _verdict(job: Job, steps: list[Fitted], best: Fitted) -> tuple[str, str]:
     rivals = [step for step in steps if not own <= _products(step.formula) and step.length < best.length + CLEAR]
     if rivals:
         return ALIKE, f"{len(rivals)} other structures are about as likely as the best"
-    return RECOVERED, f"it leaves {error:.2g} {unit}, and no other structure comes near"
+    hidden = "" if exact else "; what is smaller than the noise may be missing"
+    return RECOVERED, f"it leaves {error:.2g} {unit}, and no other structure comes near{hidden}"
 
 
 def _products(formula: Formula) -> frozenset[tuple[Any, ...]]:

@@ -11,6 +11,8 @@ from ._data import Data
 
 NODES = 4  # of Gauss-Legendre in every interval
 EXACT = 1e-4  # noise, in standard deviations of a state, below which a spline goes through the points
+NORMAL_MEDIAN = 0.6745  # of the size of a standard normal number
+NORMAL_WITHIN_3 = 0.9866  # standard deviation of a standard normal number that lies within 3 of 0
 
 
 class Smooth(NamedTuple):
@@ -75,19 +77,38 @@ def _splines(t: np.ndarray, y: np.ndarray, noisy: bool):
 
 
 def _noise_of_state(data: Data, k: int) -> float:
-    """The least, over how many neighbours predict a point, of the typical deviation from what they predict."""
+    """The typical deviation of a point from what its neighbours predict: of as few of them as predict well.
+
+    More neighbours follow the curve better. The least over their numbers would be too small: with few points each is a
+    guess. A fewer than the best is taken where its estimate is as good within the errors of both.
+    """
     estimates = []
     for neighbours in (2, 4, 6, 8):
-        deviations = [
-            _deviations(data.ts[i, data.seen[i, :, k]], data.ys[i, data.seen[i, :, k], k], neighbours)
-            for i in range(data.ts.shape[0])
-        ]
-        together = np.concatenate(deviations)
-        if together.size:
-            # the median, in units in which it is the standard deviation of a normal distribution: steep parts, which no
-            # neighbours predict, are not noise
-            estimates.append(float(np.median(np.abs(together)) / 0.6745))
-    return min(estimates, default=0.0)
+        deviations = np.concatenate(
+            [
+                _deviations(data.ts[i, data.seen[i, :, k]], data.ys[i, data.seen[i, :, k], k], neighbours)
+                for i in range(data.ts.shape[0])
+            ]
+        )
+        if deviations.size:
+            estimates.append(_typical(deviations))
+    if not estimates:
+        return 0.0
+    alike = min(estimates) * (1 + 2 / np.sqrt(data.seen[..., k].sum()))
+    return next(estimate for estimate in estimates if estimate <= alike)
+
+
+def _typical(deviations: np.ndarray) -> float:
+    """The standard deviation of normal deviations among which are others: steep parts, which no neighbours predict.
+
+    It starts from the median, which others hardly move, and then takes all within three of it, which have more to say.
+    """
+    size = np.abs(deviations)
+    estimate = float(np.median(size)) / NORMAL_MEDIAN
+    for _ in range(3):
+        near = size[size <= 3 * estimate]
+        estimate = float(np.sqrt(np.mean(near**2))) / NORMAL_WITHIN_3
+    return estimate
 
 
 def _deviations(t: np.ndarray, y: np.ndarray, neighbours: int) -> np.ndarray:
