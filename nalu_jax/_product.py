@@ -226,8 +226,8 @@ def _tangent_by_matrices(factor: Factor, matrices: Any, matrices_dot: Any, input
         factors, factors_dot = directional(factor, arguments, (*(None for _ in xs), *matrices_dot))
         return (_others(factors, _expanded(rest, 0), 0) * factors_dot).sum(0) * rest.scale
 
-    def in_steps(x: Array) -> Array:
-        return jnp.pad(x, ((0, -rows % lanes), (0, 0))).reshape(-1, lanes, x.shape[1])
+    def in_steps(x: Array) -> Array:  # padded with rows like the last: scales of 0 would be divided by
+        return jnp.pad(x, ((0, -rows % lanes), (0, 0)), mode="edge").reshape(-1, lanes, x.shape[1])
 
     per_lane = jax.tree.map(lambda w: jnp.broadcast_to(w, (lanes, *w.shape)), matrices_dot)
     steps = jax.tree.map(in_steps, (inputs, rest))
