@@ -11,13 +11,38 @@
 
 import functools
 
+import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
 from ._product import product as product
 
-matmul = functools.partial(jnp.matmul, precision=lax.Precision.HIGHEST)
-"""`jnp.matmul` in the full precision of the dtype: accelerators default to fewer digits than arithmetic needs."""
+_SMALL = 2**10  # entries of a matrix up to which a vector times it is a sum of rows
+_ROWS = 8  # but no more rows than these: they are written out one by one
+
+
+def matmul(x: Array, w: Array) -> Array:
+    """x (..., n_in) @ w (n_in, n_out) in the full precision of the dtype: accelerators default to fewer digits.
+
+    A single x times a small w, as in every step of an ODE, is a sum of scaled rows: it fuses with what is around it.
+    """
+    if x.ndim == 1 and w.size <= _SMALL and w.shape[0] <= _ROWS:
+        return _sum_of_rows(x, w)
+    return _product_of_matrices(x, w)
+
+
+_product_of_matrices = functools.partial(jnp.matmul, precision=lax.Precision.HIGHEST)
+
+
+@jax.custom_jvp
+def _sum_of_rows(x: Array, w: Array) -> Array:
+    return functools.reduce(jnp.add, [x[i] * w[i] for i in range(w.shape[0])])
+
+
+@_sum_of_rows.defjvp
+def _sum_of_rows_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
+    (x, w), (x_dot, w_dot) = primals, tangents  # derivatives as products: those of rows would be many small sums
+    return _sum_of_rows(x, w), _product_of_matrices(x_dot, w) + _product_of_matrices(x, w_dot)
 
 
 def absolute(x: Array) -> Array:

@@ -1,11 +1,14 @@
 """Each guarded function: value and derivatives at the bad point, and the plain function away from it."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
+import mpmath
 import numpy as np
 import pytest
 
-from nalu_jax import _numerics
+from nalu_jax import _cosine, _numerics
 
 
 @pytest.fixture(params=["x32-bfloat16", "x32-float32", "x64-float64"])
@@ -116,6 +119,49 @@ def test_machine_epsilon(dtype):
 def test_matmul_asks_for_the_highest_precision():
     a, b = jnp.ones((2, 3)), jnp.ones((3, 4))
     assert "HIGHEST" in str(jax.make_jaxpr(_numerics.matmul)(a, b))
+
+
+@pytest.mark.parametrize("n_in", [1, 3, 8, 9])
+def test_matmul_of_a_vector_has_the_value_and_the_derivatives_of_the_product(n_in, dtype):
+    """Of few rows it is a sum of them, of more a product: both against NumPy, in both modes."""
+    generator = np.random.default_rng(n_in)
+    x, w, weights = generator.normal(size=n_in), generator.normal(size=(n_in, 5)), generator.normal(size=5)
+    tolerance = 4 * n_in * float(jnp.finfo(dtype).eps)
+    close = functools.partial(np.testing.assert_allclose, rtol=tolerance, atol=4 * tolerance)
+    x, w, weights = (np.asarray(jnp.asarray(array, dtype), np.float64) for array in (x, w, weights))
+    arrays = [jnp.asarray(array, dtype) for array in (x, w, weights)]
+    value, pull = jax.vjp(_numerics.matmul, *arrays[:2])
+    assert value.dtype == dtype
+    close(value.astype(float), x @ w)
+    for actual, expected in zip(pull(arrays[2]), (w @ weights, np.outer(x, weights)), strict=True):
+        close(actual.astype(float), expected)
+    push = jax.jvp(_numerics.matmul, arrays[:2], arrays[:2])[1]
+    close(push.astype(float), 2 * x @ w)
+
+
+def test_cosine_and_its_derivatives(dtype):
+    """Against mpmath at points all over, and at the floats next to multiples of pi / 2, where digits cancel."""
+    bound = {"bfloat16": 100.0, "float32": 6e3, "float64": 1e6}[dtype.name]
+    generator = np.random.default_rng(0)
+    scales = [1.0, 10.0, bound**0.5, bound]
+    points = [generator.uniform(-scale, scale, 300) for scale in scales]
+    points += [np.round(generator.uniform(-scale, scale, 100) * 2 / np.pi) * np.pi / 2 for scale in scales]
+    x = jnp.asarray(np.concatenate(points), dtype)
+    slope = jax.vmap(jax.grad(_cosine.cosine))(x)
+    curvature = jax.vmap(jax.grad(jax.grad(_cosine.cosine)))(x)
+    with mpmath.workprec(200):
+        exact = [mpmath.mpf(float(value)) for value in x]
+        cosines, sines = (np.array([float(f(value)) for value in exact]) for f in (mpmath.cos, mpmath.sin))
+    digits = 3 * float(jnp.finfo(dtype).eps)
+    for actual, expected in ((_cosine.cosine(x), cosines), (slope, -sines), (curvature, -cosines)):
+        assert actual.dtype == dtype
+        np.testing.assert_allclose(actual.astype(float), expected, rtol=digits, atol=digits * 1e-3)
+
+
+def test_cosine_at_special_points(dtype):
+    x = jnp.asarray([0.0, -0.0, np.inf, -np.inf, np.nan], dtype)
+    np.testing.assert_array_equal(_cosine.cosine(x).astype(float), [1, 1, np.nan, np.nan, np.nan])
+    assert jnp.abs(_cosine.cosine(jnp.asarray([1e15, -1e30, 3e38], dtype))).max() <= 1
 
 
 def bilinear(x, w):

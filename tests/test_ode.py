@@ -57,13 +57,14 @@ def unrolled_euler(field, y0, ts, args):
     return jnp.stack(ys)
 
 
+@pytest.mark.parametrize("derivatives", ["parallel", "sequential"])
 @pytest.mark.parametrize("solver", SOLVERS, ids=by_name)
-def test_rollout_is_diffraxs_fixed_steps(solver):
+def test_rollout_is_diffraxs_fixed_steps(solver, derivatives):
     with jax.enable_x64(True):
         theta, y0, ts = problem()
         args = theta, jnp.array(0.3)
         weights = jnp.arange(1.0, 11.0).reshape(5, 2)
-        ours = lambda args, y0: ode.rollout(forced, y0, ts, args, solver=solver, substeps=3).ys
+        ours = lambda args, y0: ode.rollout(forced, y0, ts, args, solver=solver, substeps=3, derivatives=derivatives).ys
         theirs = lambda args, y0: by_diffrax(forced, solver, y0, np.asarray(ts), args, 3)
 
         @functools.partial(jax.jit, static_argnums=0)
@@ -79,14 +80,15 @@ def test_rollout_is_diffraxs_fixed_steps(solver):
 
 
 @pytest.mark.slow
-def test_derivatives_of_any_order_are_the_plain_loops():
+@pytest.mark.parametrize("derivatives", ["parallel", "sequential"])
+def test_derivatives_of_any_order_are_the_plain_loops(derivatives):
     with jax.enable_x64(True):
         theta, y0, ts = problem()
 
         def loss(method):
             return lambda theta, y0, ts: (method(forced, y0, ts, (theta, jnp.array(0.3))) ** 3).sum()
 
-        ours = loss(lambda *problem: ode.rollout(*problem, solver=diffrax.Euler()).ys)
+        ours = loss(lambda *problem: ode.rollout(*problem, solver=diffrax.Euler(), derivatives=derivatives).ys)
         plain = loss(unrolled_euler)
         for derivative in (jax.grad, jax.jacfwd, jax.hessian):
             actual, expected = (jax.jit(derivative(f, (0, 1, 2)))(theta, y0, ts) for f in (ours, plain))
@@ -288,7 +290,10 @@ def root(t, y, args):
     return -args * jnp.sqrt(y)
 
 
-@pytest.mark.parametrize("method", [ode.rollout, ode.solve])
+SEQUENTIAL = functools.partial(ode.rollout, derivatives="sequential")
+
+
+@pytest.mark.parametrize("method", [ode.rollout, SEQUENTIAL, ode.solve], ids=["rollout", "sequential", "solve"])
 def test_a_failed_solve_is_reported_and_has_a_finite_gradient(method):
     y0, ts = jnp.array([1.0]), jnp.linspace(0.0, 2.0, 21)
     rates = jnp.array([0.1, 3.0])
@@ -305,16 +310,18 @@ def test_a_failed_solve_is_reported_and_has_a_finite_gradient(method):
 
 
 @pytest.mark.slow
-def test_what_was_reached_keeps_its_gradient():
+@pytest.mark.parametrize("method", [ode.rollout, SEQUENTIAL], ids=["parallel", "sequential"])
+def test_what_was_reached_keeps_its_gradient(method):
     with jax.enable_x64(True):
         y0, ts = jnp.array([1.0]), jnp.linspace(0.0, 4.0, 41)
 
         def loss(rate, times):
-            ys = ode.rollout(square, y0, ts[:times], rate, solver=diffrax.Euler(), substeps=10).ys[:3]
+            ys = method(square, y0, ts[:times], rate, solver=diffrax.Euler(), substeps=10).ys[:3]
             return jnp.where(jnp.isfinite(ys), ys, 0).sum()
 
-        assert not ode.rollout(square, y0, ts, jnp.array(3.0), solver=diffrax.Euler(), substeps=10).ok
-        np.testing.assert_allclose(jax.grad(loss)(3.0, 41), jax.grad(loss)(3.0, 3), rtol=1e-12)
+        assert not method(square, y0, ts, jnp.array(3.0), solver=diffrax.Euler(), substeps=10).ok
+        for derivative in (jax.grad, jax.jacfwd):
+            np.testing.assert_allclose(derivative(loss)(3.0, 41), derivative(loss)(3.0, 3), rtol=1e-12)
 
 
 @pytest.mark.slow
@@ -407,11 +414,13 @@ def test_bad_input_says_what_was_expected(method, change, error, words):
         method(**(GOOD | change))
 
 
-def test_each_refuses_the_solvers_of_the_other():
+def test_each_refuses_what_is_only_for_the_other():
     with pytest.raises(ValueError, match="ode.solve"):
         ode.rollout(**GOOD, solver=diffrax.Kvaerno3())
     with pytest.raises(ValueError, match="ode.rollout"):
         ode.solve(**GOOD, solver=diffrax.Euler())
+    with pytest.raises(ValueError, match="rollout: derivatives must be one of 'parallel', 'sequential', got 'both'"):
+        ode.rollout(**GOOD, derivatives="both")
 
 
 def test_bad_values_that_are_traced_are_reported():

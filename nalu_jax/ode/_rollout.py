@@ -1,4 +1,4 @@
-"""Fixed-step explicit Runge-Kutta with exact discrete derivatives that are computed for all steps at once."""
+"""Fixed-step explicit Runge-Kutta with exact discrete derivatives, of all steps at once or step by step."""
 
 import functools
 from collections.abc import Callable
@@ -11,12 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 from jax.custom_derivatives import SymbolicZero
+from jax.dtypes import float0
 from jax.typing import ArrayLike
 
+from .._checks import check_option
 from .._product import directional
 from ._problem import Trajectory, VectorField, as_mask, check_count, check_problem, finite_rows, trajectory
 
-_DENSE = 16  # entries of a state up to which the Jacobian of every step is formed
+_DENSE = 16  # entries of a state up to which derivatives are parallel by default: they form every step's Jacobian
 
 _TSIT5 = diffrax.Tsit5()
 
@@ -36,12 +38,15 @@ def rollout(
     solver: diffrax.AbstractSolver = _TSIT5,
     substeps: int = 1,
     checkpoints: int | None = None,
+    derivatives: str | None = None,
 ) -> Trajectory:
     """States at the times ts by equal steps from each time to the next: the loop to train through.
 
     The derivatives, in reverse and forward mode and of any order, are those of the steps as they are (discretise, then
-    optimise). They are not taken through the loop: given the states, the derivatives of all steps are independent of
-    one another and come from one vectorised pass; what is left in a loop is one small matrix-vector product a step.
+    optimise). "parallel" ones are not taken through the loop: given the states, the derivatives of all steps are
+    independent of one another and come from one vectorised pass; what is left in a loop is one small matrix-vector
+    product a step. "sequential" ones go through the loop as usual, which is less work in many small pieces: take them
+    where `jax.vmap` runs many trajectories together and fills the pieces.
     Where the states leave the finite numbers, what was reached keeps its exact derivative, and the rest has 0, not NaN.
 
     Args:
@@ -53,15 +58,18 @@ def rollout(
         substeps: equal steps from each time to the next.
         checkpoints: in how many blocks of steps the derivatives are computed, one after another: with more of them
             reverse mode takes less memory, and computes every state twice. None is one block, with nothing twice.
+        derivatives: "parallel" or "sequential"; by default parallel for states of at most 16 entries.
 
     Raises:
         TypeError: y0 is not real floating point, dy/dt has another dtype, or solver is not a solver.
         ValueError: times that do not increase, a y0 that is not finite, dy/dt of another shape, a solver without
-            explicit tableau, or a count below 1.
+            explicit tableau, a count below 1, or derivatives that are neither.
     """
     coefficients = _coefficients(solver)
     substeps = check_count("rollout", "substeps", substeps)
     y0, ts = check_problem("rollout", vector_field, y0, ts, args)
+    derivatives = derivatives or ("parallel" if y0.size <= _DENSE else "sequential")
+    check_option("rollout", "derivatives", derivatives, tuple(_STATES))
     moving, fixed = eqx.partition(args, eqx.is_inexact_array)
     field, closed_over = jax.closure_convert(
         lambda t, y, moving: vector_field(t, y, eqx.combine(moving, fixed)), ts[0], y0, moving
@@ -71,7 +79,7 @@ def rollout(
     t = ts[:-1, None] + h[:, None] * jnp.arange(substeps, dtype=ts.dtype)[None]
     t, h = t.reshape(-1), jnp.repeat(h, substeps)
     blocks = 1 if checkpoints is None else min(check_count("rollout", "checkpoints", checkpoints), t.size)
-    states = _in_blocks(step, y0, t, h, (moving, closed_over), blocks)
+    states = _in_blocks(functools.partial(_STATES[derivatives], step), y0, t, h, (moving, closed_over), blocks)
     saved = states.reshape(ts.size - 1, substeps, *y0.shape)[:, -1]
     return trajectory(jnp.concatenate([y0[None], saved]), ts, True, t.size)
 
@@ -130,15 +138,15 @@ def _moved(y: Array, h: Array, weights: tuple[float, ...], stages: list[Array]) 
     return y + jnp.broadcast_to(h, y.shape) * functools.reduce(jnp.add, terms) if terms else y
 
 
-def _in_blocks(step: Step, y0: Array, t: Array, h: Array, args: Any, blocks: int) -> Array:
-    """The states after every step, (n, ...), computed in blocks that are computed again for the derivatives."""
+def _in_blocks(states: Callable[..., Array], y0: Array, t: Array, h: Array, args: Any, blocks: int) -> Array:
+    """states(y0, t, h, args) (n, ...), those after every step, in blocks that are computed again for derivatives."""
     if blocks == 1:
-        return _states(step, y0, t, h, args)
+        return states(y0, t, h, args)
     length = -(-t.size // blocks)
     missing = blocks * length - t.size  # steps of length 0
 
     def one_block(y: Array, times: tuple[Array, Array]) -> tuple[Array, Array]:
-        ys = jax.checkpoint(functools.partial(_states, step), prevent_cse=False)(y, *times, args)
+        ys = jax.checkpoint(states, prevent_cse=False)(y, *times, args)
         return ys[-1], ys
 
     times = jnp.pad(t, (0, missing), mode="edge"), jnp.pad(h, (0, missing))
@@ -146,8 +154,7 @@ def _in_blocks(step: Step, y0: Array, t: Array, h: Array, args: Any, blocks: int
     return ys.reshape(blocks * length, *y0.shape)[: t.size]
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _states(step: Step, y0: Array, t: Array, h: Array, args: Any) -> Array:
+def _scanned(step: Step, y0: Array, t: Array, h: Array, args: Any) -> Array:
     """The states after every step, (n, ...), of steps from t (n,) to t + h."""
 
     def one_step(y: Array, times: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -157,11 +164,37 @@ def _states(step: Step, y0: Array, t: Array, h: Array, args: Any) -> Array:
     return lax.scan(one_step, y0, (t, h))[1]
 
 
-@functools.partial(_states.defjvp, symbolic_zeros=True)
-def _states_jvp(step: Step, primals: Any, tangents: Any) -> tuple[Array, Array]:
+def _sequential(step: Step, y0: Array, t: Array, h: Array, args: Any) -> Array:
+    """The states, differentiated through the loop."""
+    return _scanned(functools.partial(_finite_step, step), y0, t, h, args)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _finite_step(step: Step, y: Array, t: Array, h: Array, args: Any) -> Array:
+    """The step, which counts as constant where it ends outside the finite numbers."""
+    return step(y, t, h, args)
+
+
+@_finite_step.defjvp
+def _finite_step_jvp(step: Step, primals: Any, tangents: Any) -> tuple[Array, Array]:
+    y, push = jax.linearize(step, *primals)
+    valid = jnp.isfinite(y).all()
+    # selected on both sides: an infinite derivative times 0 is NaN, whichever mode it is that multiplies
+    finite = lambda dot: dot if dot.dtype == float0 else jnp.where(valid, dot, jnp.zeros_like(dot))
+    return y, finite(push(*jax.tree.map(finite, tangents)))
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _parallel(step: Step, y0: Array, t: Array, h: Array, args: Any) -> Array:
+    """The states, whose derivatives are computed for all steps at once."""
+    return _scanned(step, y0, t, h, args)
+
+
+@functools.partial(_parallel.defjvp, symbolic_zeros=True)
+def _parallel_jvp(step: Step, primals: Any, tangents: Any) -> tuple[Array, Array]:
     y0, t, h, args = primals
     y0_dot = jnp.zeros_like(y0) if isinstance(tangents[0], SymbolicZero) else tangents[0]
-    ys = _states(step, *primals)
+    ys = _parallel(step, *primals)
     before = jnp.concatenate([y0[None], ys[:-1]])
     # Steps that end outside the finite numbers are differentiated at a safe state instead, and count as constant:
     # a derivative there would be infinite, and 0 * inf is NaN even where nothing depends on it.
@@ -171,15 +204,19 @@ def _states_jvp(step: Step, primals: Any, tangents: Any) -> tuple[Array, Array]:
 
     pushes = _by_the_rest(step, before, primals[1:], tangents[1:])
     pushes = jnp.where(as_mask(valid, pushes), pushes, jnp.zeros_like(pushes))
-    if y0.size > _DENSE:
-        ys_dot = _accumulate(functools.partial(_by_state, step, args), y0_dot, (before, t, h, valid), pushes)
-    else:
-        jacobians = jax.vmap(lambda y, t, h: jax.jacfwd(lambda y: step(y, t, h, args))(y))(before, t, h)
-        jacobians = jnp.where(as_mask(valid, jacobians), jacobians, jnp.zeros_like(jacobians))
-        axes = tuple(range(y0.ndim, 2 * y0.ndim))
-        times_jacobian = lambda y_dot, jacobian: (jacobian * _leading(y_dot, jacobian.shape)).sum(axes)
-        ys_dot = _accumulate(times_jacobian, y0_dot, jacobians, pushes)
-    return ys, ys_dot
+    jacobians = jax.vmap(lambda y, t, h: jax.jacfwd(lambda y: step(y, t, h, args))(y))(before, t, h)
+    jacobians = jnp.where(as_mask(valid, jacobians), jacobians, jnp.zeros_like(jacobians))
+    axes = tuple(range(y0.ndim, 2 * y0.ndim))
+
+    def one_step(y_dot: Array, inputs: tuple[Array, Array]) -> tuple[Array, Array]:
+        jacobian, push = inputs
+        y_dot = (jacobian * _leading(y_dot, jacobian.shape)).sum(axes) + push
+        return y_dot, y_dot
+
+    return ys, lax.scan(one_step, y0_dot, (jacobians, pushes))[1]
+
+
+_STATES = {"parallel": _parallel, "sequential": _sequential}
 
 
 def _by_the_rest(step: Step, before: Array, primals: Any, tangents: Any) -> Array:
@@ -194,23 +231,6 @@ def _by_the_rest(step: Step, before: Array, primals: Any, tangents: Any) -> Arra
 
     axes = [0, 0, *(None for _ in leaves[2:])]  # t and h differ from step to step
     return jax.vmap(one_step, (0, axes, axes))(before, leaves, dots)
-
-
-def _accumulate(advance: Callable[[Array, Any], Array], y0_dot: Array, steps: Any, pushes: Array) -> Array:
-    """The tangents after every step: y_dot = advance(y_dot, step) + push, from one to the next."""
-
-    def one_step(y_dot: Array, inputs: tuple[Any, Array]) -> tuple[Array, Array]:
-        step, push = inputs
-        y_dot = advance(y_dot, step) + push
-        return y_dot, y_dot
-
-    return lax.scan(one_step, y0_dot, (steps, pushes))[1]
-
-
-def _by_state(step: Step, args: Any, y_dot: Array, inputs: tuple[Array, Array, Array, Array]) -> Array:
-    y, t, h, valid = inputs
-    y_dot = jax.jvp(lambda y: step(y, t, h, args), (y,), (y_dot,))[1]
-    return jnp.where(valid, y_dot, jnp.zeros_like(y_dot))
 
 
 def _leading(x: Array, shape: tuple[int, ...]) -> Array:

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from .._checks import check_option, is_positive
+from .._cosine import cosine
 from .._numerics import log, machine_epsilon, magnitude, matmul
 from .._unit import Params
 
@@ -65,7 +66,7 @@ def complex_exponent(log_r: Array, k: Array | None, re: Array, im: Array) -> tup
 
 def from_exponent(u: Array, v: Array | None) -> Array:
     """Re(exp(u + i v)) = exp(u) * cos(v); v None stands for 0."""
-    return jnp.exp(u) if v is None else jnp.exp(u) * jnp.cos(v)
+    return jnp.exp(u) if v is None else jnp.exp(u) * cosine(v)
 
 
 def with_phase(u: Array, v: Array | None) -> tuple[Array, Array]:

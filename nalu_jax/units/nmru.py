@@ -35,6 +35,7 @@ from jaxtyping import Float
 
 from .. import _numerics
 from .._checks import check_apply, check_init, check_leaves, check_option, is_positive
+from .._cosine import cosine
 from .._numerics import clip_straight_through, machine_epsilon, magnitude, matmul, maximum, product
 from .._unit import Params, Shape, Unit
 from ..penalties import sparsity
@@ -87,7 +88,7 @@ def _product(w: Array, x: Array, size: Array, divisor: Array, domain: str, sign:
     if domain == "positive":
         return y
     negative = (x < 0).astype(x.dtype)
-    return y * jnp.cos(math.pi * matmul(jnp.concatenate([negative, negative], -1), w))
+    return y * cosine(math.pi * matmul(jnp.concatenate([negative, negative], -1), w))
 
 
 def weights(params: Params) -> Params:
