@@ -50,7 +50,8 @@ def test_sequential_with_layers_of_equinox(key):
 def test_vmap_over_the_batch_equals_the_batch(key):
     params, x = inputs("npu")
     layer = NPU.from_params(params)
-    np.testing.assert_allclose(jax.vmap(layer)(x), layer(x), rtol=1e-6)
+    size = jnp.exp(npu.log_polar(params, x)[0])  # of exp(u) cos(v), whose cosine may be near 0
+    np.testing.assert_array_less(abs(jax.vmap(layer)(x) - layer(x)), 1e-6 * size)
 
 
 def test_ensembles_equal_the_layers_one_by_one(key):

@@ -110,5 +110,5 @@ def test_tables_of_the_scripts_that_draw_noise():
     assert "structure exact in 1 of 2, there exponents within 0.01 and rates within 0.2 %" in fractional_sir.table(rows)
     own = {"noise": 0.0, "seed": 1, "seconds": 1.0, "verdict": "recovered", "recovered": True, "coefficient_error": 0.1}
     assert "in 1 of 2" in lotka_volterra.table([own, own | {"recovered": False}])
-    tasks = fractional_sir.tasks((0.0, 0.01), 3, 5)
-    assert [(task["noise"], task["seed"]) for task in tasks] == [(0.0, 5), (0.01, 5), (0.01, 6), (0.01, 7)]
+    tasks = fractional_sir.tasks((0.0, 0.01), 3, 1, 5)
+    assert [(task["noise"], task["seed"]) for task in tasks] == [(0.0, None), (0.0, 5), (0.01, 5), (0.01, 6), (0.01, 7)]

@@ -108,7 +108,9 @@ def test_log_polar_is_the_output_in_polar_form(key, name, domain):
     x = jnp.abs(x) if domain == "positive" else x
     assert unit.log_polar is not None
     u, v = unit.log_polar(params, x)
-    np.testing.assert_array_equal(jnp.exp(u) * jnp.cos(v), unit.apply(params, x))
+    size, phase = np.exp(np.asarray(u, float)), np.asarray(v, float)
+    digits = 4 * np.finfo(np.float32).eps  # the cosine has 3 of them
+    np.testing.assert_array_less(np.abs(size * np.cos(phase) - unit.apply(params, x)), digits * size)
 
 
 def test_the_log_magnitude_loss_learns_products_of_negative_numbers():
