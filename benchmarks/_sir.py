@@ -27,10 +27,18 @@ def rates(t: float, y: np.ndarray) -> np.ndarray:
     return np.array([-infected + ETA * y[2], infected - ALPHA * y[1], ALPHA * y[1] - ETA * y[2]])
 
 
-def data(*, rtol: float = 1e-11, atol: float = 1e-12) -> tuple[np.ndarray, np.ndarray]:
+def data(
+    start: tuple[float, ...] = START, *, rtol: float = 1e-11, atol: float = 1e-12
+) -> tuple[np.ndarray, np.ndarray]:
     """40 times over [0, 200], both ends included, and the states (40, 3) there, by SciPy."""
     ts = np.linspace(0.0, END, SAVED)
-    return ts, solve_ivp(rates, (0.0, END), START, t_eval=ts, rtol=rtol, atol=atol, method="DOP853").y.T
+    return ts, solve_ivp(rates, (0.0, END), start, t_eval=ts, rtol=rtol, atol=atol, method="DOP853").y.T
+
+
+def other_start(seed: int) -> tuple[float, float, float]:
+    """An initial state around the published one: S from 50 to 150, I from 0.01 to 1 on a logarithmic scale, no R."""
+    susceptible, infected = np.random.default_rng(seed).uniform([50.0, -2.0], [150.0, 0.0])
+    return float(susceptible), float(10**infected), 0.0
 
 
 def noisy(ys: np.ndarray, noise: float, seed: int) -> np.ndarray:

@@ -45,7 +45,8 @@ def data() -> tuple[np.ndarray, np.ndarray]:
 def measure(row: _report.Row) -> _report.Row:
     """The interaction that was found."""
     ts, ys = data()
-    ys = ys + row["noise"] * ys.std(0) * np.random.default_rng(row["seed"]).normal(size=ys.shape)
+    if row["noise"]:
+        ys = ys + row["noise"] * ys.std(0) * np.random.default_rng(row["seed"]).normal(size=ys.shape)
     start = time.perf_counter()
     found = discover.ode(ts, ys, names=["x", "y"], known=known, domain="positive", progress=False)
     result: _report.Row = {"seconds": time.perf_counter() - start, "verdict": found.verdict, "recovered": False}
@@ -65,7 +66,7 @@ def table(rows: Sequence[_report.Row]) -> str:
     lines = [
         [
             f"{row['noise']:g}",
-            str(row["seed"]),
+            "-" if row["seed"] is None else str(row["seed"]),
             "yes" if row["recovered"] else "no",
             f"{row['coefficient_error']:.1g}" if row["recovered"] else "-",
             row["verdict"],
@@ -92,7 +93,7 @@ def summary(data: dict[str, Any]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark; returns the exit code."""
-    return fractional_sir.run(__file__, __doc__, NOISES, SEEDS, measure, table, arguments)
+    return fractional_sir.run(__file__, __doc__, NOISES, SEEDS, 0, measure, table, arguments)
 
 
 if __name__ == "__main__":
