@@ -25,10 +25,13 @@ class _Digits(NamedTuple):
     Attributes:
         parts: of pi / 2, which add up to it: whole numbers up to `whole` times the first ones have no rounding error.
         terms: of the Taylor series on [-pi / 4, pi / 4], whose rest is below half a unit in the last place.
+        native: sizes of arrays for which XLA's cosine is faster, from trials on one CPU with two cores: it splits so
+            much arithmetic over threads, and to wake them takes longer than the arithmetic.
     """
 
     parts: tuple[float, ...]
     terms: int
+    native: range
 
 
 def _parts_of_half_pi(bits: int, count: int) -> tuple[float, ...]:
@@ -42,8 +45,8 @@ def _parts_of_half_pi(bits: int, count: int) -> tuple[float, ...]:
 
 
 _DIGITS = {
-    jnp.dtype("float32"): _Digits(_parts_of_half_pi(12, 4), 5),
-    jnp.dtype("float64"): _Digits(_parts_of_half_pi(33, 4), 8),
+    jnp.dtype("float32"): _Digits(_parts_of_half_pi(12, 4), 5, range(2**10, 3 * 2**13)),
+    jnp.dtype("float64"): _Digits(_parts_of_half_pi(33, 4), 8, range(2**9, 2**12)),
 }
 
 
@@ -53,7 +56,8 @@ def cosine(x: Array) -> Array:
     Beyond 1e6 (6e3 in float32) the error is up to what rounding x itself makes. Other dtypes than float32 and float64
     take XLA's.
     """
-    if x.dtype not in _DIGITS:
+    digits = _DIGITS.get(x.dtype)
+    if digits is None or x.size in digits.native:
         return jnp.cos(x)
     return _cosine_and_sine(x)[0]
 
@@ -61,7 +65,7 @@ def cosine(x: Array) -> Array:
 @jax.custom_jvp
 def _cosine_and_sine(x: Array) -> tuple[Array, Array]:
     """Both, from x = n pi / 2 + r with |r| <= pi / 4: the two series of r, exchanged and with signs by n modulo 4."""
-    parts, terms = _DIGITS[x.dtype]
+    parts, terms, _ = _DIGITS[x.dtype]
     n = jnp.round(x * (2 / math.pi))
     r = x
     for part in parts:

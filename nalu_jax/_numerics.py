@@ -80,9 +80,13 @@ def maximum(x: Array, low: float) -> Array:
     return jnp.where(x < low, jnp.asarray(low, x.dtype), x)
 
 
-def log(x: Array) -> Array:
-    """log(x) for x >= 0; below the smallest normal number, the logarithm of that number, with derivative 0."""
-    return jnp.log(maximum(x, float(jnp.finfo(x.dtype).tiny)))
+def log(x: Array, *, least: float = 0.0) -> Array:
+    """log(x) for x >= 0; below the smallest normal number, the logarithm of that number, with derivative 0.
+
+    `least` is what x is known not to be below.
+    """
+    tiny = float(jnp.finfo(x.dtype).tiny)
+    return jnp.log(x if least > tiny else maximum(x, tiny))
 
 
 def machine_epsilon(x: Array, eps: float | None) -> float:

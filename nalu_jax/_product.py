@@ -25,6 +25,7 @@ _BLOCK = 2**20  # beyond: entries (rows x n_in, or rows x n_out) of a block, ove
 _LANES = 32  # rows that one step takes together, so that more cores have work
 _ENTRIES = 2**13, 2**17  # but so many of them that rows x n_in x n_out is in between: many restarts stay in the cache
 _GROUP = 16  # at most so many inputs between two rescalings of a block
+_PASS = 8, 2**16  # inputs of one pass over y, where y has so many entries (2 or 4 inputs are slower than 1); below, 1
 
 Factor = Callable[..., Array]
 
@@ -107,20 +108,17 @@ def _product_in_blocks(factor: Factor, inputs: tuple[Array, ...], matrices: tupl
     n_out = matrices[0].shape[1]
     rows = max(1, min(batch, _BLOCK // max(n_in, n_out)))
     blocks = -(-batch // rows)
-    missing = -n_in % _groups(n_in)  # padded with zeros: factors of 1
 
     def in_blocks(x: Array) -> Array:
-        padded = jnp.pad(x, ((0, blocks * rows - batch), (0, missing)))
-        return padded.reshape(blocks, rows, n_in + missing)
+        return jnp.pad(x, ((0, blocks * rows - batch), (0, 0))).reshape(blocks, rows, n_in)
 
-    padded = tuple(jnp.pad(w, ((0, missing), (0, 0))) for w in matrices)
-    y = _blocks(factor, tuple(map(in_blocks, inputs)), padded)
+    y = _blocks(factor, tuple(map(in_blocks, inputs)), matrices)
     return y.reshape(blocks * rows, n_out)[:batch]
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _blocks(factor: Factor, inputs: tuple[Array, ...], matrices: tuple[Array, ...]) -> Array:
-    """y (blocks, rows, n_out) of inputs (blocks, rows, n_in) and matrices (n_in, n_out), in groups of equal size."""
+    """y (blocks, rows, n_out) of inputs (blocks, rows, n_in) and matrices (n_in, n_out)."""
     mantissa, exponent, _ = _multiply(factor, inputs, matrices, count_zeros=False)
     return scale(mantissa, exponent)
 
@@ -149,8 +147,16 @@ def _blocks_and_rest_jvp(factor: Factor, primals: Any, tangents: Any) -> tuple[A
 def _multiply(
     factor: Factor, inputs: tuple[Array, ...], matrices: tuple[Array, ...], *, count_zeros: bool
 ) -> tuple[Array, Array, Array | None]:
-    """(mantissa, exponent, None) of the product of all factors, or with zeros left out and counted instead of None."""
-    shape = inputs[0].shape[1], matrices[0].shape[1]
+    """(mantissa, exponent, None) of the product of all factors, or with zeros left out and counted instead of None.
+
+    In groups of equal size, after each of which the product is rescaled.
+    """
+    n_in, n_out = matrices[0].shape
+    shape = inputs[0].shape[1], n_out
+    group, together = _group(n_in, math.prod(shape))
+    missing = -n_in % group  # padded with zeros: factors of 1
+    inputs = tuple(jnp.pad(x, ((0, 0), (0, 0), (0, missing))) for x in inputs)
+    grouped = tuple(jnp.pad(w, ((0, missing), (0, 0))).reshape(-1, group, n_out) for w in matrices)
 
     def one_input(state: tuple[Array, Array | None], columns: Any) -> tuple[tuple[Array, Array | None], None]:
         (y, zeros), (xs, ws) = state, columns
@@ -159,9 +165,9 @@ def _multiply(
             return (y * factors, None), None
         return (y * _one_for_zero(factors), zeros + _is_zero(factors)), None
 
-    def one_group(state: Any, group: Any) -> tuple[Any, None]:
+    def one_group(state: Any, columns: Any) -> tuple[Any, None]:
         y, exponent, zeros = state
-        (y, zeros), _ = lax.scan(one_input, (y, zeros), group)
+        (y, zeros), _ = lax.scan(one_input, (y, zeros), columns, unroll=together)
         mantissa, shift = split(y)
         return (mantissa, exponent + shift, zeros), None
 
@@ -169,15 +175,18 @@ def _multiply(
     def one_block(block: tuple[Array, ...]) -> tuple[Array, Array, Array | None]:
         none_yet = jnp.zeros(shape, jnp.float32)
         start = jnp.ones(shape, block[0].dtype), none_yet, none_yet if count_zeros else None
-        return lax.scan(one_group, start, (tuple(x.T.reshape(groups, -1, shape[0]) for x in block), grouped))[0]
+        return lax.scan(one_group, start, (tuple(x.T.reshape(-1, group, shape[0]) for x in block), grouped))[0]
 
-    groups = _groups(matrices[0].shape[0])
-    grouped = tuple(w.reshape(groups, -1, shape[1]) for w in matrices)
     return lax.map(one_block, inputs)
 
 
-def _groups(n_in: int) -> int:
-    return -(-n_in // _GROUP)
+def _group(n_in: int, entries: int) -> tuple[int, int]:
+    """Inputs of a group, for an y of so many entries: equal groups, or full ones with several inputs in one pass."""
+    together, least = _PASS
+    few_missing = -n_in % _GROUP <= n_in / together
+    if entries >= least and few_missing:
+        return _GROUP, together
+    return -(-n_in // -(-n_in // _GROUP)), 1
 
 
 def _tangent(factor: Factor, primals: Any, tangents: Any, rest: _Rest) -> Array:

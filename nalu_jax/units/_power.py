@@ -18,9 +18,9 @@ from .._numerics import log, machine_epsilon, magnitude, matmul
 from .._unit import Params
 
 # Entries of re at which one packed product is faster than four: from trials on one CPU with two cores, where it loses
-# at (batch, n_in, n_out) = (128, 2, 1), wins most at (1024, 64, 64), and gains nothing or loses at (4096, 256, 256), in
-# float32 and float64. RealNPU's two products gain nothing packed.
-_PACKED = range(2**10, 2**15)
+# at (batch, n_in, n_out) = (128, 2, 1) and (128, 100, 100), wins at (1024, 64, 64), and gains nothing or loses at
+# (4096, 256, 256), in float32 and float64. RealNPU's two products gain nothing packed.
+_PACKED = range(2**10, 2**13)
 
 _RANGES = {"re": (-1, 1), "im": (-1, 1), "gate": (0, 1)}
 _CLAMPED = {
@@ -39,13 +39,14 @@ def log_polar(unit: str, x: Array, gate: Array | None, *, eps: float | None, dom
     gate (n_in,) is in [0, 1]; None stands for a gate of ones. eps None is the machine epsilon of the dtype.
     """
     positive = is_positive(unit, domain)
-    r = magnitude(x, positive) + machine_epsilon(x, eps)
+    eps = machine_epsilon(x, eps)
+    r = magnitude(x, positive) + eps
     phase = jnp.full_like(x, math.pi)
     if gate is not None:
         gate = jnp.broadcast_to(gate, x.shape)
         r, phase = gate * r + (1 - gate), gate * phase
     k = None if positive else jnp.where(x < 0, phase, jnp.zeros_like(x))
-    return log(r), k
+    return log(r, least=min(eps, 1.0)), k
 
 
 def real_exponent(log_r: Array, k: Array | None, re: Array) -> tuple[Array, Array | None]:
