@@ -4,6 +4,7 @@ The model of the NPU paper, NPU(3, hidden) -> NAU(hidden, 3) in float64, over fr
 fit after the initial one; the loss is the mean squared error. Every row takes turns between
 
     plain            the plain chain in diffrax with its default adjoint, for Jacobians its ForwardMode: the baseline
+    textbook         the same with the units as their papers write them (`_textbook.py`): what one has without nalu_jax
     prepared         nalu_jax.fast in diffrax, effective weights prepared outside the solve
     rollout / solve  nalu_jax.ode: fixed steps of explicit Euler / adaptive Tsit5
     sequential       rollout with derivatives="sequential", which many restarts are faster with
@@ -25,6 +26,7 @@ from typing import Any
 
 import _cases
 import _report
+import _textbook
 import _timing
 import diffrax
 import jax
@@ -43,7 +45,7 @@ except ModuleNotFoundError:  # torch and torchdiffeq are not needed
 
 QUESTION = _report.question(__doc__)
 BASELINE = "plain"
-COLUMNS = ("plain", "prepared", "rollout", "sequential", "solve", "scan", "no layer", "torchdiffeq")
+COLUMNS = ("textbook", "plain", "prepared", "rollout", "sequential", "solve", "scan", "no layer", "torchdiffeq")
 MODES = ("forward", "gradient", "jacobian")
 SAVED = 40
 END = 200.0
@@ -140,8 +142,10 @@ def _adjoint(mode: str) -> diffrax.AbstractAdjoint:
 
 def _in_diffrax(spec: Fast, by_diffrax: Callable[..., Array], mode: str) -> dict[str, States]:
     plain = lambda t, y, params: spec.unit.apply(params, y)
+    textbook = lambda t, y, params: _textbook.nau(params[1], _textbook.npu(params[0], y))
     return {
         "plain": lambda theta: by_diffrax(plain, spec.unravel(theta), _adjoint(mode)),
+        "textbook": lambda theta: by_diffrax(textbook, spec.unravel(theta), _adjoint(mode)),
         "prepared": lambda theta: by_diffrax(spec.vector_field, spec.prepare(theta), _adjoint(mode)),
     }
 
@@ -229,7 +233,7 @@ def of_mode(states: States, data: Array, mode: str) -> Callable[[Array], Any]:
 
 
 def table(rows: Sequence[_report.Row]) -> str:
-    """One line a row: medians of every candidate, and how many times faster than plain and scan our fastest is."""
+    """One line a row: medians of every candidate, and how our fastest compares to them."""
     header = [
         "solver",
         "hidden",
@@ -237,7 +241,8 @@ def table(rows: Sequence[_report.Row]) -> str:
         "steps",
         "mode",
         *COLUMNS,
-        "speedup",
+        "over textbook",
+        "over plain",
         "of scan",
         "solver's share",
         "compile",
@@ -254,7 +259,7 @@ def _line(row: _report.Row) -> list[str]:
         *(str(row[name]) for name in ("hidden", "restarts", "steps")),
         row["mode"],
         *(cell(row, name) for name in COLUMNS),
-        _report.times(speedup(row)) if speedup(row) else "",
+        *speedups(row),
         f"{ours['seconds']['median'] / scan:.2f}" if scan and "seconds" in ours else "",
         solvers_share(row),
         _report.duration(ours["compile_seconds"]),
@@ -277,6 +282,13 @@ def speedup(row: _report.Row) -> float:
     return _ours(row).get("speedup", {}).get("median", 0.0)
 
 
+def speedups(row: _report.Row) -> list[str]:
+    """How many times faster than textbook and than plain units, where measured."""
+    textbook, ours = _seconds(row, "textbook"), _ours(row).get("seconds", {}).get("median")
+    over_textbook = _report.times(textbook / ours) if textbook and ours else ""
+    return [over_textbook, _report.times(speedup(row)) if speedup(row) else ""]
+
+
 def _ours(row: _report.Row) -> dict[str, Any]:
     """Adaptive: `solve`; fixed steps: `rollout`, with the derivatives that are faster."""
     candidates = row.get("candidates", {})
@@ -285,16 +297,16 @@ def _ours(row: _report.Row) -> dict[str, Any]:
 
 
 def summary(data: dict[str, Any]) -> str:
-    """The last result in one line: the gradient by every number of restarts, against plain units in diffrax."""
+    """The last result in one line: the gradient against textbook and plain units in diffrax."""
     rows = [row for row in data["rows"] if speedup(row) and row["mode"] == "gradient"]
     if not rows:
         return "nothing measured"
     parts = [
-        f"{_report.times(speedup(row))} with {row['solver']}, hidden {row['hidden']}, {row['restarts']} restarts, "
+        f"{' / '.join(speedups(row))} with {row['solver']}, hidden {row['hidden']}, {row['restarts']} restarts, "
         f"{row['steps']} steps"
         for row in rows
     ]
-    return f"gradient against plain units in diffrax: {'; '.join(parts)}"
+    return f"gradient against textbook / plain units in diffrax: {'; '.join(parts)}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

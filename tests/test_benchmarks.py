@@ -303,8 +303,8 @@ def test_a_training_step_trains():
 def test_ode(tmp_path):
     data = run_script(ode, tmp_path, "--modes", "gradient", "--without-torch")
     euler, tsit5 = data["rows"]
-    assert set(euler["candidates"]) == {"plain", "prepared", "rollout", "sequential", "scan"}
-    assert set(tsit5["candidates"]) == {"plain", "prepared", "solve", "no layer"}
+    assert set(euler["candidates"]) == {"textbook", "plain", "prepared", "rollout", "sequential", "scan"}
+    assert set(tsit5["candidates"]) == {"textbook", "plain", "prepared", "solve", "no layer"}
     assert tsit5["candidates"]["solve"]["steps"] > 0 and ode.solvers_share(tsit5)
     for row in data["rows"]:
         for candidate in row["candidates"].values():
