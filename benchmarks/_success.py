@@ -104,6 +104,13 @@ def least_squares(x: np.ndarray, y: np.ndarray, x_test: np.ndarray) -> dict[str,
     return {"in x": x_test @ w, "in log x": np.exp(log(x_test) @ powers) * sign}
 
 
+def best_published(by_unit: Mapping[str, Mapping[str, float]]) -> str:
+    """ "add 0.08 (real_npu), ...": of published errors by unit and operation, the smallest of each operation."""
+    operations = next(iter(by_unit.values()))
+    best = {operation: min(by_unit, key=lambda unit, op=operation: by_unit[unit][op]) for operation in operations}
+    return ", ".join(f"{operation} {by_unit[unit][operation]:g} ({unit})" for operation, unit in best.items())
+
+
 def rate(successes: int, runs: int) -> str:
     """ "25/25 [0.87, 1.00]" """
     low, high = training.wilson(successes, runs)

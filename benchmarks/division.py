@@ -33,6 +33,7 @@ from nalu_jax.tasks import single_module
 QUESTION = _report.question(__doc__)
 RECIPES = ("ours", "plain", "published", "least squares")
 UNITS = {"plain": ("nmru", "real_npu"), "published": ("real_npu", "real_npu modified", "nru", "nmru")}
+PUBLISHED = "Published in figures only."
 SMALL = tuple(task.SMALL_TASKS)
 NAMES = (*task.SETS, *SMALL)
 LIMITS = {"flat": single_module.FLAT_THRESHOLD}

@@ -42,6 +42,12 @@ from nalu_jax.tasks.single_module import operate
 QUESTION = _report.question(__doc__)
 RECIPES = ("ours", "published", "least squares")
 SETS = {2: task.SETS, task.N_IN: task.LARGE_SETS}
+PUBLISHED = "Published share of solved runs (experiments 1 and 2, and 4 with 100 inputs): {}.".format(
+    "; ".join(
+        f"{unit} " + ", ".join(f"{op} {'/'.join(f'{share:g}' for share in shares)}" for op, shares in of_unit.items())
+        for unit, of_unit in task.PUBLISHED.items()
+    )
+)
 BATCHES_AN_EPOCH = task.ROWS // task.BATCH
 HELD_OUT = 10_000
 HIDDEN = 2

@@ -192,7 +192,8 @@ def task_section(found: dict[str, dict[str, Any]]) -> str:
     parts = []
     for name in TASKS:
         results = of_script(found, name)
-        parts.append(f"## `{name}.py`\n\n{SCRIPTS[name].QUESTION if results else 'Not measured yet.'}")
+        question = f"{SCRIPTS[name].QUESTION} {SCRIPTS[name].PUBLISHED}"
+        parts.append(f"## `{name}.py`\n\n{question if results else 'Not measured yet.'}")
         for file, data in results.items():
             rows = markdown_table(*SCRIPTS[name].header_and_lines(data["rows"]))
             facts = f"Seeds from {data['arguments']['first_seed']}; {conditions(data)}."

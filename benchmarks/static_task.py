@@ -36,6 +36,10 @@ from nalu_jax.tasks import static as task
 QUESTION = _report.question(__doc__)
 RECIPES = ("ours", "published", "least squares")
 UNITS = {"nau": ("add", "sub"), "nmu": ("mul", "squared")}
+PUBLISHED = (
+    "Published share of solved runs, by the networks with NMU (mul, squared), NAU (add, sub) and NAC (root) second "
+    f"layers: {', '.join(f'{op} {share:g}' for op, share in task.PUBLISHED.items())}."
+)
 ROWS, VALIDATION_ROWS = 1_000, 1_000
 LOG_EVERY = 1_000
 

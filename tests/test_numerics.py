@@ -195,7 +195,7 @@ def test_product_is_exact_with_zero_factors(zeros):
         np.testing.assert_allclose(jax.jacfwd(f)(x, w), by_x, rtol=1e-14)
 
 
-@pytest.mark.parametrize("shape", [(7, 1, 1), (5, 3, 2), (64, 33, 17), (3, 200, 5), (2, 3, 130, 40)])
+@pytest.mark.parametrize("shape", [(7, 1, 1), (5, 3, 2), (64, 33, 17), (3, 200, 5), (2, 3, 130, 40), (1100, 29, 60)])
 def test_product_at_many_sizes(shape, key):
     """Value and gradient against NumPy's product and its closed-form derivative, across the kernel's size choices."""
     *batch, n_in, n_out = shape
@@ -226,7 +226,7 @@ def test_product_of_an_empty_batch():
 
 
 @pytest.mark.parametrize("shrink_first", [False, True])
-@pytest.mark.parametrize("batch", [1, 2048], ids=["at-once", "in-blocks"])
+@pytest.mark.parametrize("batch", [1, 2048, 2**15], ids=["at-once", "in-blocks", "several-inputs-a-pass"])
 def test_product_whose_partial_products_leave_the_range(batch, shrink_first):
     """64 inputs with product 1: of the first 32 alone it is 1e64, or 1e-64, in float32."""
     large, small = jnp.full(32, 100.0), jnp.full(32, 0.01)
