@@ -134,21 +134,9 @@ def _ode_section(found: dict[str, dict[str, Any]]) -> str:
     if "ode" not in found:
         return ""
     data = found["ode"]
-    header = ["solver", "hidden", "restarts", "steps", "mode", *ode.COLUMNS, "over textbook", "over plain"]
-    lines = [
-        [
-            row["solver"],
-            *(str(row[name]) for name in ("hidden", "restarts", "steps")),
-            row["mode"],
-            *(ode.cell(row, name) for name in ode.COLUMNS),
-            *ode.speedups(row),
-        ]
-        for row in data["rows"]
-        if ode.speedup(row)
-    ]
     return (
         f"Differential equations, time per call ({conditions(data)}); the candidates are explained in "
-        f"`benchmarks/ode.py`.\n\n{markdown_table(header, lines)}"
+        f"`benchmarks/ode.py`.\n\n{markdown_table(*ode.header_and_lines(data['rows'], ode.SHORT))}"
     )
 
 

@@ -45,6 +45,7 @@ except ModuleNotFoundError:  # torch and torchdiffeq are not needed
 
 QUESTION = _report.question(__doc__)
 BASELINE = "plain"
+SHORT = ("textbook", "plain", "rollout", "sequential", "solve", "scan", "torchdiffeq")  # of COLUMNS, in the README
 COLUMNS = ("textbook", "plain", "prepared", "rollout", "sequential", "solve", "scan", "no layer", "torchdiffeq")
 MODES = ("forward", "gradient", "jacobian")
 SAVED = 40
@@ -234,33 +235,26 @@ def of_mode(states: States, data: Array, mode: str) -> Callable[[Array], Any]:
 
 def table(rows: Sequence[_report.Row]) -> str:
     """One line a row: medians of every candidate, and how our fastest compares to them."""
-    header = [
-        "solver",
-        "hidden",
-        "restarts",
-        "steps",
-        "mode",
-        *COLUMNS,
-        "over textbook",
-        "over plain",
-        "of scan",
-        "solver's share",
-        "compile",
-        "memory",
-    ]
-    return _report.text_table(header, [_line(row) for row in rows if "skipped" not in row])
+    return _report.text_table(*header_and_lines(rows, COLUMNS))
 
 
-def _line(row: _report.Row) -> list[str]:
+def header_and_lines(rows: Sequence[_report.Row], columns: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+    """The table with these candidates; compile time and planned memory are those of our fastest."""
+    header = ["solver", "hidden", "restarts", "steps", "mode", *columns, "over textbook", "over plain", "of scan"]
+    header += ["solver's share", "compile", "memory"]
+    return header, [_line(row, columns) for row in rows if speedup(row)]
+
+
+def _line(row: _report.Row, columns: Sequence[str]) -> list[str]:
     ours = _ours(row)
     scan = _seconds(row, "scan")
     return [
         row["solver"],
         *(str(row[name]) for name in ("hidden", "restarts", "steps")),
         row["mode"],
-        *(cell(row, name) for name in COLUMNS),
+        *(cell(row, name) for name in columns),
         *speedups(row),
-        f"{ours['seconds']['median'] / scan:.2f}" if scan and "seconds" in ours else "",
+        f"{ours['seconds']['median'] / scan:.2f}" if scan else "",
         solvers_share(row),
         _report.duration(ours["compile_seconds"]),
         f"{ours['memory_bytes'] / 1e6:.1f} MB",
