@@ -108,14 +108,16 @@ def table(rows: Sequence[_report.Row]) -> str:
 
 
 def summary(data: dict[str, Any]) -> str:
-    """How many were recovered, by noise."""
+    """How many were recovered, and how far the verdict can be trusted, by noise."""
     measured = [row for row in data["rows"] if "skipped" not in row]
     parts = []
     for noise in sorted({row["noise"] for row in measured}):
         of_noise = [row for row in measured if row["noise"] == noise]
         predicted = sum(row["r2"] is not None and row["r2"] > 0.999 for row in of_noise)
         recovered = sum(row["recovered"] for row in of_noise)
-        parts.append(f"noise {noise:g}: {recovered} of {len(of_noise)} recovered, {predicted} with R2 > 0.999")
+        said = [row["recovered"] for row in of_noise if row.get("verdict") == "recovered"]  # peers give no verdict
+        right = f', the verdict "recovered" right {sum(said)} times of {len(said)}' if said else ""
+        parts.append(f"noise {noise:g}: {recovered} of {len(of_noise)} recovered, {predicted} with R2 > 0.999{right}")
     return "; ".join(parts) or "nothing measured"
 
 

@@ -79,6 +79,14 @@ def test_odebench(tmp_path):
     assert row["recovered"] and row["r2"] > 0.999 and row["equations"]
 
 
+def test_summary_of_odebench_says_how_often_the_verdict_was_right():
+    row = {"noise": 0.01, "recovered": False, "r2": None, "verdict": "recovered"}
+    others = [row | {"recovered": True, "r2": 0.9999}, row | {"verdict": "no simple formula found"}]
+    assert odebench.summary({"rows": [row, *others]}) == (
+        'noise 0.01: 1 of 3 recovered, 1 with R2 > 0.999, the verdict "recovered" right 1 times of 2'
+    )
+
+
 def test_true_terms_of_odebench_are_those_of_its_equations():
     for system in SYSTEMS.values():
         point = np.array(system.first) + 0.3
