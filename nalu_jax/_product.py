@@ -77,8 +77,7 @@ def product(factor: Factor, inputs: tuple[Array, ...], matrices: tuple[Array, ..
         y = functools.reduce(jnp.multiply, each).T
     elif batch * n_in * n_out <= _SMALL and n_in < jnp.finfo(inputs[0].dtype).maxexp:  # mantissas are below 2
         expanded = [x[:, :, None] for x in rows] + [w[None] for w in matrices]
-        factors = factor(*_broadcast((batch, n_in, n_out), expanded))
-        y = _product_of_all(factors)
+        y = _product_of_all(factor(*_broadcast((batch, n_in, n_out), expanded)))
     else:
         y = _product_in_blocks(factor, rows, matrices)
     return y.reshape(*batch_shape, n_out)
@@ -183,8 +182,7 @@ def _multiply(
 def _group(n_in: int, entries: int) -> tuple[int, int]:
     """Inputs of a group, for an y of so many entries: equal groups, or full ones with several inputs in one pass."""
     together, least = _PASS
-    few_missing = -n_in % _GROUP <= n_in / together
-    if entries >= least and few_missing:
+    if entries >= least and -n_in % _GROUP <= n_in / together:  # few to pad with
         return _GROUP, together
     return -(-n_in // -(-n_in // _GROUP)), 1
 

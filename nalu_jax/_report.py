@@ -1,9 +1,4 @@
-"""What `python -m nalu_jax fit` prints about a formula, as text and as JSON.
-
->>> from nalu_jax import _report
->>> _report.with_error(1.49987, 0.0021), _report.with_error(2.0, 0.0)
-('1.4999 +- 0.0021', '2')
-"""
+"""What `python -m nalu_jax fit` prints about a formula, as text and as JSON."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -18,20 +13,6 @@ from .symbolic import Path
 Errors = Mapping[str, float]
 
 PARTS = {"train": "rows trained on", "held_out": "held out", "outside": "outside of their range"}
-
-
-def with_error(value: float, error: float) -> str:
-    """A number with its standard error, to two digits of the error; the number alone where it is pinned."""
-    if error == 0:
-        return f"{value:.6g}"
-    if error < 1e-11:
-        return f"{value:.12g} +- {error:.1e}"
-    if not math.isfinite(error):
-        return f"{value:.6g} +- ?"
-    decimals = 1 - math.floor(math.log10(error))
-    if decimals < 0 or (decimals > 6 and abs(value) < 1e-3):
-        return f"{value:.6g} +- {error:.1e}"
-    return f"{value:.{decimals}f} +- {error:.{decimals}f}"
 
 
 def errors_of(found: Found, x: np.ndarray, y: np.ndarray) -> Errors:
@@ -69,12 +50,12 @@ def as_text(found: Found, target: str, errors: Mapping[str, Errors]) -> str:
 def _term_line(names: Sequence[str]):
     def line(term: Any) -> str:
         powers = [
-            f"{name}: {with_error(value, error)}"
+            f"{name}: {symbolic.plus_minus(value, error)}"
             for name, value, error in zip(names, term.exponents, term.exponent_errors, strict=True)
             if value != 0 or error != 0
         ]
         exponents = f"   exponent of {', '.join(powers)}" if powers else ""
-        return f"  coefficient {with_error(term.coefficient, term.coefficient_error)}{exponents}"
+        return f"  coefficient {symbolic.plus_minus(term.coefficient, term.coefficient_error)}{exponents}"
 
     return line
 

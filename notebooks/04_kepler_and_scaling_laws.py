@@ -28,7 +28,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nalu_jax import _csv, _report, chain, discover, nau, plot, symbolic
+from nalu_jax import _csv, chain, discover, nau, plot, symbolic
 
 jax.config.update("jax_enable_x64", True)
 tables = importlib.resources.files("nalu_jax") / "data"
@@ -47,8 +47,8 @@ law = discover.table(
 )
 [term] = law.terms
 print("in simple numbers: period =", law.formula)
-print("exponent   ", _report.with_error(term.exponents[0], term.exponent_errors[0]))
-print("coefficient", _report.with_error(term.coefficient, term.coefficient_error))
+print("exponent   ", symbolic.plus_minus(term.exponents[0], term.exponent_errors[0]))
+print("coefficient", symbolic.plus_minus(term.coefficient, term.coefficient_error))
 
 # %% [markdown]
 # Formulas are not all or nothing: this is the path of the pruning, with the number of fitted numbers, the loss, the
@@ -84,9 +84,9 @@ both = discover.table(mammals.x, mammals.y, names=mammals.names, target="rate", 
 def describe(found):
     for term in found.terms:
         numbers = zip(found.names, term.exponents, term.exponent_errors, strict=True)
-        print("  coefficient", _report.with_error(term.coefficient, term.coefficient_error))
+        print("  coefficient", symbolic.plus_minus(term.coefficient, term.coefficient_error))
         for name, value, error in numbers:
-            print(f"  exponent of {name}: {_report.with_error(value, error)}")
+            print(f"  exponent of {name}: {symbolic.plus_minus(value, error)}")
     scatter = np.log(found.predict(mammals.x[:, : len(found.names)]) / mammals.y).std()
     print(f"  typical scatter around it: a factor of {np.exp(scatter):.2f}")
 
@@ -144,8 +144,8 @@ general = discover.table(
 [term] = general.terms
 print("period =", general.formula)
 for name, value, error in zip(general.names, term.exponents, term.exponent_errors, strict=True):
-    print(f"  exponent of {name}: {_report.with_error(value, error)}")
-print(f"  coefficient {_report.with_error(term.coefficient, term.coefficient_error)}, while 2 pi is {2 * np.pi:.4f}")
+    print(f"  exponent of {name}: {symbolic.plus_minus(value, error)}")
+print(f"  coefficient {symbolic.plus_minus(term.coefficient, term.coefficient_error)}, while 2 pi is {2 * np.pi:.4f}")
 
 # %% [markdown]
 # But the exponents need no data at all. The period is in seconds, `a` in metres and `GM` in m^3 / s^2: only one product

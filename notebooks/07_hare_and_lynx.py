@@ -33,7 +33,7 @@ import numpy as np
 import optax
 from scipy.stats import f as f_distribution
 
-from nalu_jax import _report, chain, nau, ode, plot, real_npu, symbolic, training
+from nalu_jax import chain, nau, ode, plot, real_npu, symbolic, training
 
 jax.config.update("jax_enable_x64", True)
 
@@ -159,10 +159,10 @@ mask["units"][0]["gate"] = np.zeros(2, bool)
 errors = symbolic.standard_errors(residual, free.params, data, free=mask)
 exponents, exponent_errors = free.params["units"][0]["re"][:, 0], errors["units"][0]["re"][:, 0]
 for name, value, error in zip("pq", exponents, exponent_errors, strict=True):
-    print(f"{name} = {_report.with_error(float(value), float(error))}")
+    print(f"{name} = {symbolic.plus_minus(float(value), float(error))}")
 rates = np.exp(free.params["log_rates"])
 for name, value, error in zip("ad", rates, rates * errors["log_rates"], strict=True):
-    print(f"{name} = {_report.with_error(float(value), float(error))} per year")
+    print(f"{name} = {symbolic.plus_minus(float(value), float(error))} per year")
 plot.graph(model, free.params["units"], inputs=("hare", "lynx"), outputs=("dH/dt", "dL/dt")).figure
 
 # %% [markdown]

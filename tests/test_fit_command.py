@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from nalu_jax import _fit_command, _report
+from nalu_jax import _fit_command
 
 ROWS = 62
 OPTIONS = ["--powers", "2", "--restarts", "8", "--domain", "positive"]
@@ -129,20 +129,3 @@ def test_ctrl_c_before_there_is_a_formula(table, monkeypatch, capsys):
     monkeypatch.setattr(_fit_command, "fit", interrupted)
     assert run(table, "--target", "g", "--inputs", "m,r", *OPTIONS) == 130
     assert "before there was a formula" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("value", "error", "text"),
-    [
-        (1.4987, 0.0021, "1.4987 +- 0.0021"),
-        (123.456, 7.0, "123.5 +- 7.0"),
-        (59436.0, 320.0, "59436 +- 3.2e+02"),
-        (6.67e-11, 2e-13, "6.67e-11 +- 2.0e-13"),
-        (1.0 / 3.0, 2e-14, "0.333333333333 +- 2.0e-14"),
-        (2.0, 0.0, "2"),
-        (0.5, float("nan"), "0.5 +- ?"),
-        (0.5, float("inf"), "0.5 +- ?"),
-    ],
-)
-def test_numbers_with_their_errors(value, error, text):
-    assert _report.with_error(value, error) == text

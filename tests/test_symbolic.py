@@ -313,3 +313,20 @@ def test_bad_input_is_told_apart(call, words):
         call(*linear_data([1.0] * 6, 0.1))
     for word in words:
         assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (1.4987, 0.0021, "1.4987 +- 0.0021"),
+        (123.456, 7.0, "123.5 +- 7.0"),
+        (59436.0, 320.0, "59436 +- 3.2e+02"),
+        (6.67e-11, 2e-13, "6.67e-11 +- 2.0e-13"),
+        (1.0 / 3.0, 2e-14, "0.333333333333 +- 2.0e-14"),
+        (2.0, 0.0, "2"),
+        (0.5, float("nan"), "0.5 +- ?"),
+        (0.5, float("inf"), "0.5 +- ?"),
+    ],
+)
+def test_numbers_with_their_errors(value, error, text):
+    assert symbolic.plus_minus(value, error) == text

@@ -1,8 +1,8 @@
 """Error bars of params, from the curvature of the loss.
 
 >>> from nalu_jax import symbolic
->>> symbolic.plus_minus(1.49873, 0.00212), symbolic.plus_minus(12345.6, 31.0), symbolic.plus_minus(0.5, float("inf"))
-('1.499 +- 0.002', '12350 +- 30', '0.5 +- inf')
+>>> symbolic.plus_minus(1.49873, 0.00212), symbolic.plus_minus(2.0, 0.0), symbolic.plus_minus(0.5, float("inf"))
+('1.4987 +- 0.0021', '2', '0.5 +- ?')
 """
 
 import math
@@ -49,9 +49,14 @@ def errors_of(problem: Problem, theta: np.ndarray, free: np.ndarray) -> np.ndarr
 
 
 def plus_minus(value: float, error: float) -> str:
-    """A number and its error as text, both to the error's first digit; six digits where there is no finite error."""
-    if not 0 < error < math.inf:
-        return f"{value:.6g} +- {error:g}"
-    decimals = -math.floor(math.log10(error))
-    places = max(0, decimals)
-    return f"{round(value, decimals):.{places}f} +- {round(error, decimals):.{places}f}"
+    """A number with its standard error, to two digits of the error; the number alone where it is pinned (error 0)."""
+    if error == 0:
+        return f"{value:.6g}"
+    if error < 1e-11:
+        return f"{value:.12g} +- {error:.1e}"
+    if not math.isfinite(error):
+        return f"{value:.6g} +- ?"
+    decimals = 1 - math.floor(math.log10(error))
+    if decimals < 0 or (decimals > 6 and abs(value) < 1e-3):
+        return f"{value:.6g} +- {error:.1e}"
+    return f"{value:.{decimals}f} +- {error:.{decimals}f}"
