@@ -32,7 +32,7 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 
-from nalu_jax import discover, ode
+from nalu_jax import discover, ode, symbolic
 
 jax.config.update("jax_enable_x64", True)
 names = ("S", "I", "R")
@@ -109,7 +109,7 @@ print(uncertain)
 best = uncertain.best
 print("\nproduct of S, I, R to these powers: its rate in dS/dt, dI/dt, dR/dt")
 for powers, rates, errors in zip(best.exponents, best.coefficients, best.coefficient_errors, strict=True):
-    print(powers, "  ".join(f"{rate:8.4f} +- {error:.4f}" for rate, error in zip(rates, errors, strict=True)))
+    print(powers, "  ".join(f"{symbolic.plus_minus(*rate):>22}" for rate in zip(rates, errors, strict=True)))
 
 # %% [markdown]
 # With exact data the powers are square roots because nothing else fits to nine digits. With 1 % noise they are square
