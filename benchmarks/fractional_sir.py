@@ -36,9 +36,7 @@ def tasks(noises: Sequence[float], seeds: int, starts: int, first_seed: int) -> 
 
 def measure(row: _report.Row) -> _report.Row:
     """What was found, before and after rounding."""
-    moved = row["noise"] == 0 and row["seed"] is not None
-    ts, exact = _sir.data(_sir.other_start(row["seed"]) if moved else _sir.START)
-    ys = _sir.noisy(exact, row["noise"], row["seed"]) if row["noise"] else exact
+    ts, exact, ys = data(row["noise"], row["seed"])
     start = time.perf_counter()
     found = discover.ode(ts, ys, names=_sir.NAMES, initial_states="exact", progress=False)
     result: _report.Row = {"seconds": time.perf_counter() - start, "verdict": found.verdict}
@@ -53,6 +51,16 @@ def measure(row: _report.Row) -> _report.Row:
         simulated = found.simulate(ts, exact[0])
         result["mse"] = float(np.mean((simulated - exact) ** 2)) if np.isfinite(simulated).all() else None
     return result
+
+
+def data(noise: float, seed: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Times, exact states and measured ones; a seed draws the noise or, where there is none, the initial state."""
+    if noise == 0:
+        ts, exact = _sir.data(_sir.START if seed is None else _sir.other_start(seed))
+        return ts, exact, exact
+    assert seed is not None
+    ts, exact = _sir.data(_sir.START)
+    return ts, exact, _sir.noisy(exact, noise, seed)
 
 
 def table(rows: Sequence[_report.Row]) -> str:
