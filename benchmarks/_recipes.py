@@ -67,18 +67,21 @@ def mean_square(error: Array) -> Array:
 # one unit, mean squared error of y
 
 
-def hard_gate(params: Params, unit: str = "npu") -> Params:
-    """A gate outside [0, 1] has derivative 0, as in the papers' code; the units' own gates pass it straight through."""
-    if unit not in ("npu", "real_npu"):
+CLIPPED = {"npu": "gate", "real_npu": "gate", "nmu": "w"}
+
+
+def hard_clip(params: Params, unit: str = "npu") -> Params:
+    """What is clipped to [0, 1] has derivative 0 outside, as in NeuralArithmetic.jl; our units pass straight through."""
+    if unit not in CLIPPED:
         return params
-    gate = params["gate"]
-    inside = (gate >= 0) & (gate <= 1)
-    return params | {"gate": jnp.where(inside, gate, jax.lax.stop_gradient(jnp.clip(gate, 0, 1)))}
+    leaf = params[CLIPPED[unit]]
+    inside = (leaf >= 0) & (leaf <= 1)
+    return params | {CLIPPED[unit]: jnp.where(inside, leaf, jax.lax.stop_gradient(jnp.clip(leaf, 0, 1)))}
 
 
 def _of_unit(name: str, unit: str, *, base: str, options: dict[str, Any] | None = None, straight: bool = True, **rest):
     record = nalu_jax.UNITS[base].bind(**(options or {}))
-    prepare = (lambda params: params) if straight else hard_gate
+    prepare = (lambda params: params) if straight else hard_clip
 
     def loss(params: Params, batch: tuple[Array, Array], key: Array) -> Array:
         x, y = batch

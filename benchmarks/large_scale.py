@@ -1,7 +1,7 @@
 """Does a two-layer network learn a + b, a b, 1 / a or sqrt a of two sums over 100 Sobol inputs?
 
-The NPU paper's large-scale task (`nalu_jax.tasks.large_scale`): 10 runs, test error over 10,000 points of a wider
-range; here the median is over all runs, not over the ten best.
+The NPU paper's large-scale task (`nalu_jax.tasks.large_scale`): test error over 10,000 points of a wider range. The
+median is over all runs; beside it stands that of the ten best by test error, which the paper reports.
 
 `ours` (`_two_layer.py`) has a hidden layer of 2, is trained in float64, and does not know the task; the runs differ in
 their starts and in where in the sequence their 1,000 training points stand. "float32" means that weights and forward
@@ -77,6 +77,7 @@ def measure(row: _report.Row, *, effort: _report.Effort) -> _report.Row:
         labels["published"] = task.PUBLISHED[row["unit"]][row["operation"]]
     cell = _success.make_cell(labels, errors, {"MSE < 1e-6": TARGET})
     medians = {f"median {name}".strip(): float(np.median(values)) for name, values in errors.items()}
+    medians["best ten"] = float(np.median(np.sort(errors[""])[: task.RUNS]))
     return {"cells": [cell | medians | rest], "seconds": time.perf_counter() - start}
 
 
@@ -147,7 +148,7 @@ def train(row: _report.Row, effort: _report.Effort) -> tuple[dict[str, np.ndarra
     x, y = (jnp.asarray(array) for array in task.held_out(operation))
 
     def loss(params: Any, batch: tuple[Array, Array]) -> Array:
-        prepared = (params[0], _recipes.hard_gate(params[1], unit))
+        prepared = (params[0], _recipes.hard_clip(params[1], unit))
         return _recipes.mean_square(chain.apply(prepared, batch[0]) - batch[1])
 
     fit = training.fit(
@@ -169,7 +170,7 @@ def train(row: _report.Row, effort: _report.Effort) -> tuple[dict[str, np.ndarra
 
 def header_and_lines(rows: Sequence[_report.Row]) -> tuple[list[str], list[list[str]]]:
     """The median over all runs of every recipe, unit and operation."""
-    header = ["recipe", "unit", "operation", "median MSE", "in float32", "runs below 1e-6", "published (best ten)"]
+    header = ["recipe", "unit", "operation", "median MSE", "in float32", "runs below 1e-6", "best ten", "published"]
     return header, [_line(cell) for cell in _success.cells_of(rows)]
 
 
@@ -187,6 +188,7 @@ def _line(cell: _success.Cell) -> list[str]:
         f"{cell['median']:.2g}",
         f"{cell['median float32']:.2g}" if "median float32" in cell else "-",
         _success.rate(successes, cell["runs"]),
+        f"{cell['best ten']:.2g}" if "best ten" in cell else "-",
         str(cell.get("published", "-")),
     ]
 

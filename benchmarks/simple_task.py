@@ -131,7 +131,7 @@ def train(row: _report.Row, *, steps: int) -> np.ndarray:
 
     def loss(params: Any, batch: tuple[Array, Array]) -> Array:
         first, second = params
-        return jnp.mean((network.apply((_recipes.hard_gate(first, unit), second), batch[0]) - batch[1]) ** 2)
+        return jnp.mean((network.apply((_recipes.hard_clip(first, unit), second), batch[0]) - batch[1]) ** 2)
 
     fit = training.fit(
         loss,

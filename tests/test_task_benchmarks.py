@@ -109,10 +109,12 @@ def absolute(leaf):
     return np.abs(np.asarray(leaf, float)).sum()
 
 
-def test_a_hard_gate_has_no_slope_outside():
-    gate = jnp.array([1.5, 1.0, 0.5, 0.0, -0.5])
-    slope = jax.grad(lambda gate: _recipes.hard_gate({"gate": gate})["gate"].sum())(gate)
-    np.testing.assert_array_equal(slope, [0, 1, 1, 1, 0])
+@pytest.mark.parametrize(("unit", "leaf"), [("npu", "gate"), ("real_npu", "gate"), ("nmu", "w")])
+def test_a_hard_clip_has_no_slope_outside(unit, leaf):
+    value = jnp.array([1.5, 1.0, 0.5, 0.0, -0.5])
+    clipped, slope = jax.vjp(lambda value: _recipes.hard_clip({leaf: value}, unit)[leaf], value)
+    np.testing.assert_array_equal(clipped, [1, 1, 0.5, 0, 0])
+    np.testing.assert_array_equal(slope(jnp.ones(5))[0], [0, 1, 1, 1, 0])
 
 
 def test_standardised_error_is_well_conditioned():
