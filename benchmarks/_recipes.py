@@ -71,7 +71,7 @@ CLIPPED = {"npu": "gate", "real_npu": "gate", "nmu": "w"}
 
 
 def hard_clip(params: Params, unit: str = "npu") -> Params:
-    """What is clipped to [0, 1] has derivative 0 outside, as in NeuralArithmetic.jl; our units pass straight through."""
+    """What is clipped to [0, 1] has derivative 0 outside, as in NeuralArithmetic.jl; our units pass it on."""
     if unit not in CLIPPED:
         return params
     leaf = params[CLIPPED[unit]]
