@@ -7,6 +7,7 @@ from typing import Any
 
 import _levenberg
 import _recipes
+import _report
 import _runs
 import _success
 import _two_layer
@@ -115,6 +116,14 @@ def test_a_hard_clip_has_no_slope_outside(unit, leaf):
     clipped, slope = jax.vjp(lambda value: _recipes.hard_clip({leaf: value}, unit)[leaf], value)
     np.testing.assert_array_equal(clipped, [1, 1, 0.5, 0, 0])
     np.testing.assert_array_equal(slope(jnp.ones(5))[0], [0, 1, 1, 1, 0])
+
+
+def test_large_scale_reports_the_best_ten_as_its_paper_does(monkeypatch):
+    errors = np.array([np.nan, 50.0, 40.0, *range(10, 0, -1)])
+    monkeypatch.setattr(large_scale, "least_squares", lambda row, effort: ({"": errors}, {}))
+    row = {"recipe": "least squares", "unit": "-", "operation": "add", "seeds": 13, "first_seed": 0}
+    result = large_scale.measure(row, effort=_report.EFFORTS["full"])
+    assert result["cells"][0]["best ten"] == 5.5
 
 
 def test_standardised_error_is_well_conditioned():
