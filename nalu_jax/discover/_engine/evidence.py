@@ -41,7 +41,9 @@ def linearise(table: Table, form: Form, batch: Batch, noise: Noise) -> Linear:
         values, gradients = evaluate(form, terms)
         weights = noise_weights(table, noise, values)
         by_logarithm = terms * gradients * weights[:, None, :]
-        by_exponent = (by_logarithm[:, :, None, :] * table.logs).reshape(len(terms), -1, table.rows)
+        by_exponent = (by_logarithm[:, :, None, :] * table.logs).reshape(
+            len(terms), terms.shape[1] * table.width, table.rows
+        )
         jacobian = np.concatenate([by_logarithm, by_exponent], 1)
         sizes = np.sqrt(np.mean(plain**2, -1))
         return Linear(values, weights, weights * (table.target - values), jacobian, sizes)
