@@ -321,5 +321,5 @@ def _with_other_noise(fitted: Fitted) -> Fitted:
 def _on_all_rows(fitted: Fitted, tables: Tables) -> Fitted:
     if fitted.table.rows < len(tables.y):
         whole = tables.full(tuple(column for column in fitted.table.columns if not column.plain))
-        fitted = fitted._replace(table=whole)
+        return refit(fitted._replace(table=whole), steps=settings.ALL_ROWS_STEPS)
     return refit(fitted)
