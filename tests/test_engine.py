@@ -9,9 +9,10 @@ from scipy import integrate, optimize
 
 from nalu_jax.discover._engine import climb, evidence, fit, lattice, library, misfit, rounding, screening, settings
 from nalu_jax.discover._engine.candidate import Column, plain_numbers, predict, scale_powers
-from nalu_jax.discover._engine.columns import noise_weights, prepare, sample
+from nalu_jax.discover._engine.columns import noise_weights, prepare
 from nalu_jax.discover._engine.forms import FUNCTIONS, Form, evaluate
 from nalu_jax.discover._engine.structure import fit_structure
+from nalu_jax.discover._engine.tables import Tables
 
 FORMS = [
     Form("sum", (3,)),
@@ -273,9 +274,11 @@ def test_robust_weights_single_out_outliers():
 
 
 def test_samples_keep_centre_and_scale():
-    _, _, table = a_table(rows=100)
-    few = sample(table, 30, np.random.default_rng(0))
-    assert few.rows == 30 and few.target_scale == table.target_scale and (few.centre == table.centre).all()
+    x, y, _ = a_table(rows=500)
+    thin, table, judged = Tables(x, y, (0, 1), seed=0).sizes()
+    assert (thin.rows, table.rows, judged.rows) == (settings.SCANNED_ROWS, settings.SEARCH_ROWS, 500)
+    assert thin.target_scale == judged.target_scale and (thin.centre == judged.centre).all()
+    assert set(thin.target) <= set(table.target) <= set(judged.target)
 
 
 def test_relative_weights_are_reciprocal_sizes_down_to_a_floor():
