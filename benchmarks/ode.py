@@ -36,7 +36,7 @@ from jax import Array
 
 from nalu_jax import fast_chain, fast_nau, fast_npu
 from nalu_jax import ode as nalu_ode
-from nalu_jax.fast import Fast
+from nalu_jax import Fast
 
 try:
     import _torch_ode

@@ -12,34 +12,20 @@ import importlib.metadata
 # regularisers
 from . import penalties as penalties
 
+# units and chains over one flat vector
+from ._fast import Fast as Fast
+from ._fast import fast as fast
+from ._fast import fast_chain as fast_chain
+from ._fast import fast_nau as fast_nau
+from ._fast import fast_npu as fast_npu
+from ._fast import fast_real_npu as fast_real_npu
+
 # the record of a unit, and stacks of units
+from ._unit import Chain as Chain
 from ._unit import Unit as Unit
 from ._unit import chain as chain
 
-# units and chains over one flat vector
-from .fast import fast as fast
-from .fast import fast_chain as fast_chain
-from .fast import fast_nau as fast_nau
-from .fast import fast_npu as fast_npu
-from .fast import fast_real_npu as fast_real_npu
-
-# all records by name
-from .units import UNITS as UNITS
-
-# units: each a module with init, apply, weights, penalty, project and UNIT
-from .units import gnalu as gnalu
-from .units import inalu as inalu
-from .units import nac as nac
-from .units import nac_mul as nac_mul
-from .units import naive_npu as naive_npu
-from .units import nalu as nalu
-from .units import nau as nau
-from .units import nmru as nmru
-from .units import nmu as nmu
-from .units import npu as npu
-from .units import nru as nru
-from .units import real_naive_npu as real_naive_npu
-from .units import real_npu as real_npu
-from .units import snmu as snmu
+# units, each a module with init, apply, weights, penalty, project, bind and UNIT, and all their records in UNITS
+from .units import *  # noqa: F403 (their list is in units/__init__.py alone)
 
 __version__ = importlib.metadata.version("nalu_jax")

@@ -15,8 +15,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import DTypeLike
 
-from . import _unit
-from ._unit import FUNCTIONS, Params, Shape, Unit
+from ._unit import Params, Shape, Unit
 
 Initial = str | Callable[..., Any]
 """An initialiser by name, or a function (key, shape, dtype) -> array as in `jax.nn.initializers`, boxed or not."""
@@ -40,9 +39,8 @@ Units = Mapping[tuple[str, ...], Placed]
 
 @functools.cache
 def options_of(unit: Unit) -> dict[str, Any]:
-    """Every option of every function of an unbound unit with its default, `<leaf>_init` included."""
-    functions = [getattr(unit, name) for name in FUNCTIONS if getattr(unit, name) is not None]
-    return {name: default for function in functions for name, default in _unit.options_of(function).items()}
+    """Every option of a unit with its default, `<leaf>_init` included."""
+    return unit.defaults
 
 
 def option_of(leaf: str) -> str:

@@ -19,7 +19,7 @@ in float32 a formula is found as well, with fewer digits to tell 1.4999 from 3/2
 """
 
 # units of measure
-from ._dimensions import consistent as consistent
+from ..units._consistent import consistent as consistent
 
 # formulas
 from ._from_sympy import from_sympy as from_sympy

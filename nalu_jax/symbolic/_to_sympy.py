@@ -15,11 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 import sympy
 
-from .. import _front
 from .._checks import check_option
+from .._fast import Fast
 from .._unit import Chain, Unit
-from ..fast import Fast
-from ._formulas import FORMULAS, Notation
+from ..units._notation import Notation
 
 Part = tuple[Unit, Any]
 """A unit and its params."""
@@ -113,8 +112,8 @@ def _layer_params(layer: Any, params: Any) -> Mapping[str, Any]:
 
 def _expressions(unit: Unit, params: Any, x: Sequence[sympy.Expr], eps: bool) -> list[sympy.Expr]:
     """What one unit computes of the expressions x."""
-    if unit.name not in FORMULAS:
-        raise TypeError(f"to_sympy: {unit.name} has no formula; add one to FORMULAS in nalu_jax/symbolic/_formulas.py.")
+    if unit.formula is None:
+        raise TypeError(f"to_sympy: {unit.name} has no formula; give its record one, Unit(..., formula=...).")
     params = jax.tree.map(jnp.asarray, params)
     dtype = jnp.result_type(*jax.tree.leaves(params))
     try:
@@ -124,8 +123,7 @@ def _expressions(unit: Unit, params: Any, x: Sequence[sympy.Expr], eps: bool) ->
     weights = {name: np.asarray(leaf) for name, leaf in unit.weights(params).items()}
     if broken := sorted(name for name, leaf in weights.items() if not np.isfinite(leaf.astype(float)).all()):
         raise ValueError(f"to_sympy: the weights {broken} of {unit.name} are not finite. Read out params that are.")
-    options = _front.options_of(unit) | dict(unit.options)
-    return FORMULAS[unit.name](weights, x, options, Notation(np.dtype(dtype), eps))
+    return unit.formula(weights, x, unit.settings, Notation(np.dtype(dtype), eps))
 
 
 def rounded(expression: sympy.Expr, digits: int) -> sympy.Expr:
