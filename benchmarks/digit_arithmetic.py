@@ -35,7 +35,7 @@ from tqdm.auto import trange
 import nalu_jax
 import nalu_jax.linen
 import nalu_jax.nnx
-from nalu_jax import models
+from nalu_jax import models, schedules
 
 from . import _report
 
@@ -178,7 +178,7 @@ def train_linen(head: str, data: Data, seed: int, steps: int, batches: Any) -> t
     """(predict, params of the units by name)."""
     model, key, x = LinenModel(head), jax.random.key(seed), jnp.zeros((1, 2, 8, 8, 1))
     params, units = model.init(key, x)["params"], nalu_jax.linen.find_units(model, key, x)
-    optimiser, ramp = _optimiser(units, steps), models.linear_ramp(PENALTY, start=0, end=steps // 2)
+    optimiser, ramp = _optimiser(units, steps), schedules.linear_ramp(PENALTY, start=0, end=steps // 2)
     spread = jnp.asarray(data.train.results.std(0))[None]
 
     @jax.jit
@@ -201,7 +201,7 @@ def train_linen(head: str, data: Data, seed: int, steps: int, batches: Any) -> t
 def train_nnx(head: str, data: Data, seed: int, steps: int, batches: Any) -> tuple[Callable, dict]:
     """(predict, params of the units by name)."""
     model = NnxModel(head, nnx.Rngs(seed))
-    units, ramp = nalu_jax.nnx.find_units(model), models.linear_ramp(PENALTY, start=0, end=steps // 2)
+    units, ramp = nalu_jax.nnx.find_units(model), schedules.linear_ramp(PENALTY, start=0, end=steps // 2)
     optimizer = nnx.Optimizer(model, _optimiser(units, steps), wrt=nnx.Param)
     spread = jnp.asarray(data.train.results.std(0))[None]
 

@@ -27,8 +27,8 @@ from jax import Array
 
 import nalu_jax
 from nalu_jax import training
-from nalu_jax.models import growth
 from nalu_jax.penalties import frobenius
+from nalu_jax.schedules import growth
 from nalu_jax.tasks import draw
 from nalu_jax.tasks import large_scale as task
 

@@ -25,7 +25,7 @@ from jax import Array
 
 import nalu_jax
 from nalu_jax import training
-from nalu_jax.models import linear_ramp
+from nalu_jax.schedules import linear_ramp
 from nalu_jax.tasks import measures, single_module
 from nalu_jax.tasks import static as task
 

@@ -18,7 +18,7 @@ LEVELS = [
     ["_exponents", "_cosine"],
     ["_product"],
     ["_numerics", "_unit", "_checks", "_trees", "_interrupt"],
-    ["penalties", "_solvers"],
+    ["penalties", "schedules", "_solvers"],
     ["units"],
     ["_front"],
     ["fast", "linen", "nnx", "eqx", "symbolic"],
