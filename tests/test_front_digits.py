@@ -27,7 +27,7 @@ def _mean_accuracy(accuracy):
 
 def test_the_digits_of_training_pairs_are_all_there_and_apart_from_those_of_the_others():
     data = benchmark.load(0)
-    target, train = load_digits().target, data.train
+    target, train = load_digits(return_X_y=True)[1], data.train
     digits = lambda pairs: {tuple(sorted(pair)) for pair in zip(target[pairs.a], target[pairs.b], strict=True)}
     images = lambda pairs: set(pairs.a) | set(pairs.b)
     assert {digit for pair in digits(train) for digit in pair} == set(range(10))

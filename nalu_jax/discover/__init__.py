@@ -16,12 +16,24 @@
 0.44626
 """
 
-from ._ode import ode as ode
-from ._result import Candidate as Candidate
-from ._result import Discovery as Discovery
-from ._splits import Split as Split
-from ._splits import split as split
-from ._table import Found as Found
-from ._table import Term as Term
-from ._table import table as table
-from ._table_checks import check_table as check_table
+from ._ode import ode
+from ._result import Candidate, Discovery
+from ._splits import Split, split
+from ._table import Found, Term, table
+from ._table_checks import check_table
+
+__all__ = [
+    "ode",
+    "Candidate",
+    "Discovery",
+    "Split",
+    "split",
+    "Found",
+    "Term",
+    "table",
+    "check_table",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
