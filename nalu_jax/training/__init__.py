@@ -16,9 +16,8 @@
 (4, 4, 0.51, 1.0)
 """
 
-# losses, schedules of penalties, decoupled and proximal L1
+# losses, decoupled and proximal L1
 from . import losses as losses
-from . import schedules as schedules
 from . import sparsity as sparsity
 
 # the stages after the optimiser
