@@ -15,8 +15,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks._law import FRESH_ROWS, NOISES, Law, log_integer, near_simple, product, rms, with_noise
-from benchmarks._outside_laws import outside
+from ._law import FRESH_ROWS, NOISES, Law, log_integer, near_simple, product, rms, with_noise
+from ._outside_laws import outside
 
 SIMPLE = (1.0, -1.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5, 1.5, -1.5, 3.0, -3.0)  # what stands twice is likelier
 DIGITS = 280  # decimal digits that no product of powers exceeds on its way

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks._law import FRESH_ROWS, Law, evaluate, with_noise
+from ._law import FRESH_ROWS, Law, evaluate, with_noise
 
 
 class _Hand(NamedTuple):

@@ -19,7 +19,7 @@ import numpy as np
 import sympy
 from scipy import optimize
 
-from benchmarks._law import near_simple, rms
+from ._law import near_simple, rms
 
 IDENTICAL = 1e-7  # largest relative error, rms, of what is called the same function
 NEAR = 0.05  # of an exponent that is no simple number

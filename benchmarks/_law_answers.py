@@ -7,13 +7,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import sympy
+from nalu_jax.discover._engine.structure import fit_structure
 
-from benchmarks import _judge
-from benchmarks._law import Law
 from nalu_jax.discover._engine.candidate import Candidate, Column, plain_numbers
 from nalu_jax.discover._engine.forms import Form
 from nalu_jax.discover._engine.search import search
-from nalu_jax.discover._engine.structure import fit_structure
+
+from . import _judge
+from ._law import Law
 
 FAILURE = 1.0  # nats: a law with so much better evidence than the answer should have been found
 ATTEMPT_SECONDS = 120.0  # a table that takes longer is counted as no answer
@@ -111,12 +112,12 @@ def law_evidence(law: Law) -> float | None:
         candidate = fit_structure(
             law.x,
             law.y,
-            Form(**law.shape),
-            columns,
-            law.exponents,
-            parity,
-            free,
-            noise,
+            form=Form(**law.shape),
+            columns=columns,
+            exponents=law.exponents,
+            parity=parity,
+            free=free,
+            noise=noise,
             log_coefficients=np.log(np.abs(law.constants)),
             signs=np.sign(law.constants) * law.signs,
         )
@@ -130,8 +131,8 @@ def judged(law: Law, **options: Any) -> dict[str, Any]:
     try:
         with _judge.time_limit(ATTEMPT_SECONDS):
             answer = ask(law.x, law.y, **options)
-    except TimeoutError as error:
-        return row | {"skipped": f"no answer: {error}"}
+    except Exception as error:  # whatever it is, the table has no answer, which is a result
+        return row | {"skipped": f"no answer: {type(error).__name__}: {error}"}
     names = symbols(law.x.shape[1])
     same = _judge.same_law(answer.expression, names, law.fresh_x, law.fresh_y, real=law.real)
     evidence = None if answer.candidate is None else answer.candidate.evidence
@@ -143,9 +144,7 @@ def judged(law: Law, **options: Any) -> dict[str, Any]:
         "seconds": round(answer.seconds, 3),
         "evidence": _rounded(evidence),
         "law_evidence": _rounded(truth),
-        "failure": bool(
-            not same.same and truth is not None and (evidence is None or truth < evidence - FAILURE)
-        ),
+        "failure": bool(not same.same and truth is not None and (evidence is None or truth < evidence - FAILURE)),
         "errors": errors(law, answer.candidate) if same.same and law.noise > 0 else [],
         "answer": "" if answer.expression is None else str(sympy.N(answer.expression, 6)),
         "reason": answer.reason,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks._law import FRESH_ROWS, NOISES, Law, evaluate, log_integer, product, rms, with_noise
+from ._law import FRESH_ROWS, NOISES, Law, evaluate, log_integer, product, rms, with_noise
 
 
 class _Inputs:
