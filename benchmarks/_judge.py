@@ -4,7 +4,7 @@ All numbers of the answer but simple exponents are fitted again, to rows that ar
 if
 
 - it then equals the law (`IDENTICAL`), and
-- no term or function of it can be left out without losing that, and
+- no term or function of it can be left out without losing that, whatever coefficients the rest gets, and
 - an exponent that is simple in the law (2, -1/2) is shown as that number, and one that is not (1.37) within `NEAR`.
 
 Answers of peers have no simple exponents, and offsets; `same_law(..., lenient=True)` forgives both, as SRBench does.
@@ -26,6 +26,7 @@ NEAR = 0.05  # of an exponent that is no simple number
 SMALL = 1e-3  # rows whose target is below this share of the median count as if they were there
 LARGEST = 200  # numbers in an answer; longer ones are not fitted
 SIMPLIFY_SECONDS = 20.0
+VARIES = 0.05  # relative: rounding to three decimals moves less, of problems whose constants are about 1
 
 
 class Same(NamedTuple):
@@ -42,16 +43,20 @@ class _Numbers:
     def __init__(self):
         self.symbols: list[sympy.Symbol] = []
         self.starts: list[float] = []
-        self.kinds: list[str] = []  # "coefficient", "simple" or "fitted" exponent
+        self.kinds: list[str] = []  # "coefficient", "inner" one of a function's argument, "simple" or "fitted" exponent
+        self.depth = 0  # of functions around a number
         self.switches: list[sympy.Symbol] = []
 
     def number(self, value: float, kind: str = "coefficient") -> sympy.Symbol:
+        """The symbol of a new number."""
+        kind = "inner" if kind == "coefficient" and self.depth else kind
         self.symbols.append(sympy.Symbol(f"number_{len(self.symbols)}", real=True))
         self.starts.append(float(value))
         self.kinds.append(kind)
         return self.symbols[-1]
 
     def switch(self) -> sympy.Symbol:
+        """A new switch."""
         self.switches.append(sympy.Symbol(f"switch_{len(self.switches)}", real=True))
         return self.switches[-1]
 
@@ -86,7 +91,9 @@ class _Numbers:
         if isinstance(node, sympy.Abs):
             return sympy.Abs(self.inside(node.args[0]))
         if node.args:
+            self.depth += 1
             function = node.func(*[self.sum(argument) for argument in node.args])
+            self.depth -= 1
             return 1 + self.switch() * (function - 1)
         raise ValueError(f"no formula of inputs: {node}")
 
@@ -97,11 +104,10 @@ class _Fit:
     def __init__(self, answer: sympy.Expr, symbols: Sequence[sympy.Symbol], x: np.ndarray, y: np.ndarray, offset: bool):
         numbers = _Numbers()
         expression = numbers.sum(sympy.sympify(answer))
-        self.constant_switches = [
-            numbers.switches.index(term.args[0])
-            for term in sympy.Add.make_args(expression)
-            if isinstance(term, sympy.Mul) and not term.free_symbols & set(symbols) and term.args[0] in numbers.switches
-        ]
+        constant = [term for term in sympy.Add.make_args(expression) if not term.free_symbols & set(symbols)]
+        self.constant_switches = {
+            place for place, one in enumerate(numbers.switches) if any(one in term.free_symbols for term in constant)
+        }
         self.offset = offset
         self.kinds, self.starts = np.array(numbers.kinds), np.array(numbers.starts)
         self.x, self.y = x, y
@@ -113,14 +119,17 @@ class _Fit:
         self.gradient = sympy.lambdify(arguments, gradient, "numpy", cse=True)
         self.switches = len(numbers.switches)
 
-    def error(self, switches: np.ndarray, fitted: np.ndarray) -> tuple[float, np.ndarray]:
+    def error(
+        self, switches: np.ndarray, fitted: np.ndarray, starts: np.ndarray | None = None
+    ) -> tuple[float, np.ndarray]:
         """The smallest relative error found where `fitted` numbers move, and the numbers."""
-        scale = np.where(self.kinds == "coefficient", np.abs(self.starts), 1.0)
+        starts = self.starts if starts is None else starts
+        scale = np.where(np.isin(self.kinds, ("coefficient", "inner")), np.abs(starts), 1.0)
         scale = np.where(scale > 0, scale, 1.0)
         n = int(fitted.sum())
 
         def numbers(change: np.ndarray) -> np.ndarray:
-            moved = self.starts.copy()
+            moved = starts.copy()
             moved[fitted] += scale[fitted] * change[:n]
             return moved
 
@@ -140,7 +149,7 @@ class _Fit:
 
         start = np.zeros(n + self.offset)
         if len(start) == 0 or len(start) > len(self.y):
-            return rms(residuals(start)), self.starts
+            return rms(residuals(start)), starts
         done = optimize.least_squares(
             residuals, start, jacobian, method="lm", xtol=1e-15, ftol=1e-15, gtol=1e-15, max_nfev=200
         )
@@ -188,14 +197,14 @@ def same_law(
             continue
         without = everything.copy()
         without[switch] = 0.0
-        if fit.error(without, fitted)[0] <= IDENTICAL:
+        if fit.error(without, fit.kinds == "coefficient", numbers)[0] <= IDENTICAL:
             return Same(False, error, "a useless part")
     return Same(True, error, "")
 
 
 def _wrong_exponent(fit: _Fit, numbers: np.ndarray) -> str:
     for kind, shown, true in zip(fit.kinds, fit.starts, numbers, strict=True):
-        if kind == "coefficient":
+        if kind in ("coefficient", "inner"):
             continue
         simple = near_simple(true, 1e-3)
         if simple is None and abs(shown - true) > NEAR:
@@ -205,27 +214,33 @@ def _wrong_exponent(fit: _Fit, numbers: np.ndarray) -> str:
     return ""
 
 
-def srbench(answer: sympy.Expr | None, law: sympy.Expr) -> bool:
+def srbench(answer: sympy.Expr | None, law: sympy.Expr, x: np.ndarray) -> bool:
     """SRBench's criterion: the difference, or the quotient, is a constant.
 
     As in its `symbolic_utils.py` (commit 1c74aed): floating-point numbers are rounded to three decimals, in the law
-    too, those below 1e-4 to 0, and SymPy simplifies. What SymPy cannot decide in `SIMPLIFY_SECONDS` is not the law.
+    too, those below 1e-4 to 0, and SymPy simplifies. What SymPy cannot decide in `SIMPLIFY_SECONDS` is not the law;
+    what varies by more than `VARIES` on the rows x (rows, inputs) is not even tried.
     """
     if answer is None:
         return False
     try:
         with time_limit(SIMPLIFY_SECONDS):
-            answer, law = (
-                _rounded(sympy.simplify(_rounded(answer), ratio=1)),
-                _rounded(law.subs(sympy.pi, 3.1415926535)),
-            )
-            quotient = _rounded(answer / law)
-            if quotient.is_constant() or sympy.simplify(quotient, ratio=1).is_constant():
-                return True
-            difference = _rounded(answer - law)
-            return bool(difference.is_constant() or _rounded(sympy.simplify(difference, ratio=1)).is_constant())
+            answer, law = _rounded(answer), _rounded(law.subs(sympy.pi, 3.1415926535))
+            both = (answer / law, answer - law)
+            return any(_varies_little(one, law, x) and _is_constant(one) for one in both)
     except Exception:  # SymPy raises many kinds of errors on what it cannot simplify; SRBench counts them as failures
         return False
+
+
+def _varies_little(expression: sympy.Expr, law: sympy.Expr, x: np.ndarray) -> bool:
+    symbols = [sympy.Symbol(f"x{j}", real=True) for j in range(x.shape[1])]
+    values, size = (np.broadcast_to(sympy.lambdify(symbols, e, "numpy")(*x.T), len(x)) for e in (expression, law))
+    return bool(np.std(values) <= VARIES * max(rms(values), rms(size)))
+
+
+def _is_constant(expression: sympy.Expr) -> bool:
+    expression = _rounded(expression)
+    return bool(expression.is_constant() or _rounded(sympy.simplify(expression, ratio=1)).is_constant())
 
 
 def _rounded(expression: sympy.Expr) -> sympy.Expr:

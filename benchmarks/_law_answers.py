@@ -146,9 +146,14 @@ def judged(law: Law, **options: Any) -> dict[str, Any]:
         "law_evidence": _rounded(truth),
         "failure": bool(not same.same and truth is not None and (evidence is None or truth < evidence - FAILURE)),
         "errors": errors(law, answer.candidate) if same.same and law.noise > 0 else [],
-        "answer": "" if answer.expression is None else str(sympy.N(answer.expression, 6)),
+        "answer": "" if answer.expression is None else str(six_digits(answer.expression)),
         "reason": answer.reason,
     }
+
+
+def six_digits(expression: sympy.Expr) -> sympy.Expr:
+    """The expression with shorter floating-point numbers; exact ones stay."""
+    return expression.xreplace({number: sympy.Float(number, 6) for number in expression.atoms(sympy.Float)})
 
 
 def _rounded(value: float | None) -> float | None:
