@@ -5,12 +5,13 @@ import pathlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import _textbook
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 import nalu_jax
+
+from . import _textbook
 
 Size = tuple[int, int, int]
 """(batch, n_in, n_out)."""

@@ -12,13 +12,14 @@ recipe does not know the operation.
 import math
 from typing import Any, NamedTuple
 
-import _levenberg
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 import nalu_jax
+
+from . import _levenberg
 
 PATHS = ("add", "multiply", "power")
 STARTS, STEPS = 64, 300

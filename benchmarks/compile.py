@@ -4,7 +4,7 @@ Every repeat makes a new function, so that nothing is found in a cache, and time
 StableHLO) and compiling (XLA) apart; nalu_jax and the textbook form take turns. JAX itself is warm: its own jitted
 helpers are traced once before. The gradient is that of a scalar with respect to params and inputs.
 
-    python benchmarks/compile.py --json benchmarks/results/compile.json
+    python -m benchmarks.compile --json benchmarks/results/compile.json
 """
 
 import functools
@@ -12,12 +12,11 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import _cases
-import _report
-import _timing
 import jax
 
 import nalu_jax
+
+from . import _cases, _report, _timing
 
 QUESTION = _report.question(__doc__)
 BASELINE = "textbook"

@@ -6,7 +6,7 @@ that size, which does the arithmetic of a forward pass and nothing else. A gradi
 to params and inputs. Product units also report multiply-adds per second (batch * rows of w * n_out forward, four times
 that with both gradients) and how many times the matrix product's rate that is; 1 is as good as arithmetic gets.
 
-    python benchmarks/layers.py --json benchmarks/results/layers.json
+    python -m benchmarks.layers --json benchmarks/results/layers.json
 
 The NPU family is measured in float64 and with domain="positive" as well. There the baseline is a line that drops the
 sign path too, and takes negative inputs without a word; the textbook form for inputs of any sign ("textbook real": four
@@ -19,15 +19,14 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import _cases
-import _report
-import _timing
 import jax
 
 import nalu_jax
 
+from . import _cases, _report, _timing
+
 try:
-    import _torch_units
+    from . import _torch_units
 except ModuleNotFoundError:  # torch is an extra
     _torch_units = None
 

@@ -11,7 +11,7 @@ Least squares (of y in x, and of log y in log x, the better one for every output
 On positive inputs an NPU whose imaginary part starts at 0 keeps it there, since its derivative is 0: NPU and RealNPU
 are then the same network, and get the same results from the same seeds.
 
-    python benchmarks/simple_task.py --json benchmarks/results/simple_task.json
+    python -m benchmarks.simple_task --json benchmarks/results/simple_task.json
 """
 
 import functools
@@ -20,10 +20,6 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import _levenberg
-import _recipes
-import _report
-import _success
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -33,6 +29,8 @@ from jax import Array
 import nalu_jax
 from nalu_jax import training
 from nalu_jax.tasks import simple as task
+
+from . import _levenberg, _recipes, _report, _success
 
 QUESTION = _report.question(__doc__)
 RECIPES = ("ours", "published", "least squares")

@@ -6,7 +6,7 @@ params: the params themselves, gradients, an `nnx.State`, an Equinox module, box
     >>> import jax, optax
     >>> from flax import linen as nn
     >>> import nalu_jax.linen
-    >>> from nalu_jax import models
+    >>> from nalu_jax import models, schedules
     >>> model = nn.Sequential([nn.Dense(3), nalu_jax.linen.NAU(2)])
     >>> x, key = jax.numpy.ones((5, 2)), jax.random.key(0)
     >>> units = nalu_jax.linen.find_units(model, key, x)
@@ -15,7 +15,7 @@ params: the params themselves, gradients, an `nnx.State`, an Equinox module, box
 
 Two lines in a training loop:
 
-    >>> ramp = models.linear_ramp(0.01, start=100, end=200)
+    >>> ramp = schedules.linear_ramp(0.01, start=100, end=200)
     >>> def loss(params, x, y, step):
     ...     error = ((model.apply({"params": params}, x) - y) ** 2).mean()
     ...     return error + models.penalty(params, units, scale=ramp(step))
@@ -25,8 +25,7 @@ Penalties and projections are those of the units' papers, as `penalty` and `proj
 Layers that `vmap` or `scan` has stacked along the first axis of their params count each for itself.
 """
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -37,9 +36,6 @@ from jax.typing import ArrayLike
 
 from ._front import Placed, Units, path_of
 from ._unit import Params
-
-Schedule = Callable[[ArrayLike], Array]
-"""From the step to the scale of a penalty."""
 
 
 def penalty(params: Any, units: Units, *, scale: ArrayLike | Mapping[str, ArrayLike] = 1.0) -> Array:
@@ -101,38 +97,6 @@ def projection(units: Units) -> optax.GradientTransformation:
         return jax.tree.map(_towards, *trees, is_leaf=lambda leaf: leaf is None), state
 
     return optax.GradientTransformation(init, update)
-
-
-def linear_ramp(scale: float, *, start: int, end: int) -> Schedule:
-    """scale * clip((step - start) / (end - start), 0, 1): NAU and NMU.
-
-    Published: 0.01 from 5000 to 50 000 (NAU) and 10 from 1e6 to 2e6 (NAU and NMU; Madsen & Johansen 2020), 0.01 (NAU)
-    and 10 (NMU) from 20 000 to 35 000 (Mistry et al. 2022).
-
-    Raises:
-        ValueError: end is not after start.
-    """
-    if end <= start:
-        raise ValueError(f"linear_ramp: end must be after start, got start={start} and end={end}.")
-    return lambda step: scale * jnp.clip((jnp.asarray(step).astype(float) - start) / (end - start), 0.0, 1.0)
-
-
-def growth(start: float, end: float, *, every: int = 10_000, factor: float = 10.0) -> Schedule:
-    """start, multiplied with factor at every multiple of `every` steps, and never above end: the NPU's L1.
-
-    Published: 1e-7 to 1e-5 (products) and 1e-9 to 1e-7 (quotients), by ten every 10 000 steps (Mistry et al. 2022).
-
-    Raises:
-        ValueError: not 0 < start <= end, factor not above 1, or every below 1.
-    """
-    if not (0 < start <= end and factor > 1 and every >= 1):
-        raise ValueError(
-            f"growth: expected 0 < start <= end, factor > 1 and every >= 1, got start={start}, end={end}, "
-            f"factor={factor}, every={every}."
-        )
-    # 1 + 1e-9: log10(1e-5 / 1e-7) is 2 less a rounding error
-    values = [start * factor**i for i in range(math.ceil(math.log(end / start, factor) * (1 - 1e-9)))] + [end]
-    return lambda step: jnp.asarray(values, float)[jnp.minimum(jnp.asarray(step).astype(int) // every, len(values) - 1)]
 
 
 def _towards(update: Array | None, param: Array, stepped: Array, projected: Array) -> Array | None:

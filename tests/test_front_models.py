@@ -1,6 +1,5 @@
-"""Whole models: where the units are, the summed penalty, the projected tree, the optimiser's last step, schedules."""
+"""Whole models: where the units are, the summed penalty, the projected tree, the optimiser's last step."""
 
-import math
 from typing import Any
 
 import equinox as eqx
@@ -327,26 +326,3 @@ def test_penalty_of_mixed_dtypes_is_in_the_widest():
     params, units = build("linen")
     params = params | {"NAU_0": jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), params["NAU_0"])}
     assert models.penalty(params, units).dtype == jnp.float32
-
-
-def test_linear_ramp():
-    ramp = models.linear_ramp(10.0, start=100, end=200)
-    for step, expected in ((0, 0), (100, 0), (150, 5), (175, 7.5), (200, 10), (10**6, 10)):
-        np.testing.assert_allclose(ramp(step), expected)
-        np.testing.assert_allclose(jax.jit(ramp)(jnp.int32(step)), expected)
-    with pytest.raises(ValueError, match="end must be after start, got start=2 and end=2"):
-        models.linear_ramp(1.0, start=2, end=2)
-
-
-def test_growth():
-    beta = models.growth(1e-7, 1e-5)
-    for step, expected in ((0, 1e-7), (9_999, 1e-7), (10_000, 1e-6), (19_999, 1e-6), (20_000, 1e-5), (10**9, 1e-5)):
-        np.testing.assert_allclose(beta(step), expected, rtol=1e-6)
-        np.testing.assert_allclose(jax.jit(beta)(jnp.int32(step)), expected, rtol=1e-6)
-    capped = models.growth(1.0, 5.0, every=2, factor=2.0)
-    assert [float(capped(step)) for step in range(8)] == [1, 1, 2, 2, 4, 4, 5, 5]
-    assert math.isclose(models.growth(3.0, 3.0)(50), 3.0)
-    bads: Any = ({"start": 0.0, "end": 1.0}, {"start": 2.0, "end": 1.0}, {"start": 1.0, "end": 2.0, "factor": 1.0})
-    for bad in bads:
-        with pytest.raises(ValueError, match="growth: expected 0 < start <= end"):
-            models.growth(**bad)

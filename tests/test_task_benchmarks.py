@@ -5,25 +5,27 @@ import argparse
 import json
 from typing import Any
 
-import _levenberg
-import _recipes
-import _report
-import _runs
-import _success
-import _two_layer
-import division
-import inalu_tasks
 import jax
 import jax.numpy as jnp
-import large_scale
-import loop_throughput
 import numpy as np
 import pytest
-import read_out
-import simple_task
-import single_module
-import static_task
 
+from benchmarks import (
+    _levenberg,
+    _recipes,
+    _report,
+    _runs,
+    _success,
+    _two_layer,
+    division,
+    inalu_tasks,
+    large_scale,
+    loop_throughput,
+    read_out,
+    simple_task,
+    single_module,
+    static_task,
+)
 from nalu_jax.tasks import single_module as task
 
 

@@ -10,7 +10,7 @@ import optax
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from nalu_jax import chain, nau, nmu, npu, real_npu, snmu, training
+from nalu_jax import chain, nau, nmu, npu, real_npu, schedules, snmu, training
 
 fit: Any = functools.partial(training.fit, progress=False)
 X = jax.random.uniform(jax.random.key(7), (40, 2), minval=0.5, maxval=2.0)
@@ -45,7 +45,7 @@ def assert_same_bits(a, b):
 def test_a_run_is_the_plain_loop(key, standard_promotion):
     """The same steps, one restart at a time, in Python: restarts, penalty, projection, losses, last and best params."""
     optimiser = optax.adam(optax.cosine_decay_schedule(0.1, 30))
-    ramp = training.schedules.linear_ramp(0.1, start=5, end=20)
+    ramp = schedules.linear_ramp(0.1, start=5, end=20)
     arguments: dict[str, Any] = {
         "key": key,
         "steps": 30,

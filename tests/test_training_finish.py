@@ -1,4 +1,4 @@
-"""Stages after the optimiser, losses, schedules, L1 in other forms, success tables; `log_polar` of the NPU family."""
+"""Stages after the optimiser, losses, L1 in other forms, success tables; `log_polar` of the NPU family."""
 
 import functools
 from typing import Any
@@ -10,8 +10,8 @@ import optax
 import pytest
 from helpers import random_params, to_numpy
 
-from nalu_jax import UNITS, nau, real_naive_npu, training
-from nalu_jax.training import losses, schedules, sparsity
+from nalu_jax import UNITS, nau, real_naive_npu, schedules, training
+from nalu_jax.training import losses, sparsity
 
 fit: Any = functools.partial(training.fit, progress=False)
 X = jax.random.uniform(jax.random.key(7), (40, 2), minval=0.5, maxval=2.0)

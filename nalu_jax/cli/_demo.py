@@ -1,13 +1,13 @@
-"""`python -m nalu_jax demo`: Kepler's third law from a table, a case of `python -m nalu_jax fit`.
+"""`nalu-jax demo`: Kepler's third law from a table, a case of `nalu-jax fit`.
 
 RealNPU -> NAU learn orbital periods from the distances of the bodies inside the orbit of Jupiter, are pruned and read
 as a formula, and judged, beside a dense network, by the bodies outside. Nothing here knows the law: the exponent is
 read from the weights.
 
-    >>> from nalu_jax import demo
-    >>> bodies = demo.load_bodies()
-    >>> bodies.names[2], bodies.columns.x.shape, bodies.columns.names, bodies.columns.target
-    ('Earth', (19, 1), ('distance',), 'period')
+>>> from nalu_jax.cli import _demo
+>>> bodies = _demo.load_bodies()
+>>> bodies.names[2], bodies.columns.x.shape, bodies.columns.names, bodies.columns.target
+('Earth', (19, 1), ('distance',), 'period')
 """
 
 import csv
@@ -22,10 +22,10 @@ import numpy as np
 import optax
 from jax import Array
 
-from . import _csv, _fit_command, _report, training
-from .discover import Split
+from .. import training
+from ..discover import Split
+from . import _csv, _fit, _report
 
-RESTARTS = 32
 INNER = 5.0  # astronomical units: inside the orbit of Jupiter
 DENSE_STEPS = 20_000
 
@@ -47,14 +47,12 @@ def load_bodies() -> Bodies:
     return Bodies(names, _csv.parse(lines, target="period", inputs=("distance",)))
 
 
-def find_law(columns: _csv.Columns, *, restarts: int, seed: int) -> _fit_command.Fitted:
+def find_law(columns: _csv.Columns, *, restarts: int, seed: int) -> _fit.Fitted:
     """The formula of the inner bodies, judged by the outer ones."""
     inner = columns.x[:, 0] < INNER
     rows = Split(np.flatnonzero(inner), np.array([], int), np.flatnonzero(~inner))
     progress = sys.stderr.isatty()
-    return _fit_command.fit(
-        columns, rows, domain="positive", powers=None, restarts=restarts, seed=seed, progress=progress
-    )
+    return _fit.fit(columns, rows, domain="positive", powers=None, restarts=restarts, seed=seed, progress=progress)
 
 
 def dense_periods(columns: _csv.Columns, rows: np.ndarray, *, restarts: int, seed: int) -> np.ndarray:
@@ -80,7 +78,7 @@ def dense_periods(columns: _csv.Columns, rows: np.ndarray, *, restarts: int, see
     return np.asarray(periods(fit.params, x), float)
 
 
-def run(*, restarts: int = RESTARTS, seed: int = 0) -> int:
+def run(*, restarts: int, seed: int) -> int:
     """Fit, print what was found beside a dense network's errors, and return the exit status."""
     bodies = load_bodies()
     columns = bodies.columns

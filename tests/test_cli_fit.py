@@ -1,4 +1,4 @@
-"""`python -m nalu_jax fit`: its text, JSON and figure, and one line without a traceback for every mistake."""
+"""`nalu-jax fit`: its text, JSON and figure, and one line without a traceback for every mistake."""
 
 import json
 import re
@@ -8,7 +8,8 @@ import sys
 import numpy as np
 import pytest
 
-from nalu_jax import _fit_command
+from nalu_jax import cli
+from nalu_jax.cli import _fit
 
 ROWS = 62
 OPTIONS = ["--powers", "2", "--restarts", "8", "--domain", "positive"]
@@ -31,7 +32,7 @@ def table(tmp_path):
 
 
 def run(*arguments):
-    return _fit_command.main([*map(str, arguments)])
+    return cli.main(["fit", *map(str, arguments)])
 
 
 @pytest.mark.slow
@@ -92,7 +93,7 @@ def test_a_mistake_is_one_line_and_status_2(table, tmp_path, capsys, cell, optio
         (tmp_path / "gravity.csv").write_text("\n".join(lines))
     assert run(table, *OPTIONS, *options) == 2
     captured = capsys.readouterr()
-    assert captured.out == "" and captured.err.startswith("nalu_jax fit: gravity.csv: ")
+    assert captured.out == "" and captured.err.startswith("nalu-jax fit: gravity.csv: ")
     assert captured.err.count("\n") == 1 and words in captured.err
 
 
@@ -100,7 +101,7 @@ def test_a_mistake_in_a_process_of_its_own_leaves_no_traceback(tmp_path):
     command = [sys.executable, "-m", "nalu_jax", "fit", str(tmp_path / "none.csv"), "--target", "y"]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 2 and result.stdout == ""
-    assert result.stderr == "nalu_jax fit: none.csv: the file cannot be read: No such file or directory.\n"
+    assert result.stderr == "nalu-jax fit: none.csv: the file cannot be read: No such file or directory.\n"
 
 
 @pytest.mark.slow
@@ -108,14 +109,14 @@ def test_ctrl_c_prints_the_best_formula_so_far(table):
     """A true signal, sent when pruning begins."""
     code = (
         "import os, signal, sys, time\n"
-        "from nalu_jax import _fit_command, symbolic\n"
+        "from nalu_jax import cli, symbolic\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a background job begins without
         "def prune(*args, **options):\n"
         "    os.kill(os.getpid(), signal.SIGINT); time.sleep(60)\n"
         "symbolic.prune = prune\n"
-        "sys.exit(_fit_command.main(sys.argv[1:]))\n"
+        "sys.exit(cli.main(sys.argv[1:]))\n"
     )
-    command = [sys.executable, "-c", code, table, "--target", "g", "--inputs", "m,r", *OPTIONS]
+    command = [sys.executable, "-c", code, "fit", table, "--target", "g", "--inputs", "m,r", *OPTIONS]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith("Interrupted: the best formula so far") and "\ng = " in result.stdout
@@ -126,6 +127,6 @@ def test_ctrl_c_before_there_is_a_formula(table, monkeypatch, capsys):
     def interrupted(*args, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_fit_command, "fit", interrupted)
+    monkeypatch.setattr(_fit, "fit", interrupted)
     assert run(table, "--target", "g", "--inputs", "m,r", *OPTIONS) == 130
     assert "before there was a formula" in capsys.readouterr().err

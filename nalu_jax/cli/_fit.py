@@ -1,21 +1,15 @@
-"""`python -m nalu_jax fit DATA.csv --target COLUMN`: from a CSV file to a formula.
-
->>> from nalu_jax import _fit_command
->>> options = _fit_command.parser().parse_args(["data.csv", "--target", "y", "--inputs", "a, b"])
->>> options.inputs, options.restarts
-(['a', 'b'], 64)
-"""
+"""`nalu-jax fit DATA.csv --target COLUMN`: from a CSV file to a formula."""
 
 import argparse
 import json
 import pathlib
 import sys
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from . import _csv, _report, discover
+from .. import discover
+from . import _csv, _report
 
 FAILED = 2
 """The exit status where the table or an option is not what it should be."""
@@ -65,24 +59,6 @@ def fit(
     return Fitted(found, columns, rows, errors)
 
 
-def parser(parent: argparse.ArgumentParser | None = None) -> argparse.ArgumentParser:
-    """The options of the command."""
-    command = argparse.ArgumentParser(prog="nalu_jax fit") if parent is None else parent
-    names = lambda text: [name.strip() for name in text.split(",")]
-    command.add_argument("data", type=pathlib.Path, metavar="DATA.csv", help="a first line of names, then numbers")
-    command.add_argument("--target", required=True, metavar="COLUMN", help="the column to explain")
-    command.add_argument("--inputs", type=names, metavar="A,B", help="to explain it with (default: all others)")
-    command.add_argument("--domain", choices=("real", "positive"), default="real", help="of inputs (default: real)")
-    command.add_argument("--powers", type=int, metavar="N", help="most products (default: 4, fewer for few rows)")
-    command.add_argument("--restarts", type=int, default=64, metavar="N", help="per number of products (default: 64)")
-    command.add_argument("--held-out", type=float, default=0.2, metavar="SHARE", help="kept back (default: 0.2)")
-    command.add_argument("--outside", type=float, default=0.2, metavar="SHARE", help="largest inputs (default: 0.2)")
-    command.add_argument("--seed", type=int, default=0, metavar="N", help="of all random choices (default: 0)")
-    command.add_argument("--plot", type=pathlib.Path, metavar="OUT.png", help="write figures of the fit")
-    command.add_argument("--json", action="store_true", help="print JSON, for machines")
-    return command
-
-
 def run(options: argparse.Namespace) -> int:
     """Fit and print; returns the exit status."""
     try:
@@ -104,10 +80,10 @@ def run(options: argparse.Namespace) -> int:
         if options.plot is not None:
             _write_plot(options.plot, fitted)
     except ValueError as error:
-        print(f"nalu_jax fit: {options.data.name}: {error}", file=sys.stderr)
+        print(f"nalu-jax fit: {options.data.name}: {error}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
-        print("nalu_jax fit: interrupted before there was a formula.", file=sys.stderr)
+        print("nalu-jax fit: interrupted before there was a formula.", file=sys.stderr)
         return INTERRUPTED
     if options.json:
         print(json.dumps(_report.as_json(fitted.found, columns.target, fitted.errors), indent=1))
@@ -121,7 +97,7 @@ def _write_plot(path: pathlib.Path, fitted: Fitted) -> None:
     try:
         from matplotlib.figure import Figure
 
-        from . import plot
+        from .. import plot
     except ImportError:
         raise ValueError('--plot needs Matplotlib: pip install "nalu_jax[plot]".') from None
     found, columns = fitted.found, fitted.columns
@@ -139,8 +115,3 @@ def _write_plot(path: pathlib.Path, fitted: Fitted) -> None:
         figure.savefig(path)
     except (OSError, ValueError) as error:
         raise ValueError(f"--plot {path}: cannot be written: {error}.") from None
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Parse the arguments and run."""
-    return run(parser().parse_args(arguments))

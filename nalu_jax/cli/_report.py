@@ -1,4 +1,4 @@
-"""What `python -m nalu_jax fit` prints about a formula, as text and as JSON."""
+"""What `nalu-jax fit` prints about a formula, as text and as JSON."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from . import symbolic
-from .discover import Found
-from .symbolic import Path
+from .. import symbolic
+from ..discover import Found
+from ..symbolic import Path
 
 Errors = Mapping[str, float]
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nalu_jax import _csv
+from nalu_jax.cli import _csv
 
 LINES = ["# planets", "name, distance ,period", "Mercury,0.387,0.241", "", "Earth,1,1e0"]
 

@@ -1,6 +1,6 @@
 """A CSV file as columns of numbers, with messages that name the column and the row.
 
->>> from nalu_jax import _csv
+>>> from nalu_jax.cli import _csv
 >>> table = _csv.parse(["# a comment", "a,b,name", "1,2,x", "3,4,y"], target="b", inputs=("a",))
 >>> table.names, table.x.tolist(), table.y.tolist()
 (('a',), [[1.0], [3.0]], [2.0, 4.0])

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from nalu_jax import demo
+from nalu_jax.cli import _demo as demo
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")
 
@@ -22,7 +22,7 @@ def test_the_table_obeys_keplers_law():
 
 @pytest.mark.slow
 def test_the_demo_finds_the_law(capsys):
-    assert demo.run(restarts=8) == 0
+    assert demo.run(restarts=8, seed=0) == 0
     text = capsys.readouterr().out
     assert "\nperiod = distance**(3/2)\n" in text
     assert "exponent of distance: 1.50" in text and "dense network" in text

@@ -1,0 +1,64 @@
+"""The command line `nalu-jax`, also `python -m nalu_jax`: `fit DATA.csv --target COLUMN`, `demo`, `--version`.
+
+>>> from nalu_jax import cli
+>>> options = cli.parser().parse_args(["fit", "data.csv", "--target", "y", "--inputs", "a, b"])
+>>> options.command, options.inputs, options.restarts
+('fit', ['a', 'b'], 64)
+"""
+
+import argparse
+import importlib.metadata
+import pathlib
+from collections.abc import Sequence
+
+__all__ = ["main", "parser"]
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands with their options; builds without what the commands themselves import."""
+    command_line = argparse.ArgumentParser(prog="nalu-jax", description="Neural arithmetic units in JAX.")
+    version = f"nalu-jax {importlib.metadata.version('nalu_jax')}"
+    command_line.add_argument("--version", action="version", version=version)
+    commands = command_line.add_subparsers(dest="command", required=True)
+    _fit_options(commands.add_parser("fit", help="find a formula in a CSV file"))
+    _demo_options(commands.add_parser("demo", help="learn Kepler's third law from the inner Solar System"))
+    return command_line
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse the command line, run what it asks for, and return the exit status."""
+    options = parser().parse_args(arguments)
+    if options.command == "fit":
+        from . import _fit
+
+        return _fit.run(options)
+    from . import _demo
+
+    return _demo.run(restarts=options.restarts, seed=options.seed)
+
+
+def _fit_options(command: argparse.ArgumentParser) -> None:
+    names = lambda text: [name.strip() for name in text.split(",")]
+    command.add_argument("data", type=pathlib.Path, metavar="DATA.csv", help="a first line of names, then numbers")
+    command.add_argument("--target", required=True, metavar="COLUMN", help="the column to explain")
+    command.add_argument("--inputs", type=names, metavar="A,B", help="to explain it with (default: all others)")
+    command.add_argument("--domain", choices=("real", "positive"), default="real", help="of inputs (default: real)")
+    command.add_argument("--powers", type=int, metavar="N", help="most products (default: 4, fewer for few rows)")
+    command.add_argument("--restarts", type=int, default=64, metavar="N", help="per number of products (default: 64)")
+    command.add_argument("--held-out", type=float, default=0.2, metavar="SHARE", help="kept back (default: 0.2)")
+    command.add_argument("--outside", type=float, default=0.2, metavar="SHARE", help="largest inputs (default: 0.2)")
+    command.add_argument("--seed", type=int, default=0, metavar="N", help="of all random choices (default: 0)")
+    command.add_argument("--plot", type=pathlib.Path, metavar="OUT.png", help="write figures of the fit")
+    command.add_argument("--json", action="store_true", help="print JSON, for machines")
+
+
+def _demo_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--restarts", type=_at_least_one, default=32, metavar="N", help="per size (default: 32)")
+    command.add_argument("--seed", type=int, default=0, metavar="N", help="of the random key (default: 0)")
+
+
+def _at_least_one(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {number}")
+    return number
