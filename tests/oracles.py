@@ -1,8 +1,8 @@
 """Every unit's evaluation forward pass in NumPy, float64 and complex128, written from the papers.
 
 Shares no code with the package. `ORACLES[name](params, x, **options)` takes NumPy arrays, x (batch, n_in), and every
-option of the unit's `apply` but domain; where a unit is not defined the result is NaN. `INITIAL[name]` is how its source
-initialises the leaves of a unit, in the words of nalu_jax/units/_initialisers.py.
+option of the unit's `apply` but domain; where a unit is not defined the result is NaN. `INITIAL[name]` is how a source
+initialises the leaves of its unit, in the words of nalu_jax/units/_initialisers.py.
 """
 
 import numpy as np
