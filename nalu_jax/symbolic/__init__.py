@@ -10,10 +10,8 @@
 prune, snap and standard_errors work on any tree of float arrays, to_sympy on every unit of `UNITS`. float64 is advised:
 in float32 a formula is found as well, with fewer digits to tell 1.4999 from 3/2.
 
->>> import sympy
 >>> from nalu_jax import chain, nau, real_npu, symbolic
->>> law = sympy.sympify("2*x*y - 5/x**2")
->>> params = symbolic.from_sympy(law)  # a warm start; trained params are of the same form
+>>> params = symbolic.from_sympy("2*x*y - 5/x**2")  # a warm start; trained params are of the same form
 >>> symbolic.text(symbolic.to_sympy(chain(real_npu, nau), params, domain="positive", eps=False))
 '-5/x**2 + 2*x*y'
 """
