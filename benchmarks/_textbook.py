@@ -1,7 +1,7 @@
 """Every unit as its paper, or a tutorial, would write it in plain JAX: the baseline of the speed comparisons.
 
 `TEXTBOOK[name](params, x)` computes what the unit's `apply` does, with the same leaves: the function here that has the
-name of the unit; `POSITIVE[name]` the form for positive inputs, `<name>_positive`. A unit without a form is timed alone,
+name of the unit; `POSITIVE[name]` the form for positive inputs, `<name>_positive`. A unit that has none is timed alone,
 and its row says so. No guards, no arithmetic of the package. Only where the formula says so are values and gradients
 equal: inside the range of every clip, and away from zero inputs (a test compares them there).
 """
