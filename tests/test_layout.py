@@ -24,6 +24,7 @@ LEVELS = [
     ["units"],
     ["_front"],
     ["_fast", "linen", "nnx", "eqx", "symbolic"],
+    ["_make_layers"],
     ["models"],
     ["training"],
     ["ode"],
