@@ -1,8 +1,10 @@
 """Which way imports point, what `import nalu_jax` loads, and what is public."""
 
 import ast
+import importlib
 import importlib.metadata
 import pathlib
+import pydoc
 import re
 import subprocess
 import sys
@@ -17,7 +19,7 @@ PACKAGE = pathlib.Path(nalu_jax.__file__).parent
 LEVELS = [
     ["_exponents", "_cosine"],
     ["_product"],
-    ["_numerics", "_unit", "_checks", "_trees", "_interrupt"],
+    ["_numerics", "_unit", "_checks", "_trees", "_interrupt", "_prior"],
     ["penalties", "schedules", "_solvers"],
     ["units"],
     ["_front"],
@@ -118,16 +120,56 @@ def test_import_leaves_jax_config_alone():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-PUBLIC = {"UNITS", "Unit", "chain", "penalties", "fast", "fast_chain", "fast_nau", "fast_npu", "fast_real_npu"}
+PUBLIC_PACKAGES = ["nalu_jax", *(f"nalu_jax.{name}" for name in "training ode symbolic discover plot tasks".split())]
 
 
-def test_public_names():
-    imports = [
-        node for node in ast.parse((PACKAGE / "__init__.py").read_text()).body if isinstance(node, ast.ImportFrom)
-    ]
-    exported = [alias for node in imports for alias in node.names]
-    assert all(alias.asname == alias.name for alias in exported)
-    assert {alias.name for alias in exported} == PUBLIC | set(nalu_jax.UNITS)
+@pytest.mark.parametrize("name", PUBLIC_PACKAGES)
+def test_dir_of_a_package_is_its_public_names(name):
+    package = importlib.import_module(name)
+    assert set(dir(package)) - {"__version__"} == set(package.__all__)
+    assert len(set(package.__all__)) == len(package.__all__)
+    for public in package.__all__:
+        assert not public.startswith("_") and getattr(package, public) is not None
+
+
+@pytest.mark.parametrize("name", PUBLIC_PACKAGES)
+def test_help_shows_the_public_names_and_no_private_module(name):
+    """Below PACKAGE CONTENTS pydoc itself lists every file of a package, whatever the package says."""
+    package = importlib.import_module(name)
+    text = pydoc.plain(pydoc.render_doc(package))
+    head, contents, rest = re.split(r"^(PACKAGE CONTENTS\n.*?\n\n)", text, maxsplit=1, flags=re.DOTALL | re.MULTILINE)
+    assert all(re.search(rf"\b{public}\b", head + contents + rest) for public in package.__all__)
+    private = [path.stem for path in pathlib.Path(next(iter(package.__path__))).glob("_[a-z]*.py")]
+    headings = re.findall(r"^ {4}(?:class )?(\w+)", rest, re.MULTILINE)
+    assert not set(private) & set(headings)
+
+
+def test_packages_load_on_first_use():
+    names = "discover eqx linen models nnx ode plot schedules symbolic tasks training".split()
+    assert set(names) <= set(nalu_jax.__all__)
+    code = "import sys, nalu_jax; print(*(name for name in sys.modules if name.startswith('nalu_jax.')))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {f"nalu_jax.{name}" for name in names} & set(loaded)
+    code = f"import nalu_jax; print([getattr(nalu_jax, name).__name__ for name in {names}])"
+    used = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert used.strip() == str([f"nalu_jax.{name}" for name in names])
+
+
+def test_a_misspelt_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="module 'nalu_jax' has no attribute 'trainign'"):
+        getattr(nalu_jax, "trainign")  # noqa: B009 (type checkers refuse it too)
+
+
+def test_without_matplotlib_everything_but_plot_is_there_and_plot_says_what_it_needs():
+    code = (
+        "import sys; sys.modules['matplotlib'] = None\n"
+        "import nalu_jax\n"
+        "assert nalu_jax.training and not hasattr(nalu_jax, 'plot')\n"
+        "try:\n    from nalu_jax import plot\n"
+        "except ImportError as error:\n    print(error)\n"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out == 'nalu_jax.plot needs Matplotlib: pip install "nalu_jax[plot]".\n'
 
 
 def test_the_version_is_that_of_the_distribution_and_leads_the_changelog():

@@ -21,7 +21,23 @@ from . import (
     snmu,
 )
 
-_MODULES = (nac, nac_mul, nalu, gnalu, inalu, nau, nmu, snmu, npu, real_npu, naive_npu, real_naive_npu, nru, nmru)
+__all__ = [  # in the order of the README's table
+    "nac",
+    "nac_mul",
+    "nalu",
+    "gnalu",
+    "inalu",
+    "nau",
+    "nmu",
+    "snmu",
+    "npu",
+    "real_npu",
+    "naive_npu",
+    "real_naive_npu",
+    "nru",
+    "nmru",
+    "UNITS",
+]
 
-UNITS: Mapping[str, Unit] = MappingProxyType({module.UNIT.name: module.UNIT for module in _MODULES})
+UNITS: Mapping[str, Unit] = MappingProxyType({name: globals()[name].UNIT for name in __all__ if name != "UNITS"})
 """Every unit's record by name, in the order of the README's table."""
