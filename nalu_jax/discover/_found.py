@@ -184,7 +184,7 @@ def _numbers_of(formula: Formula) -> list[tuple[str, str]]:
         pairs.append((f"coefficient {where}".rstrip(), _number_text(term.coefficient)))
         for factor in term.factors:
             if factor.exponent.exact is None:
-                column = _text.column_text(factor.column, formula.symbols, _text.PLAIN)
+                column = _text.column_text(factor.column, formula.symbols)
                 pairs.append((f"exponent of {column} {where}".rstrip(), _number_text(factor.exponent)))
     return pairs
 

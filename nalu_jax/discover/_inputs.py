@@ -191,8 +191,8 @@ def _numbers(name: str, values: np.ndarray, *, finite: bool = True) -> np.ndarra
     masked = np.flatnonzero(np.ma.getmaskarray(values))
     if masked.size:
         raise ValueError(
-            f"column {name!r}, row {masked[0] + 1}: the cell is masked. Drop the row, or fill it: what is below a mask is "
-            "no measurement."
+            f"column {name!r}, row {masked[0] + 1}: the cell is masked. Drop the row, or fill it: what is below a "
+            "mask is no measurement."
         )
     values = np.asarray(values)
     if values.dtype.kind in "cmM":

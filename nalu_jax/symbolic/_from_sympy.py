@@ -92,7 +92,7 @@ def _monomials(expression: sympy.Expr, symbols: Sequence[sympy.Symbol]) -> dict[
         raise ValueError(f"from_sympy: {expression} has the symbols {unknown}, expected inputs only: {list(named)}.")
     for power in expression.atoms(sympy.Pow):
         if power.base.is_Add and power.exp.is_Integer and power.exp > MOST_FACTORS:
-            raise ValueError(f"from_sympy: {power} has more terms than fit, expected powers of sums up to {MOST_FACTORS}.")
+            raise ValueError(f"from_sympy: {power} has too many terms, expected powers of sums up to {MOST_FACTORS}.")
     positive = expression.subs({symbol: named[str(symbol)] for symbol in expression.free_symbols})
     terms: dict[tuple[float, ...], float] = {}
     for term in sympy.Add.make_args(sympy.expand(positive)):
