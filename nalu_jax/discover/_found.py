@@ -140,7 +140,9 @@ class Found:
         return f"<Found {self.target!r}: {self.verdict}: {self.formula}>"
 
     def __str__(self) -> str:
-        lines = [f"{self.verdict}: {self.reason}", "", f"{_names.printable(self.target)} = {self.best.with_errors}"]
+        closest = "closest: " if self.verdict == NOTHING else ""
+        formula = f"{closest}{_names.printable(self.target)} = {self.best.with_errors}"
+        lines = [f"{self.verdict}: {self.reason}", "", formula]
         lines += [f"  {symbol} is the column {name!r}" for symbol, name in _text.legend(self.best).items()]
         lines += ["", *_term_lines(self.best), "", _noise_line(self)]
         if self.alike:

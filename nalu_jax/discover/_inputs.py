@@ -233,7 +233,7 @@ def _number(name: str, row: int, cell: Any, finite: bool) -> float:
 
 
 def _short(cell: Any) -> str:
-    text = repr(cell)
+    text = repr(str(cell) if isinstance(cell, str) else cell)
     return text if len(text) <= 40 else text[:37] + "..."
 
 
