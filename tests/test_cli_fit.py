@@ -51,8 +51,8 @@ def test_the_verdict_the_formula_and_its_errors_as_text_with_a_figure(table, tmp
     text = capsys.readouterr().out
     assert text.startswith("recovered: ") and "\ng = 2*m/r**2\n" in text
     [line] = [line for line in text.splitlines() if "coefficient" in line]
-    value, error = re.search(r"2, measured (\d\.\d+)\((\d\d)\)", line).groups()
-    assert abs(float(value) - 2) < 2e-4 and error
+    [value] = re.findall(r"2, measured (\d\.\d+)\(\d\d\)", line)
+    assert abs(float(value) - 2) < 2e-4
     for part, rows in (("rows trained on", 40), ("held out", 10), ("outside of their range", 12)):
         [line] = [line for line in text.splitlines() if line.strip().startswith(part)]
         assert line.split()[-4] == str(rows) and line.split()[-1] == "1.000000"

@@ -201,7 +201,7 @@ def test_a10_names_of_a_data_frame_are_brought_and_checked():
     for wrong, words in (
         ([1.0, 0.1], r"shape \(2,\), expected \(rows, inputs\). Of a single row pass x\[None, :\]"),
         ([[1.0]], "x has 1 columns, expected 2: 'mass', 'length'"),
-        (np.ma.array([[1.0, 2.0]], mask=[[0, 1]]), "column 'length', row 1: the cell is masked"),
+        (np.ma.array([[1.0, 2.0]], mask=[[False, True]]), "column 'length', row 1: the cell is masked"),
     ):
         with pytest.raises(ValueError, match=words):
             found.predict(wrong)
@@ -368,6 +368,7 @@ def call(x, y, **options):
 X = inputs()
 Y = X[:, 0]
 ROW = np.arange(ROWS)
+CELLS: Any = X.astype(object)
 MASKED = np.ma.array(np.where(ROW[:, None] == 4, -999.0, X), mask=(ROW[:, None] == 4) & np.array([False, True]))
 
 
@@ -378,13 +379,13 @@ MASKED = np.ma.array(np.where(ROW[:, None] == 4, -999.0, X), mask=(ROW[:, None] 
         (call(X, np.where(ROW == 2, np.inf, Y), target="t"), "column 't', row 3: inf is not a finite number"),
         (call(MASKED, Y, names=("a", "b")), "column 'b', row 5: the cell is masked"),  # A12
         (call(X, np.ma.array(Y, mask=ROW == 1), target="t"), "column 't', row 2: the cell is masked"),  # A12
-        (call([np.ma.array([1.0, 2], mask=[0, 1])] * 4, [1, 2, 3, 4]), "list of masked arrays"),
+        (call([np.ma.array([1.0, 2], mask=[False, True])] * 4, [1, 2, 3, 4]), "list of masked arrays"),
         (call(X * (1 + 1j), Y, names=("a", "b")), "column 'a', row 1: .* complex numbers.*Pass real and imaginary"),
         (call(X, Y + 0j), "column 'y', row 1: .* complex numbers"),
-        (call(np.where(ROW[:, None] == 3, "many", X.astype(object)), Y), "column 'x0', row 4: 'many' is text"),
+        (call(np.where(ROW[:, None] == 3, "many", CELLS), Y), "column 'x0', row 4: 'many' is text"),
         (call(X.astype(str), Y), "column 'x0', row 1: '0.* is text"),
-        (call(np.where(ROW[:, None] == 3, None, X.astype(object)), Y), "column 'x0', row 4: the cell is missing"),
-        (call(np.where(ROW[:, None] == 3, 10**400, X.astype(object)), Y), "column 'x0', row 4: 1000.* range of float64"),
+        (call(np.where(ROW[:, None] == 3, np.array(None), CELLS), Y), "column 'x0', row 4: the cell is missing"),
+        (call(np.where(ROW[:, None] == 3, 10**400, CELLS), Y), "column 'x0', row 4: 1000.* range of float64"),
         (call(X.astype("datetime64[s]"), Y), "column 'x0', row 1: .* dates.*time since the first"),
         (call(np.ones_like(X), Y), "column 'x0' is constant, and so is every other input"),
         (call(X, np.ones(ROWS)), "column 'y' is constant, 1 in all 40 rows"),
@@ -424,13 +425,14 @@ def test_a17_bad_input_is_one_line_before_the_search(run, words, monkeypatch, as
 def test_bad_data_frames_are_one_line():
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(X, columns=["a", "b"])
-    for x, y, options, words in (
+    cases: Any = (
         (frame, Y, {"names": ("c", "d")}, "x brings names of its own, 'a', 'b': leave out names="),
         (frame.assign(c="red"), Y, {}, "column 'c', row 1: 'red' is text"),
         (frame, pandas.Series(Y)[::-1], {}, "the rows of x and y have different labels"),
         (frame.assign(a=pandas.array([1, None] * 20, dtype="Int64")), Y, {}, "column 'a', row 2: the cell is missing"),
         (frame.rename(columns={"b": "a"}), Y, {}, "column 'a' is there twice"),
-    ):
+    )
+    for x, y, options, words in cases:
         with pytest.raises((ValueError, TypeError), match=words) as caught:
             discover.table(x, y, **options)
         assert "\n" not in str(caught.value)

@@ -59,7 +59,7 @@ def test_a7_cross_validation_and_a_search_over_options():
 def test_a20_a_scaler_in_front_is_told_not_to_be_needed():
     x, y = table()
     with pytest.warns(UserWarning, match="Do not scale them, it is done inside"):
-        model = make_pipeline(StandardScaler(), FormulaRegressor()).fit(x, y)
+        model: Any = make_pipeline(StandardScaler(), FormulaRegressor()).fit(x, y)
     assert "Do not scale them" in str(model[-1].found_)
 
 

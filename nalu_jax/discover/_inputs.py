@@ -127,7 +127,8 @@ def _name_of(y: Any) -> str | None:
 
 def _check_labels(x: Any, y: Any) -> None:
     """Rows of two pandas objects belong together by their labels, not by their places."""
-    first, second = getattr(x, "index", None), getattr(y, "index", None)
+    first: Any = getattr(x, "index", None)
+    second: Any = getattr(y, "index", None)
     if not hasattr(first, "equals") or not hasattr(second, "equals") or len(first) != len(second):
         return
     if not first.equals(second):
@@ -142,7 +143,7 @@ def _shaped(x: Any, *, caller: str = "", inputs: int | None = None) -> np.ndarra
     array = _array(x, f"{caller}x")
     if array.ndim == 2:
         return array
-    if array.ndim == 1 and inputs == len(array) and inputs > 1:
+    if array.ndim == 1 and inputs == len(array) > 1:
         cure = "Of a single row pass x[None, :]."
     else:
         cure = "Of a single input pass x[:, None]." if array.ndim == 1 else "Lay the rows out below each other."

@@ -54,8 +54,8 @@ def from_sympy(
         ValueError: a term that is not a monomial, a symbol that is not an input, text that is no formula, or too few
             hidden units.
     """
-    several = isinstance(expressions, Sequence) and not isinstance(expressions, str)
-    each: Sequence[Any] = expressions if several else [expressions]
+    single = isinstance(expressions, str) or not isinstance(expressions, Sequence)
+    each: Sequence[Any] = [expressions] if single else expressions
     symbols = [sympy.Symbol(str(symbol), positive=True) for symbol in symbols_of("from_sympy", inputs, "positive")]
     sums = [_monomials(_read(expression, symbols), symbols) for expression in each]
     monomials = list(dict.fromkeys(powers for terms in sums for powers in terms)) or [(0.0,) * len(symbols)]
@@ -73,7 +73,7 @@ def from_sympy(
     )
 
 
-def _read(expression: Any, symbols: Sequence[sympy.Symbol]) -> sympy.Expr:
+def _read(expression: Any, symbols: Sequence[sympy.Symbol]) -> Any:
     """Text by our own reader, never by SymPy, which executes it; expressions and numbers as they are."""
     if isinstance(expression, str):
         try:
