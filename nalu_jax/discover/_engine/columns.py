@@ -85,6 +85,19 @@ def take(table: Table, rows: np.ndarray) -> Table:
     )
 
 
+def choose(table: Table, places: list[int]) -> Table:
+    """The table of some columns."""
+    return replace(
+        table,
+        columns=tuple(table.columns[i] for i in places),
+        logs=table.logs[places],
+        centre=table.centre[places],
+        negative=table.negative[places],
+        signed=table.signed[places],
+        constant=table.constant[places],
+    )
+
+
 def sample(table: Table, rows: int, rng: np.random.Generator) -> Table:
     """At most so many rows, drawn at random without changing their order."""
     if table.rows <= rows:

@@ -63,7 +63,11 @@ def linear_coefficients(terms: np.ndarray, target: np.ndarray, weights: np.ndarr
 
 
 def _solve(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    return np.linalg.solve(matrices, vectors[..., None])[..., 0]
+    try:
+        return np.linalg.solve(matrices, vectors[..., None])[..., 0]
+    except np.linalg.LinAlgError:  # one singular member; without it the others would be lost
+        matrices, vectors = np.nan_to_num(matrices), np.nan_to_num(vectors)
+        return (np.linalg.pinv(matrices, hermitian=True) @ vectors[..., None])[..., 0]
 
 
 class _State(NamedTuple):
@@ -85,10 +89,10 @@ def _state(table: Table, form: Form, weights: np.ndarray, exponents, parity, coe
     return _State(exponents, coefficients, terms, gradients, residuals, np.where(np.isfinite(rss), rss, np.inf))
 
 
-def improve(
-    table: Table, form: Form, batch: Batch, weights: np.ndarray, *, steps: int, damping: float = 1e-2
-) -> Batch:
+def improve(table: Table, form: Form, batch: Batch, weights: np.ndarray, *, steps: int, damping: float = 1e-2) -> Batch:
     """The batch after so many steps of Levenberg-Marquardt on weighted residuals; weights (rows,) or (B, rows)."""
+    if not len(batch.rss):
+        return batch
     with np.errstate(all="ignore"):
         return _improve(table, form, batch, np.broadcast_to(weights, (len(batch.rss), table.rows)), steps, damping)
 
@@ -131,7 +135,7 @@ def _step(table: Table, state: _State, weights, free, lam) -> tuple[np.ndarray, 
     count, terms, width = state.exponents.shape
     by_coefficient = state.terms * state.gradients * weights[:, None, :]
     by_logarithm = by_coefficient * state.coefficients[..., None]
-    by_exponent = (by_logarithm[:, :, None, :] * table.logs).reshape(count, terms * width, -1)
+    by_exponent = (by_logarithm[:, :, None, :] * table.logs).reshape(count, terms * width, table.rows)
     jacobian = np.concatenate([by_coefficient, by_exponent], 1)
     moving = np.concatenate([np.ones((count, terms), bool), free.reshape(count, -1)], 1)
     finite = np.isfinite(jacobian)

@@ -89,13 +89,7 @@ def best_pairs(unit: np.ndarray, goal: np.ndarray, most: int) -> np.ndarray:
     gram = unit.T @ unit
     one = goal @ unit
     count = len(one)
-    determinant = 1 - gram * gram
-    determinant[determinant < 1e-6] = np.inf
-    gram *= -2 * one[:, None]
-    gram *= one[None, :]
-    gram += (one**2)[:, None]
-    gram += (one**2)[None, :]
-    gram /= determinant
+    gram = joint_gains(gram, one)
     gram[np.tril_indices(count)] = -1
     flat = gram.ravel()
     most = min(most, count * (count - 1) // 2)
@@ -106,6 +100,20 @@ def best_pairs(unit: np.ndarray, goal: np.ndarray, most: int) -> np.ndarray:
     return np.stack(np.divmod(top, count), 1)
 
 
+def joint_gains(gram: np.ndarray, one: np.ndarray) -> np.ndarray:
+    """(..., M, M) what each pair explains, one_j^2 + (one_k - g one_j)^2 / (1 - g^2), of Gram matrices (..., M, M),
+    which are overwritten, and (..., M) what each column explains."""
+    gains = gram * one[..., :, None]
+    gains -= one[..., None, :]
+    gains *= gains
+    gram *= gram
+    np.subtract(1, gram, out=gram)
+    gram[gram < 1e-6] = np.inf
+    gains /= gram
+    gains += (one**2)[..., :, None]
+    return gains
+
+
 def best_triples(unit: np.ndarray, goal: np.ndarray, most: int, *, each: int = 4) -> np.ndarray:
     """(most, 3) places of triples of columns that explain most of `goal`, by exhaustion: at most `each` for a first."""
     gram, one = unit.T @ unit, goal @ unit
@@ -114,22 +122,22 @@ def best_triples(unit: np.ndarray, goal: np.ndarray, most: int, *, each: int = 4
         along = gram[i, i + 1 :]
         left = np.maximum(1 - along**2, 1e-9)
         shrink = np.where(left < 1e-6, 0.0, 1 / np.sqrt(left))
-        inner = (gram[i + 1 :, i + 1 :] - np.outer(along, along)) * np.outer(shrink, shrink)
+        inner = gram[i + 1 :, i + 1 :] - np.outer(along, along)
+        inner *= shrink[:, None]
+        inner *= shrink
         rest = (one[i + 1 :] - along * one[i]) * shrink
-        determinant = 1 - inner * inner
-        determinant[determinant < 1e-6] = np.inf
-        gain = (rest[:, None] ** 2 + rest**2 - 2 * inner * rest[:, None] * rest) / determinant
-        gain[np.tril_indices(len(rest))] = -1
-        flat = gain.ravel()
-        for place in np.argpartition(flat, -min(each, flat.size))[-each:]:
-            j, k = divmod(int(place), len(rest))
-            found.append((float(one[i] ** 2 + flat[place]), i, i + 1 + j, i + 1 + k))
-    found.sort(reverse=True)
+        gains = joint_gains(inner, rest)
+        partner = gains.argmax(1)
+        gain = gains[np.arange(len(rest)), partner]
+        for j in np.argpartition(gain, -min(each, len(gain)))[-each:]:
+            second, third = sorted((i + 1 + int(j), i + 1 + int(partner[j])))
+            found.append((float(one[i] ** 2 + gain[j]), i, second, third))
+    found = sorted(set(found), reverse=True)
     return np.array([triple[1:] for triple in found[:most]], int).reshape(-1, 3)
 
 
 def best_additions(unit: np.ndarray, goal: np.ndarray, chosen: np.ndarray, most: int) -> np.ndarray:
-    """Places of columns of `unit` that, beside the columns `chosen` (rows, k), explain most of what is left of `goal`."""
+    """Places of columns of `unit` that explain most of what the columns `chosen` (rows, k) leave of `goal`."""
     basis, _ = np.linalg.qr(chosen)
     left = unit - basis @ (basis.T @ unit)
     residual = goal - basis @ (basis.T @ goal)

@@ -1,7 +1,7 @@
 """Every number that decides in the search: prices of names, thresholds of the verdict, sizes of the search.
 
-Prices are negative logarithms of prior probabilities, in nats. `python -m benchmarks.tune_laws` measures what they do on
-drawn laws with odd seeds; laws with even seeds are kept for reports.
+Prices are negative logarithms of prior probabilities, in nats. `python -m benchmarks.tune_laws` measures what
+they do on drawn laws with odd seeds; laws with even seeds are kept for reports.
 """
 
 
@@ -58,6 +58,8 @@ KEPT_CLIMBS = 2  # of walks on the lattice
 CLIMB_STEPS = 40  # of the walk on the lattice
 WORSE_TERMS = 4.0  # nats: no more terms are tried when one more made it worse by this
 ROUNDING_SLACK = 8.0  # nats that one step of rounding may cost; the best of the path is kept
+HOPELESS = 6.0  # nats that a fit must be able to come near the best known to be rounded at all
+EXACT_STEPS = 15  # of Levenberg-Marquardt after exponents of an exact fit were fixed
 ROUNDING_STEPS = 5  # of Levenberg-Marquardt after exponents were fixed
 SURE_ROUNDING = -1.0  # nats: more exponents are fixed at once only where each gains so much
 LARGEST_MOVE = 0.15  # of any parameter while exponents are fixed at once
@@ -73,3 +75,61 @@ SIMPLE_NUMBERS = {
 
 OTHER_NUMBER = 0.1  # probability density of any other coefficient, in its logarithm: 0.5 over 5 units of log
 SURE_NUMBER = 20.0  # odds from which a coefficient is shown as a simple number
+
+# --- sizes of the search among quotients and functions --------------------------------------------------------------
+
+POWER_LIBRARY = 350  # products that starts of powers of sums are made of
+QUOTIENT_LIBRARY = 250  # products, each above and below the bar
+QUOTIENT_TRIPLES = 140  # products of whole powers up to 2, all triples of which are tried
+QUOTIENT_PAIRS = 60
+QUOTIENT_GROWN = 30  # subsets that are grown by one term
+QUOTIENT_STARTS = 60  # fits of each number of terms above and below
+ROOT_PRODUCTS = 100  # products tried inside a root below the bar
+ROOT_TERMS = 40  # products tried above it
+ROOT_SIZES = (-0.95, -0.6, -0.3, 0.5, 2.0, 8.0)  # largest size of the term inside
+FUNCTION_SIZES = (0.15, 0.3, 0.6, 1.0, 1.5, 2.0, 3.0, 4.5, 7.0)  # of the median inside a function
+PERIODIC_SIZES = tuple(1.7 * 1.08**i for i in range(20))  # beside these: a period must not be missed
+FUNCTION_EACH = 4  # starts of one size
+FUNCTION_STARTS = 16  # fits of one function
+FUNCTION_FITS = 6  # of which so many are fitted to the end
+FUNCTION_BEHIND = 30.0  # a function whose best rss is this multiple of the best function's is left
+INNER_PRODUCTS = 150  # inside a function
+DERIVED_INNER = 25  # products beside a derived column inside a function
+MOST_INSIDE = 8  # derived columns that are tried inside a function
+SCANNED_ROWS = 150  # rows of the scan of inner products and of derived columns
+LEAST_ANGLE = 0.3  # radian: an input that varies less is no angle
+MOST_ANGLE = 20.0
+ALIKE_SCALES = 10.0  # inputs whose sizes differ by more are not subtracted
+DERIVED_ATOMS = 12000  # products of derived columns with products of the library
+DERIVED_LIBRARY = 400  # products of the library
+DERIVED_TERMS = 3
+DERIVED_PATHS = 16  # of the pursuit
+DERIVED_KEPT = 8  # sets of each number of terms that are fitted
+SIMPLE_ATOMS = 240  # of them all triples are tried
+FACTOR_PRODUCTS = 30  # products tried behind the factor which all terms seem to share
+WHOLE_ENOUGH = 0.2  # of an exponent of the log-linear regression from a whole number that is taken for it
+
+# --- rivals and verdict ---------------------------------------------------------------------------------------------
+
+NEIGHBOUR_REACH = 2  # simple numbers to either side of an exponent
+NEIGHBOUR_STEPS = 6  # of the walk over neighbours
+FEW_COLUMNS = 6  # up to which absent inputs are tried with a free exponent
+SAME_EVIDENCE = 1e-3  # nats
+SAME_VALUES = 1e-3  # of the noise: fits that differ by less are one function
+SAME_EXPONENT = 3.0  # standard errors within which exponents are the same
+REFITTED = 40  # formulas that are refitted on all rows
+RIVALS = 12.0  # nats behind the best from which a formula is no rival
+SMOOTHED_ROWS = 200  # on which residuals are looked at
+SMOOTH_JOINT = (0.5, 1.2)  # lengths of smooth functions of all inputs, in their standard deviations
+SMOOTH_SINGLE = 0.4  # of one input
+SMOOTH_RATIOS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0, 1e4)  # of the smooth function's variance to the noise's
+MISFIT = 2.0  # nats of lack of fit above which something is left
+GAP = 6.0  # nats to the next different formula from which the best stands alone
+CANCELLING = 5.0  # terms larger than their sum by this cancel
+FREE_EXPONENTS = 2  # most exponents of a law that are no simple numbers
+WEAKEST = 8.0  # standard errors that each coefficient must be large
+INFLATION = 1.3  # of left-out errors
+TAILS = 9.0  # of residuals' fourth moment (3 of normal noise)
+FEW_TERMS = 3  # more terms than these ask for a look at the wider family
+RIVAL_STAGES = 3  # of the wider family that are searched where a sum of products seems to be the law
+EFFORT_MARGIN = 20.0  # nats between the noise models below which both are searched

@@ -75,15 +75,7 @@ def pair_starts(table: Table, whole: tuple[np.ndarray, np.ndarray], weighted: We
 
     Splits are needed where all terms share a big factor, which no product of the library has.
     """
-    used = np.zeros(len(weighted.exponents), int)
-    chosen = []
-    for pair in pairs:
-        if (used[pair] < settings.PAIR_REUSE).all():
-            used[pair] += 1
-            chosen.append(pair)
-        if len(chosen) >= settings.PAIR_STARTS:
-            break
-    places = np.array(chosen, int).reshape(-1, 2)
+    places = seldom(pairs, settings.PAIR_STARTS, len(weighted.exponents))
     varying = np.flatnonzero(~table.constant)
     unit = np.eye(table.width)
     moves = [unit[i] for i in varying]
@@ -93,6 +85,19 @@ def pair_starts(table: Table, whole: tuple[np.ndarray, np.ndarray], weighted: We
         np.concatenate([weighted.exponents[places], split]),
         np.concatenate([weighted.parity[places], np.broadcast_to(whole[1], split.shape)]).astype(int),
     )
+
+
+def seldom(pairs: np.ndarray, most: int, count: int) -> np.ndarray:
+    """The first pairs (most, 2) in which none of so many products comes too often."""
+    used = np.zeros(count, int)
+    chosen = []
+    for pair in pairs:
+        if (used[pair] < settings.PAIR_REUSE).all():
+            used[pair] += 1
+            chosen.append(pair)
+        if len(chosen) >= most:
+            break
+    return np.array(chosen, int).reshape(-1, 2)
 
 
 def more_terms(table: Table, fits: Starts, weighted: Weighted, each: int) -> Starts:

@@ -4,9 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nalu_jax.discover._engine import settings
 from nalu_jax.discover._engine.candidate import Candidate, Column, Noise, scale_powers
 from nalu_jax.discover._engine.columns import Table, prepare
-from nalu_jax.discover._engine.evidence import covariance, evidence, linearise, variance
+from nalu_jax.discover._engine.evidence import bound, covariance, evidence, linearise, variance
 from nalu_jax.discover._engine.fit import Batch, start
 from nalu_jax.discover._engine.forms import Form
 from nalu_jax.discover._engine.rounding import merge_equal, round_exponents, settle
@@ -24,8 +25,21 @@ class Fitted(NamedTuple):
     evidence: float
 
 
-def finish(table: Table, form: Form, batch: Batch, noise: Noise) -> list[Fitted]:
-    """The fits with exponents rounded and equal terms merged; those that are not defined on the table are dropped."""
+def finish(table: Table, form: Form, batch: Batch, noise: Noise, *, bar: float = np.inf) -> list[Fitted]:
+    """The fits with exponents rounded and equal terms merged; those that are not defined on the table are dropped.
+
+    Args:
+        table: on which they are judged.
+        form: of all of them.
+        batch: fits.
+        noise: model of the noise.
+        bar: evidence that is known already: fits that cannot come near it are not rounded.
+    """
+    if np.isfinite(bar):
+        hope = bound(table, form, batch, noise)
+        batch = batch.take(np.flatnonzero(hope < bar + settings.HOPELESS))
+    if not len(batch.rss):
+        return []
     rounded, scores = round_exponents(table, form, batch, noise)
     finished = []
     for place in np.flatnonzero(np.isfinite(scores)):

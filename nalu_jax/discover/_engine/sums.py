@@ -24,6 +24,7 @@ def search_sums(
     most_terms: int,
     library: int,
     rng: np.random.Generator,
+    bar: float = np.inf,
 ) -> list[Fitted]:
     """Formulas (sum of terms)^power of 1, 2, ... terms, while more terms help.
 
@@ -35,6 +36,7 @@ def search_sums(
         most_terms: of a sum.
         library: number of products that starts are made of.
         rng: of random starts.
+        bar: evidence that is known already.
     """
     straight, weights = transformed(table, noise, power)
     if straight is None:
@@ -65,9 +67,9 @@ def search_sums(
         form = Form("sum", (terms,)) if power == 1 else Form("power", (terms,), power=power)
         if power != 1 and terms == 1:
             continue
-        found += finish(judged, form, batch, noise)
+        found += finish(judged, form, batch, noise, bar=bar)
         if terms > 1:
-            found += _climbed(straight, judged, form, fits, weights, noise)
+            found += _climbed(straight, judged, form, fits, weights, noise, bar)
         if not _more_helps(found, terms, first=1 if power == 1 else 2):
             break
     return found
@@ -103,7 +105,7 @@ def fit_starts(table: Table, begin: starts.Starts, weights: np.ndarray, rng: np.
 
 
 def _climbed(
-    straight: Table, judged: Table, form: Form, fits: starts.Starts, weights: np.ndarray, noise: Noise
+    straight: Table, judged: Table, form: Form, fits: starts.Starts, weights: np.ndarray, noise: Noise, bar: float
 ) -> list[Fitted]:
     with np.errstate(all="ignore"):
         exponents, parity, coefficients, scores = climb(straight, fits.exponents, fits.parity, weights)
@@ -112,12 +114,14 @@ def _climbed(
     if not len(order):
         return []
     batch = start(judged, exponents[order], parity[order], coefficients[order])
-    return finish(judged, form, batch._replace(free=np.zeros(batch.free.shape, bool)), noise)
+    return finish(judged, form, batch._replace(free=np.zeros(batch.free.shape, bool)), noise, bar=bar)
 
 
 def _more_helps(found: list[Fitted], terms: int, *, first: int) -> bool:
     """Whether the last number of terms is not clearly worse than fewer."""
     if terms <= first:
+        return True
+    if not found:
         return True
     best = {k: min((f.evidence for f in found if f.form.terms == k), default=np.inf) for k in range(first, terms + 1)}
     return best[terms] <= min(best[k] for k in range(first, terms)) + settings.WORSE_TERMS
