@@ -16,8 +16,8 @@ from nalu_jax.discover._engine import settings
 def lack_of_fit(inputs: np.ndarray, residuals: np.ndarray) -> float:
     """Nats by which a smooth function and noise explain residuals (rows,) better than noise alone.
 
-    The largest log ratio of marginal likelihoods of Gaussian processes of inputs (rows, n): of all columns, of each, and
-    of the sum of each (Rasmussen, Williams 2006).
+    The largest log ratio of marginal likelihoods of Gaussian processes of inputs (rows, n): of all columns, of
+    each, and of the sum of each (Rasmussen, Williams 2006).
 
     Args:
         inputs: columns that vary; at most `settings.SMOOTHED_ROWS` rows are used, evenly taken.

@@ -35,7 +35,7 @@ def finish(table: Table, form: Form, batch: Batch, noise: Noise, *, bar: float =
         noise: model of the noise.
         bar: evidence that is known already: fits that cannot come near it are not rounded.
     """
-    if np.isfinite(bar):
+    if np.isfinite(bar) and len(batch.rss):
         hope = bound(table, form, batch, noise)
         batch = batch.take(np.flatnonzero(hope < bar + settings.HOPELESS))
     if not len(batch.rss):

@@ -10,7 +10,6 @@ import numpy as np
 from nalu_jax.discover._engine import settings
 from nalu_jax.discover._engine.evidence import covariance, linearise, variance
 from nalu_jax.discover._engine.misfit import kurtosis, lack_of_fit
-from nalu_jax.discover._engine.rivals import same_structure
 from nalu_jax.discover._engine.structure import Fitted
 
 RECOVERED, ALIKE, NONE = "recovered", "several candidates alike", "no simple formula found"
@@ -106,21 +105,17 @@ def judge(found: list[Fitted], barred: list[Fitted]) -> Verdict:
         ahead = best.evidence - barred[0].evidence
         text = f"a {describe(barred[0])}, which was not allowed, fits better by {ahead:.1f}"
         return Verdict(NONE, text + " nats", ())
-    alike = tuple(
-        i
-        for i, other in enumerate(found)
-        if i and other.evidence < best.evidence + settings.GAP and not same_structure(best, other)
-    )
+    alike = tuple(i for i, other in enumerate(found) if i and other.evidence < best.evidence + settings.GAP)
     others = [other for other in barred if other.evidence < best.evidence + settings.GAP]
     if alike:
         gap = found[alike[0]].evidence - best.evidence
         return Verdict(ALIKE, f"{_count(len(alike))} within {settings.GAP:g} nats of it, the next at {gap:.1f}", alike)
     if others:
         return Verdict(ALIKE, f"a {describe(others[0])}, which was not allowed, fits as well", ())
-    doubt = _doubt(best, seen)
+    doubt = _doubt(seen)
     if doubt is not None:
         return Verdict(ALIKE, doubt, ())
-    return Verdict(RECOVERED, _reason(found, best, seen), ())
+    return Verdict(RECOVERED, _reason(found, seen), ())
 
 
 def _against(seen: Signs) -> str | None:
@@ -134,7 +129,7 @@ def _against(seen: Signs) -> str | None:
     return None
 
 
-def _doubt(best: Fitted, seen: Signs) -> str | None:
+def _doubt(seen: Signs) -> str | None:
     """Why a formula, though no rival is near, is not said to be recovered."""
     if seen.weakest < settings.WEAKEST:
         return f"one of its terms is only {seen.weakest:.1f} standard errors large"
@@ -145,13 +140,12 @@ def _doubt(best: Fitted, seen: Signs) -> str | None:
     return None
 
 
-def _reason(found: list[Fitted], best: Fitted, seen: Signs) -> str:
+def _reason(found: list[Fitted], seen: Signs) -> str:
     if seen.exact:
         return "it explains the data to rounding"
-    rivals = [other for other in found[1:] if not same_structure(best, other)]
-    if not rivals:
-        return f"no other formula comes within {settings.RIVALS:g} nats of it"
-    return f"the next formula is {rivals[0].evidence - best.evidence:.1f} nats behind"
+    if len(found) == 1:
+        return "no other formula comes near it"
+    return f"the next formula is {found[1].evidence - found[0].evidence:.1f} nats behind"
 
 
 def _count(number: int) -> str:
