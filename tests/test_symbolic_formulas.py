@@ -226,7 +226,7 @@ def test_a_layer_computes_in_its_own_dtype():
         (lambda: symbolic.consistent({"m": (1, 0)}, (0, 1)), ["m", "(0, 1)", "missing"]),
     ],
 )
-def test_errors_say_what_to_do(call, words):
+def test_errors_say_what_to_do(call, words, as_users_run_it):
     with pytest.raises((TypeError, ValueError)) as caught:
         call()
     for word in words:

@@ -12,12 +12,14 @@ import nalu_jax
 pytest.importorskip("pyright", reason="pyright comes with the extra `lint`")
 
 PREAMBLE = """\
+import flax.nnx
 import jax
 import jax.numpy as jnp
 from typing_extensions import assert_type
 import nalu_jax
 from nalu_jax import Fast, Unit, chain, fast, fast_nau, fast_npu, fast_real_npu, mul_mcfc, nalu, nau, npu, snmu
-key, x = jax.random.key(0), jnp.ones((5, 2))
+from nalu_jax import eqx, linen, nnx, symbolic
+key, x, rngs = jax.random.key(0), jnp.ones((5, 2)), flax.nnx.Rngs(0)
 params = npu.init(key, (2, 6))
 """
 
@@ -36,6 +38,16 @@ GOOD = [
     'chain(npu.bind(domain="positive"), nau, mul_mcfc.bind(sign="real_npu")).init(key, (2, 6, 4, 1))',
     'nalu_jax.UNITS["dmu"].apply(params, x)',
     "nalu_jax.dmu.bind(), nalu_jax.nsr.bind(scaling=2.0), nalu_jax.mc_fc.bind()",
+    # front ends
+    'linen.NPU(6, domain="positive", clamp="wig", re_init="zeros", dtype=jnp.bfloat16, name="powers")',
+    'nnx.NPU(2, 6, rngs=rngs, domain="positive", re_init=jax.nn.initializers.zeros, metadata={"re": {"note": 1}})',
+    'eqx.NPU(2, 6, key=key, eps=None, gate_init="ones")',
+    'linen.SNMU(6, noise="batch", deterministic=True), nnx.NRU(2, 6, rngs=rngs, deterministic=None, sign="separate")',
+    'eqx.MulMCFC(2, 6, key=key, sign="real_npu"), eqx.NALU(2, 6, key=key, gate_form="vector", use_bias=False)',
+    'assert_type(nnx.NPU.from_params(params, domain="positive"), nnx.NPU)',
+    "assert_type(eqx.SNMU.from_params(params, noise=(1.0, 2.0), inference=True), eqx.SNMU)",
+    "assert_type(linen.NPU.from_params(params)[0], linen.NPU)",
+    'symbolic.read(nnx.NPU(2, 6, rngs=rngs), domain="positive")',
     # flat vectors
     'assert_type(fast_npu(3, 9, domain="positive", im_init="glorot_uniform"), Fast)',
     "fast(chain(npu, nau), (3, 9, 3)).vector_field",
@@ -58,6 +70,22 @@ BAD = [
     ('npu.bind(eps="small")', "eps"),
     ('nau.bind(clip="wg")', "clip"),
     ("nalu_jax.nsr.bind(scale=2.0)", "scale"),
+    # front ends
+    ('linen.NPU(6, domain="complex")', "domain"),
+    ('nnx.NPU(2, 6, rngs=rngs, domain="complex")', "domain"),
+    ('eqx.NPU(2, 6, key=key, domain="complex")', "domain"),
+    ('linen.NPU(6, domian="positive")', "domian"),
+    ('nnx.NPU(2, 6, rngs=rngs, domian="positive")', "domian"),
+    ('eqx.NPU(2, 6, key=key, domian="positive")', "domian"),
+    ('linen.NPU(6, re_init="zeroes")', "re_init"),
+    ('nnx.NALU(2, 6, rngs=rngs, gate="vector")', "gate"),
+    ('nnx.NPU(2, 6, rngs=rngs, re_metadata={"note": 1})', "re_metadata"),
+    ("eqx.NAU(2, 6)", "key"),
+    ('linen.NPU.from_params(params, clip="wg")', "clip"),
+    ('nnx.NPU.from_params(params, domain="complex")', "domain"),
+    ('eqx.NPU.from_params(params, domian="positive")', "domian"),
+    ('symbolic.read(linen.NPU(6), params, x, domain="complex")', "domain"),
+    ('symbolic.to_sympy(npu, params, domain="complex")', "domain"),
     # flat vectors
     ('fast_npu(2, 3, domain="complex")', "domain"),
     ('fast_npu(2, 3, domian="positive")', "domian"),

@@ -13,13 +13,13 @@
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 import jax
 import sympy
 
 from .. import _front
-from .._checks import check_option
+from .._checks import Domain, check_option
 from ._to_sympy import check_digits, check_member, formulas_of, rounded, symbols_of
 
 MEMBER = (
@@ -32,7 +32,7 @@ def read(
     model: Any,
     params: Any = None,
     *args: Any,
-    domain: str = "real",
+    domain: Domain = "real",
     digits: int | None = None,
     eps: bool = True,
 ) -> dict[tuple[str, ...], list[sympy.Expr]]:
@@ -57,7 +57,7 @@ def read(
         ValueError: no units in the model; params that are not the model's, not finite, or of stacked layers, as
             `nnx.vmap` makes them; a linen model without variables or what it is called with.
     """
-    check_option("read", "domain", domain, ("real", "positive"))
+    check_option("read", "domain", domain, get_args(Domain))
     check_digits("read", digits)
     units, tree = _units_and_tree(model, params, args)
     with jax.enable_x64(True):  # float64 params are read as they are, whatever the caller's session computes in
@@ -81,7 +81,7 @@ def _units_and_tree(model: Any, params: Any, args: tuple[Any, ...]) -> tuple[_fr
     return units, tree
 
 
-def _formulas(found: _front.Found, domain: str, eps: bool) -> list[sympy.Expr]:
+def _formulas(found: _front.Found, domain: Domain, eps: bool) -> list[sympy.Expr]:
     """The formulas of one unit of a model."""
     unit, (n_in, _), dtype = found.placed
     caller = f"read, at {'/'.join(found.path)!r}"

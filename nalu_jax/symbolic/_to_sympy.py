@@ -8,7 +8,7 @@
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,7 @@ import numpy as np
 import sympy
 
 from .. import _front
-from .._checks import check_option
+from .._checks import Domain, check_option
 from .._fast import Fast
 from .._unit import Chain, Unit
 from ..units._notation import Notation
@@ -32,7 +32,7 @@ def to_sympy(
     params: Any = None,
     inputs: Sequence[str | sympy.Symbol] = ("x", "y"),
     *,
-    domain: str = "real",
+    domain: Domain = "real",
     digits: int | None = None,
     eps: bool = True,
 ) -> list[sympy.Expr]:
@@ -56,7 +56,7 @@ def to_sympy(
         TypeError: not a unit, chain, spec, layer or stack of layers; a unit without a formula.
         ValueError: as many inputs as the model has were not given; params that are not finite, or do not fit.
     """
-    check_option("to_sympy", "domain", domain, ("real", "positive"))
+    check_option("to_sympy", "domain", domain, get_args(Domain))
     check_digits("to_sympy", digits)
     expressions = symbols_of("to_sympy", inputs, domain)
     with jax.enable_x64(True):  # float64 params are read as they are, whatever the caller's session computes in
@@ -72,7 +72,7 @@ def check_digits(caller: str, digits: int | None) -> None:
         raise ValueError(f"{caller}: digits must be at least 1, got {digits}.")
 
 
-def symbols_of(caller: str, inputs: Sequence[str | sympy.Symbol], domain: str) -> list[sympy.Expr]:
+def symbols_of(caller: str, inputs: Sequence[str | sympy.Symbol], domain: Domain) -> list[sympy.Expr]:
     """One symbol for every input; given ones stay as they are.
 
     Raises:
