@@ -8,7 +8,7 @@ import numpy as np
 
 from nalu_jax.discover._engine import settings
 from nalu_jax.discover._engine.candidate import Candidate, Column, Noise
-from nalu_jax.discover._engine.columns import Table, prepare, sample, take
+from nalu_jax.discover._engine.columns import Table, prepare, take
 from nalu_jax.discover._engine.derived import proposals, search_derived
 from nalu_jax.discover._engine.evidence import linearise, variance
 from nalu_jax.discover._engine.forms import FAMILIES, FUNCTIONS
@@ -17,7 +17,7 @@ from nalu_jax.discover._engine.quotients import search_quotients, search_rooted_
 from nalu_jax.discover._engine.rivals import improve_by_neighbours, names, same_values
 from nalu_jax.discover._engine.structure import Fitted, as_candidate, refit
 from nalu_jax.discover._engine.sums import search_sums
-from nalu_jax.discover._engine.verdict import Verdict, judge
+from nalu_jax.discover._engine.verdict import judge, signs
 
 Progress = Callable[[str, float], None]
 
@@ -146,9 +146,29 @@ def _collect(tables: Tables, clock: _Clock, terms: int, seed: int) -> list[Fitte
                 table, judged, noise, most_terms=terms, library=settings.LIBRARY, rng=np.random.default_rng(seed)
             )
     if found and not _settled(found) and not clock.stopped:
-        noise = min(found, key=lambda fitted: fitted.evidence).noise
-        found += _wider(tables, table, judged, noise, found, clock, seed)
+        best = min(found, key=lambda fitted: fitted.evidence)
+        enough = _enough(best)
+        for noise in _worth_noises(found, enough):
+            found += _wider(tables, table, judged, noise, best.evidence, clock, seed, enough)
     return distinct_laws(found, tables)
+
+
+def _enough(best: Fitted) -> bool:
+    """Whether a sum of products seems to be the law, so that the wider family is looked at for rivals only."""
+    seen = signs(best)
+    poor = seen.misfit > settings.MISFIT or seen.cancelling > settings.CANCELLING or seen.free > 0
+    return not poor and best.form.terms <= settings.FEW_TERMS
+
+
+def _worth_noises(found: list[Fitted], enough: bool) -> tuple[Noise, ...]:
+    """The noise model that explains more; both while no formula fits, and they are near each other."""
+    scores: dict[Noise, float] = {}
+    for fitted in found:
+        scores[fitted.noise] = min(scores.get(fitted.noise, np.inf), fitted.evidence)
+    order = sorted(scores, key=lambda noise: scores[noise])
+    if enough or len(order) == 1 or scores[order[1]] - scores[order[0]] > settings.EFFORT_MARGIN:
+        return (order[0],)
+    return tuple(order)
 
 
 def _settled(found: list[Fitted]) -> bool:
@@ -161,11 +181,10 @@ def _settled(found: list[Fitted]) -> bool:
 
 
 def _wider(
-    tables: Tables, table: Table, judged: Table, noise: Noise, base: list[Fitted], clock: _Clock, seed: int
+    tables: Tables, table: Table, judged: Table, noise: Noise, bar: float, clock: _Clock, seed: int, enough: bool
 ) -> list[Fitted]:
     """Powers of sums, quotients, functions, and sines, cosines and differences of inputs."""
     found: list[Fitted] = []
-    bar = min(fitted.evidence for fitted in base)
     scanned = tables.few(table, settings.SCANNED_ROWS)
 
     def power(exponent: float) -> list[Fitted]:
@@ -192,25 +211,24 @@ def _wider(
         products = inner_products(thin, settings.DERIVED_INNER)
         return search_functions(thin, few, tables.few(whole, settings.ROUNDED_ROWS), noise, products, bar=bar)
 
+    def plain_functions() -> list[Fitted]:
+        inner = inner_products(scanned, settings.INNER_PRODUCTS)
+        return search_functions(scanned, table, judged, noise, inner, bar=bar, added=not enough)
+
     offered = proposals(tables.x, tables.columns)
     angles = tuple(column for column in offered if len(column.inputs) == 1)
     differences = tuple(column for column in offered if len(column.inputs) == 2)
     stages: list[tuple[str, list[Callable[[], list[Fitted]]]]] = [
         ("powers of sums", [lambda a=a: power(a) for a in (-1.0, 0.5, -0.5, 2.0, -2.0)]),
         ("quotients", [lambda: quotient(1.0), lambda: quotient(0.5)]),
-        (
-            "functions",
-            [
-                lambda: search_functions(
-                    scanned, table, judged, noise, inner_products(scanned, settings.INNER_PRODUCTS), bar=bar
-                )
-            ],
-        ),
+        ("functions", [plain_functions]),
         ("sines and cosines", [lambda a=a: derived(angles, a) for a in (1.0, -1.0, 0.5)] if angles else []),
         ("differences", [lambda a=a: derived(differences, a) for a in (0.5, -1.0)] if differences else []),
         ("quotients", [lambda: search_rooted_quotients(scanned, judged, noise, below=0.5, bar=bar)]),
         ("functions of differences", [lambda c=c: inside(c) for c in offered[: settings.MOST_INSIDE]]),
     ]
+    if enough:
+        stages = stages[: settings.RIVAL_STAGES]
     for place, (name, tasks) in enumerate(stages):
         for task in tasks:
             if not clock.ready(name, 0.2 + 0.7 * place / len(stages)):
