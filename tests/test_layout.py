@@ -20,7 +20,7 @@ PACKAGE = pathlib.Path(nalu_jax.__file__).parent
 LEVELS = [
     ["_exponents", "_cosine"],
     ["_product"],
-    ["_numerics", "_unit", "_checks", "_trees", "_interrupt", "_prior"],
+    ["_numerics", "_unit", "_checks", "_trees", "_interrupt", "_prior", "_progress"],
     ["penalties", "schedules", "_solvers"],
     ["units"],
     ["_front"],
