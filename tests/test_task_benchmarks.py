@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from benchmarks import (
-    _levenberg,
     _recipes,
     _report,
     _runs,
@@ -137,21 +136,8 @@ def test_standardised_error_is_well_conditioned():
     assert np.linalg.cond(plain) > 1000
 
 
-def test_levenberg_marquardt_finds_a_known_minimum():
-    """y = a exp(b x), from far away; and it does not run on once it is there."""
-    with jax.enable_x64(True):
-        x = jnp.linspace(0.0, 2.0, 20)
-        rows = x, 3.0 * jnp.exp(-1.5 * x)
-        residual = lambda params, row: jnp.atleast_1d(params["a"] * jnp.exp(params["b"] * row[0]) - row[1])
-        start = {"a": jnp.asarray(1.0), "b": jnp.asarray(0.0)}
-        found = _levenberg.levenberg_marquardt(residual, start, rows, steps=100)
-        np.testing.assert_allclose([found["a"], found["b"]], [3.0, -1.5], rtol=1e-9)
-        same = _levenberg.levenberg_marquardt(residual, start, rows, steps=10_000_000)
-        np.testing.assert_allclose(same["b"], -1.5, rtol=1e-9)
-
-
 def test_the_best_start_is_never_nan():
-    best = _levenberg.best_of(jnp.arange(3.0), jnp.array([jnp.nan, 2.0, 1.0]))
+    best = simple_task.best_of(jnp.arange(3.0), jnp.array([jnp.nan, 2.0, 1.0]))
     assert best == 2.0
 
 

@@ -7,11 +7,16 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from .._unit import Chain, Unit
+from .._unit import Chain, Computes, Unit
 from . import _style
 from ._layers import layers
 
-POWERS = ("npu", "real_npu", "naive_npu", "real_naive_npu", "nmu", "snmu", "nru", "nmru", "nac_mul")
+NODES: dict[Computes, str] = {
+    "sum": r"$\sum$",
+    "product": r"$\prod$",
+    "either": r"$\sum\prod$",
+    "comparison": r"$\gtrless$",
+}
 EDGES_WITH_NUMBERS = 30
 WIDEST = 5.0  # points
 NEGLIGIBLE = 1e-3  # of the largest weight of a layer: not drawn
@@ -25,10 +30,11 @@ def graph(
     outputs: Sequence[str] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """The chain from left to right, products and sums as nodes, edges as wide as weights, red where negative.
+    """The chain from left to right, edges as wide as weights, red where negative, and a node for what a unit computes.
 
-    An edge is an entry of the first effective leaf of a unit (re of the NPU family, w of NAU and NMU), less than a
-    thousandth of the layer's largest not being drawn. Hidden units without a way to an output are left out.
+    Nodes are sums, products, either of them by a gate, or comparisons. An edge is an entry of the first effective leaf
+    of a unit (re of the NPU family, w of NAU and NMU), less than a thousandth of the layer's largest not being drawn.
+    Hidden units without a way to an output are left out.
 
     Args:
         model: a unit module, `Unit` or `Chain`.
@@ -86,10 +92,7 @@ def _names(
     for given, count, what in ((first, n_in, "inputs"), (last, n_out, "outputs")):
         if len(given) != count:
             raise ValueError(f"plot.graph: {len(given)} names of {what}, expected {count}.")
-    hidden = [
-        [r"$\prod$" if unit.name in POWERS else r"$\sum$"] * matrix.shape[1]
-        for unit, matrix in zip(units[:-1], matrices[:-1], strict=True)
-    ]
+    hidden = [[NODES[unit.computes]] * matrix.shape[1] for unit, matrix in zip(units[:-1], matrices[:-1], strict=True)]
     return [first, *hidden, last]
 
 

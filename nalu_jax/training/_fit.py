@@ -10,7 +10,7 @@ import numpy as np
 import optax
 from jax import Array
 
-from . import _checks, _finish, _loop, _program, _run
+from . import _checks, _finish, _loop, _program, _run, _saving
 
 Tree = Any
 
@@ -186,15 +186,15 @@ def fit(
     traced = _program.trace_step(spec, inputs)
     lanes = _program.lanes_of(traced.jaxpr, shared) if lanes is None else -(-lanes // shared) * shared
     spec = spec._replace(lanes=lanes, mesh=_program.mesh_of(devices))
-    inputs = _program.spread(inputs, restarts, spec)
-
-    saving = None
+    store = None
     if checkpoint is not None:
         sizes = {"steps": steps, "restarts": restarts, "validate_every": every, "lanes": lanes, "keep": keep}
-        configuration = sizes | _run.configuration(traced, spec, keys=keys, context=context, data=(data, held_out))
-        saving = _run.Saving(pathlib.Path(checkpoint).absolute(), configuration, checkpoint_every)
+        arrays = {"keys": keys, "context": context, "data": (data, held_out)}
+        configuration = sizes | _saving.configuration(traced, spec, inputs, **arrays)
+        store = _saving.Store(pathlib.Path(checkpoint).absolute(), configuration, checkpoint_every)
+    inputs = _program.spread(inputs, restarts, spec)
     label = progress if isinstance(progress, str) else "fit"
-    trained = _run.train(spec, inputs, steps, every, saving, label, disable=not progress)
+    trained = _run.train(spec, inputs, restarts, steps, every, store, label, disable=not progress)
     return _result(spec, inputs, trained, restarts, steps, finish, keep)
 
 
@@ -209,6 +209,7 @@ def _result(
 ) -> Fit:
     """The stages of `finish`, and the choice of the best."""
     states, last = trained.states, keep == "last"
+    log: Any = trained.log  # NumPy arrays, which its annotations are not
     params, failed = states.params if last else states.best_params, states.failed_at >= 0
     reports = []
     for stage in () if trained.interrupted else finish:
@@ -220,7 +221,6 @@ def _result(
     validation = states.validation if last else states.best_validation
     if reports:
         validation = np.where(reports[-1].kept, reports[-1].validation_tried, reports[-1].validation_before)
-    log = jax.tree.map(lambda leaf: leaf[:restarts], trained.log)
     failed = states.failed_at >= 0
     best = _run.best_of(validation, failed)
     return Fit(
