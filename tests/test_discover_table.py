@@ -383,7 +383,7 @@ MASKED = np.ma.array(np.where(ROW[:, None] == 4, -999.0, X), mask=(ROW[:, None] 
         (call(X * (1 + 1j), Y, names=("a", "b")), "column 'a', row 1: .* complex numbers.*Pass real and imaginary"),
         (call(X, Y + 0j), "column 'y', row 1: .* complex numbers"),
         (call(np.where(ROW[:, None] == 3, "many", CELLS), Y), "column 'x0', row 4: 'many' is text"),
-        (call(X.astype(str), Y), "column 'x0', row 1: '0.* is text"),
+        (call(X.astype(str), Y), "column 'x0', row 1: '1.4.* is text"),
         (call(np.where(ROW[:, None] == 3, np.array(None), CELLS), Y), "column 'x0', row 4: the cell is missing"),
         (call(np.where(ROW[:, None] == 3, 10**400, CELLS), Y), "column 'x0', row 4: 1000.* range of float64"),
         (call(X.astype("datetime64[s]"), Y), "column 'x0', row 1: .* dates.*time since the first"),
