@@ -22,6 +22,8 @@ SNMU, NRU and NMRU compute otherwise in training: `deterministic` chooses, as in
 the call. SNMU draws its noise from the RNG collection "noise" (or "params", where there is none), so in training
 call `layer.apply(variables, x, deterministic=False, rngs={"noise": key})`.
 
+Behind layers that may learn anything a unit's weights need not be the law: `nalu_jax.models` says what helps.
+
 Errors are a ValueError or TypeError that says which layer, what it got and what to do: x of another width than the
 params, params of another unit, x that is not real floating point, a missing RNG collection.
 """
@@ -246,8 +248,8 @@ class NAC(_Layer, kw_only=True):
         name: str | None = None,
     ) -> tuple[Layer, dict[str, Params]]:
         """(layer, variables) that compute with the params of `nalu_jax.nac`."""
-        options = {}
-        given = {"dtype": dtype, "name": name}
+        options: dict[str, Any] = {}
+        given: dict[str, Any] = {"dtype": dtype, "name": name}
         return cls._from_params(params, options, given)
 
 
@@ -275,8 +277,8 @@ class NACMul(_Layer, kw_only=True):
         name: str | None = None,
     ) -> tuple[Layer, dict[str, Params]]:
         """(layer, variables) that compute with the params of `nalu_jax.nac_mul`."""
-        options = {"eps": eps, "domain": domain}
-        given = {"dtype": dtype, "name": name}
+        options: dict[str, Any] = {"eps": eps, "domain": domain}
+        given: dict[str, Any] = {"dtype": dtype, "name": name}
         return cls._from_params(params, options, given)
 
 
@@ -310,8 +312,8 @@ class NALU(_Layer, kw_only=True):
         name: str | None = None,
     ) -> tuple[Layer, dict[str, Params]]:
         """(layer, variables) that compute with the params of `nalu_jax.nalu`."""
-        options = {"separate": separate, "gate_form": gate_form, "use_bias": use_bias, "eps": eps}
-        given = {"dtype": dtype, "name": name}
+        options: dict[str, Any] = {"separate": separate, "gate_form": gate_form, "use_bias": use_bias, "eps": eps}
+        given: dict[str, Any] = {"dtype": dtype, "name": name}
         return cls._from_params(params, options, given)
 
 
@@ -338,8 +340,8 @@ class GNALU(_Layer, kw_only=True):
         name: str | None = None,
     ) -> tuple[Layer, dict[str, Params]]:
         """(layer, variables) that compute with the params of `nalu_jax.gnalu`."""
-        options = {"eps": eps}
-        given = {"dtype": dtype, "name": name}
+        options: dict[str, Any] = {"eps": eps}
+        given: dict[str, Any] = {"dtype": dtype, "name": name}
         return cls._from_params(params, options, given)
 
 
@@ -372,8 +374,8 @@ class INALU(_Layer, kw_only=True):
         name: str | None = None,
     ) -> tuple[Layer, dict[str, Params]]:
         """(layer, variables) that compute with the params of `nalu_jax.inalu`."""
-        options = {"separate": separate, "gate_form": gate_form, "eps": eps, "omega": omega}
-        given = {"dtype": dtype, "name": name}
+        options: dict[str, Any] = {"separate": separate, "gate_form": gate_form, "eps": eps, "omega": omega}
+        given: dict[str, Any] = {"dtype": dtype, "name": name}
         return cls._from_params(params, options, given)
 
 
@@ -398,8 +400,8 @@ class NAU(_Layer, kw_only=True):
         name: str | None = None,
     ) -> tuple[Layer, dict[str, Params]]:
         """(layer, variables) that compute with the params of `nalu_jax.nau`."""
-        options = {"clip": clip}
-        given = {"dtype": dtype, "name": name}
+        options: dict[str, Any] = {"clip": clip}
+        given: dict[str, Any] = {"dtype": dtype, "name": name}
         return cls._from_params(params, options, given)
 
 
@@ -422,8 +424,8 @@ class NMU(_Layer, kw_only=True):
         name: str | None = None,
     ) -> tuple[Layer, dict[str, Params]]:
         """(layer, variables) that compute with the params of `nalu_jax.nmu`."""
-        options = {}
-        given = {"dtype": dtype, "name": name}
+        options: dict[str, Any] = {}
+        given: dict[str, Any] = {"dtype": dtype, "name": name}
         return cls._from_params(params, options, given)
 
 
@@ -449,8 +451,8 @@ class SNMU(_TrainLayer, kw_only=True):
         deterministic: bool | None = None,
     ) -> tuple[Layer, dict[str, Params]]:
         """(layer, variables) that compute with the params of `nalu_jax.snmu`."""
-        options = {"noise": noise}
-        given = {"dtype": dtype, "name": name, "deterministic": deterministic}
+        options: dict[str, Any] = {"noise": noise}
+        given: dict[str, Any] = {"dtype": dtype, "name": name, "deterministic": deterministic}
         return cls._from_params(params, options, given)
 
 
@@ -481,8 +483,8 @@ class NPU(_Layer, kw_only=True):
         name: str | None = None,
     ) -> tuple[Layer, dict[str, Params]]:
         """(layer, variables) that compute with the params of `nalu_jax.npu`."""
-        options = {"eps": eps, "domain": domain, "clamp": clamp}
-        given = {"dtype": dtype, "name": name}
+        options: dict[str, Any] = {"eps": eps, "domain": domain, "clamp": clamp}
+        given: dict[str, Any] = {"dtype": dtype, "name": name}
         return cls._from_params(params, options, given)
 
 
@@ -512,8 +514,8 @@ class RealNPU(_Layer, kw_only=True):
         name: str | None = None,
     ) -> tuple[Layer, dict[str, Params]]:
         """(layer, variables) that compute with the params of `nalu_jax.real_npu`."""
-        options = {"eps": eps, "domain": domain, "clamp": clamp}
-        given = {"dtype": dtype, "name": name}
+        options: dict[str, Any] = {"eps": eps, "domain": domain, "clamp": clamp}
+        given: dict[str, Any] = {"dtype": dtype, "name": name}
         return cls._from_params(params, options, given)
 
 
@@ -543,8 +545,8 @@ class NaiveNPU(_Layer, kw_only=True):
         name: str | None = None,
     ) -> tuple[Layer, dict[str, Params]]:
         """(layer, variables) that compute with the params of `nalu_jax.naive_npu`."""
-        options = {"eps": eps, "domain": domain, "clamp": clamp}
-        given = {"dtype": dtype, "name": name}
+        options: dict[str, Any] = {"eps": eps, "domain": domain, "clamp": clamp}
+        given: dict[str, Any] = {"dtype": dtype, "name": name}
         return cls._from_params(params, options, given)
 
 
@@ -573,8 +575,8 @@ class RealNaiveNPU(_Layer, kw_only=True):
         name: str | None = None,
     ) -> tuple[Layer, dict[str, Params]]:
         """(layer, variables) that compute with the params of `nalu_jax.real_naive_npu`."""
-        options = {"eps": eps, "domain": domain, "clamp": clamp}
-        given = {"dtype": dtype, "name": name}
+        options: dict[str, Any] = {"eps": eps, "domain": domain, "clamp": clamp}
+        given: dict[str, Any] = {"dtype": dtype, "name": name}
         return cls._from_params(params, options, given)
 
 
@@ -604,8 +606,8 @@ class NRU(_TrainLayer, kw_only=True):
         deterministic: bool | None = None,
     ) -> tuple[Layer, dict[str, Params]]:
         """(layer, variables) that compute with the params of `nalu_jax.nru`."""
-        options = {"eps": eps, "domain": domain, "sign": sign}
-        given = {"dtype": dtype, "name": name, "deterministic": deterministic}
+        options: dict[str, Any] = {"eps": eps, "domain": domain, "sign": sign}
+        given: dict[str, Any] = {"dtype": dtype, "name": name, "deterministic": deterministic}
         return cls._from_params(params, options, given)
 
 
@@ -636,8 +638,8 @@ class NMRU(_TrainLayer, kw_only=True):
         deterministic: bool | None = None,
     ) -> tuple[Layer, dict[str, Params]]:
         """(layer, variables) that compute with the params of `nalu_jax.nmru`."""
-        options = {"eps": eps, "domain": domain, "sign": sign}
-        given = {"dtype": dtype, "name": name, "deterministic": deterministic}
+        options: dict[str, Any] = {"eps": eps, "domain": domain, "sign": sign}
+        given: dict[str, Any] = {"dtype": dtype, "name": name, "deterministic": deterministic}
         return cls._from_params(params, options, given)
 
 
@@ -662,8 +664,8 @@ class MCFC(_Layer, kw_only=True):
         name: str | None = None,
     ) -> tuple[Layer, dict[str, Params]]:
         """(layer, variables) that compute with the params of `nalu_jax.mc_fc`."""
-        options = {}
-        given = {"dtype": dtype, "name": name}
+        options: dict[str, Any] = {}
+        given: dict[str, Any] = {"dtype": dtype, "name": name}
         return cls._from_params(params, options, given)
 
 
@@ -694,8 +696,8 @@ class MulMCFC(_Layer, kw_only=True):
         name: str | None = None,
     ) -> tuple[Layer, dict[str, Params]]:
         """(layer, variables) that compute with the params of `nalu_jax.mul_mcfc`."""
-        options = {"sign": sign, "eps": eps}
-        given = {"dtype": dtype, "name": name}
+        options: dict[str, Any] = {"sign": sign, "eps": eps}
+        given: dict[str, Any] = {"dtype": dtype, "name": name}
         return cls._from_params(params, options, given)
 
 
@@ -724,8 +726,8 @@ class NSR(_Layer, kw_only=True):
         name: str | None = None,
     ) -> tuple[Layer, dict[str, Params]]:
         """(layer, variables) that compute with the params of `nalu_jax.nsr`."""
-        options = {"scaling": scaling}
-        given = {"dtype": dtype, "name": name}
+        options: dict[str, Any] = {"scaling": scaling}
+        given: dict[str, Any] = {"dtype": dtype, "name": name}
         return cls._from_params(params, options, given)
 
 
@@ -755,8 +757,8 @@ class DMU(_Layer, kw_only=True):
         name: str | None = None,
     ) -> tuple[Layer, dict[str, Params]]:
         """(layer, variables) that compute with the params of `nalu_jax.dmu`."""
-        options = {"select_form": select_form, "gate_form": gate_form, "eps": eps}
-        given = {"dtype": dtype, "name": name}
+        options: dict[str, Any] = {"select_form": select_form, "gate_form": gate_form, "eps": eps}
+        given: dict[str, Any] = {"dtype": dtype, "name": name}
         return cls._from_params(params, options, given)
 
 
