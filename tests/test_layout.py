@@ -8,6 +8,7 @@ import pydoc
 import re
 import subprocess
 import sys
+import tomllib
 
 import pytest
 
@@ -19,7 +20,7 @@ PACKAGE = pathlib.Path(nalu_jax.__file__).parent
 LEVELS = [
     ["_exponents", "_cosine"],
     ["_product"],
-    ["_numerics", "_unit", "_checks", "_trees", "_interrupt", "_prior"],
+    ["_numerics", "_unit", "_checks", "_trees", "_interrupt", "_prior", "_progress"],
     ["penalties", "schedules", "_solvers"],
     ["units"],
     ["_front"],
@@ -111,6 +112,26 @@ def test_import_loads_jax_and_jaxtyping_only():
 def test_loaded_by_sees_what_is_loaded():
     """A test of the test above: the demo does load flax."""
     assert {"flax", "optax", "tqdm"} <= loaded_by("import nalu_jax.cli._demo")
+
+
+DISTRIBUTIONS = {"sklearn": "scikit-learn"}  # named otherwise than their module
+
+
+def test_every_package_that_is_imported_is_declared():
+    """What comes with another package today need not come with it tomorrow."""
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]
+    extras = [name for names in project["optional-dependencies"].values() for name in names]
+    declared = {re.split(r"[\[<>=~!]", name)[0] for name in [*project["dependencies"], *extras]}
+    imported = set().union(*(third_party_imports(path) for path in PACKAGE.rglob("*.py")))
+    assert {"jax", "lineax", "matplotlib"} <= imported
+    assert {DISTRIBUTIONS.get(name, name) for name in imported} <= declared
+
+
+def third_party_imports(path: pathlib.Path) -> set[str]:
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    names = [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom) and not node.level]
+    names += [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    return {name.split(".")[0] for name in names} - set(sys.stdlib_module_names) - {"nalu_jax"}
 
 
 def test_import_leaves_jax_config_alone():

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from .._unit import Chain, Computes, Unit
 from . import _style
-from ._layers import layers
+from ._layers import Layer, layers
 
 NODES: dict[Computes, str] = {
     "sum": r"$\sum$",
@@ -43,12 +43,12 @@ def graph(
         ax: the axes to draw on.
 
     Raises:
-        ValueError: the params are not the model's, or names are not as many as inputs or outputs.
+        ValueError: the params are not the model's, names are not as many as inputs or outputs, or a unit has not one
+            row of weights for each hidden input (nmru).
     """
     ax = _style.single(ax, (6.5, 3.8))
     found = layers(model, params)
-    matrices = [next(iter(layer.weights.values())) for layer in found]
-    matrices = _without_dead(matrices)
+    matrices = _without_dead(_matrices(found))
     names = _names(matrices, [layer.unit for layer in found], inputs, outputs)
     places = [_heights(len(layer)) for layer in names]
     for column, matrix in enumerate(matrices):
@@ -72,6 +72,17 @@ def _drawn(matrix: np.ndarray) -> int:
 
 def _visible(matrix: np.ndarray) -> np.ndarray:
     return np.abs(matrix) > NEGLIGIBLE * np.abs(matrix).max(initial=0.0)
+
+
+def _matrices(found: list[Layer]) -> list[np.ndarray]:
+    matrices = [next(iter(layer.weights.values())) for layer in found]
+    for layer, before, matrix in zip(found[1:], matrices, matrices[1:], strict=False):
+        if len(matrix) != before.shape[1]:
+            raise ValueError(
+                f"plot.graph: {layer.label} has {len(matrix)} rows of weights for {before.shape[1]} inputs, expected "
+                "one for each. Draw it by plot.weights."
+            )
+    return matrices
 
 
 def _without_dead(matrices: list[np.ndarray]) -> list[np.ndarray]:

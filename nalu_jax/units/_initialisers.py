@@ -155,11 +155,12 @@ def draw(
     """Every leaf by its initialiser, each from a key of its own.
 
     Raises:
-        ValueError: an initialiser's name is unknown.
+        ValueError: an initialiser's name is unknown, also that of a leaf which the unit's options leave out.
     """
+    functions = {leaf: _resolve(unit, leaf, initialiser) for leaf, initialiser in initialisers.items()}
     keys = jax.random.split(key, len(leaves))
     return {
-        leaf: _resolve(unit, leaf, initialisers[leaf])(leaf_key, shape, dtype)
+        leaf: functions[leaf](leaf_key, shape, dtype)
         for leaf_key, (leaf, shape) in zip(keys, leaves.items(), strict=True)
     }
 
