@@ -210,9 +210,8 @@ def _parts_of_layer(layer: _Layer, params: Any) -> list[tuple[Unit, Params]]:
 @_front.parts_of.register(nn.Sequential)
 def _parts_of_sequential(model: nn.Sequential, params: Any) -> list[tuple[Unit, Params]]:
     stored = _stored(model, params)
-    names = [getattr(layer, "name", None) or f"layers_{i}" for i, layer in enumerate(model.layers)]
-    pairs = zip(model.layers, names, strict=True)
-    return [part for layer, name in pairs for part in _front.parts_of(layer, stored.get(name, {}))]
+    own = lambda i: stored.get(f"layers_{i}")  # as nn.Sequential names them
+    return [part for i, layer in enumerate(model.layers) for part in _front.parts_of(layer, own(i))]
 
 
 def _stored(module: nn.Module, params: Any) -> Mapping[str, Any]:
