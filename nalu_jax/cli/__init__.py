@@ -9,7 +9,10 @@
 import argparse
 import importlib.metadata
 import pathlib
+import sys
 from collections.abc import Sequence
+
+from .. import _interrupt
 
 __all__ = ["main", "parser"]
 
@@ -28,6 +31,14 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the command line, run what it asks for, and return the exit status."""
     options = parser().parse_args(arguments)
+    try:
+        return _run(options)
+    except KeyboardInterrupt:  # not where this is the whole process: see `_starting`
+        print("nalu-jax: interrupted before there was a result.", file=sys.stderr)
+        return _interrupt.STATUS
+
+
+def _run(options: argparse.Namespace) -> int:
     if options.command == "fit":
         from . import _fit
 

@@ -14,9 +14,6 @@ from . import _csv, _report
 FAILED = 2
 """The exit status where the table or an option is not what it should be."""
 
-INTERRUPTED = 130
-"""The exit status of Ctrl-C before there is any formula."""
-
 
 class Fitted(NamedTuple):
     """A formula, the rows that it was fitted to and judged by, and its errors on each part of them."""
@@ -82,9 +79,6 @@ def run(options: argparse.Namespace) -> int:
     except ValueError as error:
         print(f"nalu-jax fit: {options.data.name}: {error}", file=sys.stderr)
         return FAILED
-    except KeyboardInterrupt:
-        print("nalu-jax fit: interrupted before there was a formula.", file=sys.stderr)
-        return INTERRUPTED
     if options.json:
         print(json.dumps(_report.as_json(fitted.found, columns.target, fitted.errors), indent=1))
     else:
