@@ -32,6 +32,10 @@ MATMUL_SECONDS = 2e-9
 FACTOR_ARRAYS = {"forward": 3, "gradient": 6}
 
 
+NO_TEXTBOOK = "the unit has no form in benchmarks/_textbook.py"
+NO_TORCH = "the unit has no form in benchmarks/_torch_units.py"
+
+
 class Case(NamedTuple):
     """Arrays of one unit at one size: params, inputs x, and the cotangent that makes a scalar of the result."""
 
@@ -69,9 +73,9 @@ def value_and_gradient(apply: Callable[..., Any]) -> Callable[..., Any]:
     return jax.value_and_grad(loss, argnums=(0, 1))
 
 
-def textbook(unit: str, *, positive: bool = False) -> Callable[..., Any]:
-    """The textbook form of a unit."""
-    return (_textbook.POSITIVE if positive else _textbook.TEXTBOOK)[unit]
+def textbook(unit: str, *, positive: bool = False) -> Callable[..., Any] | None:
+    """The textbook form of a unit, None where it has none."""
+    return (_textbook.POSITIVE if positive else _textbook.TEXTBOOK).get(unit)
 
 
 def elements(unit: str, size: Size) -> int:

@@ -27,7 +27,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 SCHEMA = 1
 VARIABLES = ("XLA_FLAGS", "JAX_PLATFORMS", "OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT")  # change speed
 MEASURED = ("nalu_jax", "benchmarks/*.py")  # where an uncommitted change would change a result
-UNRECORDED = ("json", "child", "plot", "parser", "resume")  # options that change no result
+UNRECORDED = ("json", "child", "plot", "parser", "resume", "python")  # options that change no result
 INTERRUPTED = 130  # the exit code of a program that Ctrl-C ended
 
 Row = dict[str, Any]

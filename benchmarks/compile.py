@@ -36,7 +36,10 @@ def measure(task: _report.Row, *, repeats: int) -> _report.Row:
     unit, depth = nalu_jax.UNITS[task["unit"]], task["depth"]
     case = _cases.make_case(unit, SIZE)
     arguments = ((case.params,) * depth, case.x, case.cotangent)
-    forms = {BASELINE: _cases.textbook(task["unit"]), "nalu_jax": unit.apply}
+    textbook = _cases.textbook(task["unit"])
+    if textbook is None:
+        return {"skipped": _cases.NO_TEXTBOOK}
+    forms = {BASELINE: textbook, "nalu_jax": unit.apply}
     samples: dict[str, list[dict[str, float]]] = {name: [] for name in forms}
     for number in range(repeats + 1):
         for name in sorted(forms, reverse=bool(number % 2)):

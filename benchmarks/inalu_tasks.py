@@ -139,7 +139,7 @@ def train(row: _report.Row, runs: Sequence[Run], effort: _report.Effort) -> list
 
 def published(n_in: int) -> _recipes.Recipe:
     """The iNALU's own recipe; two layers of it where there are 100 inputs."""
-    layer = nalu_jax.inalu.UNIT.bind(gate="independent")
+    layer = nalu_jax.inalu.UNIT.bind(gate_form="independent")
     unit: Any = layer if n_in == 2 else nalu_jax.chain(layer, layer)
     shape = (n_in, 1) if n_in == 2 else (n_in, HIDDEN, 1)
 

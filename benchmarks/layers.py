@@ -85,14 +85,18 @@ def _calls(
         else:
             calls[name] = compiled.call
 
-    offer(BASELINE, _cases.textbook(unit, positive=positive), slow)
+    def offer_textbook(name: str, form: Any) -> None:
+        offer(name, form, slow if form else _cases.NO_TEXTBOOK)
+
+    offer_textbook(BASELINE, _cases.textbook(unit, positive=positive))
     offer("nalu_jax", _bound(unit, task["domain"]).apply, None)
     if positive:
-        offer(BASELINE_REAL, _cases.textbook(unit), slow)
+        offer_textbook(BASELINE_REAL, _cases.textbook(unit))
         offer("nalu_jax real", nalu_jax.UNITS[unit].apply, None)
     if with_torch and _torch_units is not None:
         needed = _cases.estimated_bytes(unit, size, mode, case.x.dtype.itemsize)
-        reason = slow or _cases.too_big(needed, _cases.available_bytes())
+        missing = None if unit in _torch_units.TORCH else _cases.NO_TORCH
+        reason = missing or slow or _cases.too_big(needed, _cases.available_bytes())
         candidates["torch"] = {"skipped": reason} if reason else {"threads": _torch_units.threads()}
         if not reason:
             calls["torch"] = _torch_call(unit, case, mode, positive)

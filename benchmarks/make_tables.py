@@ -21,10 +21,12 @@ from . import (
     _success,
     digit_arithmetic,
     division,
+    feynman,
     fractional_sir,
     imports,
     inalu_tasks,
     large_scale,
+    laws,
     layers,
     loop_throughput,
     lotka_volterra,
@@ -37,7 +39,10 @@ from . import (
     single_module,
     sir_front,
     static_task,
+    table_peers,
+    table_speed,
     training_step,
+    tune_laws,
 )
 from . import compile as compile_times
 
@@ -58,6 +63,11 @@ SCRIPTS = {
     "inalu_tasks": inalu_tasks,
     "read_out": read_out,
     "digit_arithmetic": digit_arithmetic,
+    "laws": laws,
+    "feynman": feynman,
+    "table_peers": table_peers,
+    "table_speed": table_speed,
+    "tune_laws": tune_laws,
     "ode": ode,
     "fractional_sir": fractional_sir,
     "sir_front": sir_front,
@@ -99,7 +109,7 @@ def of_script(found: dict[str, dict[str, Any]], script: str) -> dict[str, dict[s
 def index_section(found: dict[str, dict[str, Any]]) -> str:
     """The scripts with their questions, what came out of each, and the tables of times."""
     parts = [index_table(found), "## Results", *(_results(name, found) for name in SCRIPTS)]
-    return "\n\n".join([*parts, *filter(None, (_layers_section(found), _ode_section(found)))])
+    return "\n\n".join([*parts, *filter(None, (_layers_section(found), _laws_section(found), _ode_section(found)))])
 
 
 def index_table(found: dict[str, dict[str, Any]]) -> str:
@@ -144,6 +154,26 @@ def _ode_section(found: dict[str, dict[str, Any]]) -> str:
         f"## Times of differential equations\n\nPer call ({conditions(data)}); the candidates are explained in "
         f"`ode.py`.\n\n{markdown_table(*ode.header_and_lines(data['rows'], ode.SHORT))}"
     )
+
+
+def _laws_section(found: dict[str, dict[str, Any]]) -> str:
+    """Laws found in tables, beside what others find."""
+    parts = []
+    for script in ("laws", "feynman", "table_peers", "table_speed", "tune_laws"):
+        for file, data in of_script(found, script).items():
+            parts += [
+                f"`{file}` ({conditions(data)}):",
+                markdown_table(*SCRIPTS[script].header_and_lines(data["rows"])),
+            ]
+            plot = _report.RESULTS / f"{file}.png"
+            parts += [f"![{file}](results/{plot.name})"] if plot.exists() else []
+    if of_script(found, "feynman"):
+        header = ["exact symbolic recovery of SRBench's 116 Feynman problems, %", *map(str, feynman.NOISES)]
+        parts += [
+            "What SRBench and PhySO publish (`feynman.PUBLISHED`):",
+            markdown_table(header, feynman.published_lines()),
+        ]
+    return "\n\n".join(["## Laws in tables", *parts]) if parts else ""
 
 
 def _layers_section(found: dict[str, dict[str, Any]]) -> str:

@@ -19,7 +19,7 @@ import jax
 
 import nalu_jax
 
-from . import _cases, _report, _timing
+from . import _cases, _report, _textbook, _timing
 
 QUESTION = _report.question(__doc__)
 CANDIDATES = ("inputs only", "nalu_jax", "textbook")
@@ -47,7 +47,7 @@ def run_child(candidate: str, unit: str, size: _cases.Size) -> _report.Row:
     case = jax.block_until_ready(_cases.make_case(nalu_jax.UNITS[unit], size))
     if candidate == "inputs only":
         return {"peak_bytes": peak_bytes()}
-    apply = nalu_jax.UNITS[unit].apply if candidate == "nalu_jax" else _cases.textbook(unit)
+    apply = nalu_jax.UNITS[unit].apply if candidate == "nalu_jax" else _textbook.TEXTBOOK[unit]
     compiled = _timing.compile_apart(_cases.value_and_gradient(apply), *case)
     if reason := _cases.too_big(compiled.memory_bytes, _cases.available_bytes()):
         return {"skipped": reason, "planned_bytes": compiled.memory_bytes}

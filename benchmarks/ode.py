@@ -30,9 +30,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from nalu_jax import fast_chain, fast_nau, fast_npu
+from nalu_jax import Fast, fast_chain, fast_nau, fast_npu
 from nalu_jax import ode as nalu_ode
-from nalu_jax.fast import Fast
 
 from . import _cases, _report, _textbook, _timing
 

@@ -20,7 +20,7 @@ import optax
 import nalu_jax
 from nalu_jax._unit import Chain
 
-from . import _cases, _report, _timing
+from . import _report, _textbook, _timing
 
 QUESTION = _report.question(__doc__)
 CHAINS = {"nau-nmu": ("nau", "nmu"), "real_npu-nau": ("real_npu", "nau"), "nmu-nmu": ("nmu", "nmu")}
@@ -62,7 +62,7 @@ def candidate_name(form: str, restarts: int) -> str:
 def apply_textbook(units: Sequence[str], params: Sequence[Any], x: jax.Array) -> jax.Array:
     """The chain's forward pass from textbook forms."""
     for unit, unit_params in zip(units, params, strict=True):
-        x = _cases.textbook(unit)(unit_params, x)
+        x = _textbook.TEXTBOOK[unit](unit_params, x)
     return x
 
 

@@ -31,20 +31,20 @@ from typing import TYPE_CHECKING, Any
 from . import penalties as penalties
 from . import units as units
 
+# units and chains over one flat vector
+from ._fast import Fast as Fast
+from ._fast import fast as fast
+from ._fast import fast_chain as fast_chain
+from ._fast import fast_nau as fast_nau
+from ._fast import fast_npu as fast_npu
+from ._fast import fast_real_npu as fast_real_npu
+
 # the record of a unit, and stacks of units
 from ._unit import Chain as Chain
 from ._unit import Unit as Unit
 from ._unit import chain as chain
 
-# units and chains over one flat vector
-from .fast import Fast as Fast
-from .fast import fast as fast
-from .fast import fast_chain as fast_chain
-from .fast import fast_nau as fast_nau
-from .fast import fast_npu as fast_npu
-from .fast import fast_real_npu as fast_real_npu
-
-# units, each a module with init, apply, weights, penalty, project and UNIT, and all their records in UNITS
+# units, each a module with init, apply, weights, penalty, project, bind and UNIT, and all their records in UNITS
 from .units import *  # noqa: F403 (their list is in units/__init__.py alone)
 
 if TYPE_CHECKING:  # so that editors complete what loads on first use

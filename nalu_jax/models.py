@@ -34,8 +34,7 @@ import optax
 from jax import Array
 from jax.typing import ArrayLike
 
-from ._front import Placed, Units, path_of
-from ._unit import Params
+from ._front import Found, Placed, Units, gather, stack_depth
 
 
 def penalty(params: Any, units: Units, *, scale: ArrayLike | Mapping[str, ArrayLike] = 1.0) -> Array:
@@ -50,9 +49,8 @@ def penalty(params: Any, units: Units, *, scale: ArrayLike | Mapping[str, ArrayL
     Raises:
         ValueError: params are not those of the model, or a unit has no scale.
     """
-    leaves, _ = jax.tree.flatten_with_path(params)
-    found = _gather(leaves, units)
-    terms = [_scaled(_penalty(placed, unit_params), placed, scale) for placed, unit_params, _ in found]
+    found = gather("models", params, units)
+    terms = [_scaled(_penalty(each), each.placed, scale) for each in found]
     dtype = max(
         (term.dtype for term in terms), key=lambda dtype: dtype.itemsize, default=jax.dtypes.canonicalize_dtype(float)
     )
@@ -65,11 +63,10 @@ def project(params: Any, units: Units) -> Any:
     Raises:
         ValueError: params are not those of the model.
     """
-    leaves, treedef = jax.tree.flatten_with_path(params)
-    values = [leaf for _, leaf in leaves]
-    for placed, unit_params, indices in _gather(leaves, units):
-        projected = placed.unit.project(unit_params)
-        for leaf, index in indices.items():
+    values, treedef = jax.tree.flatten(params)
+    for found in gather("models", params, units):
+        projected = found.placed.unit.project(found.params)
+        for leaf, index in found.indices.items():
             values[index] = projected[leaf]
     return jax.tree.unflatten(treedef, values)
 
@@ -85,7 +82,7 @@ def projection(units: Units) -> optax.GradientTransformation:
     """
 
     def init(params):
-        _indices(jax.tree.flatten_with_path(params)[0], units)  # an early error for a tree of something else
+        gather("models", params, units)  # an early error for a tree of something else
         return optax.EmptyState()
 
     def update(updates, state, params=None):
@@ -127,45 +124,9 @@ def _scaled(term: Array, placed: Placed, scale: ArrayLike | Mapping[str, ArrayLi
     return term * jnp.asarray(scale, term.dtype)
 
 
-def _penalty(placed: Placed, params: Params) -> Array:
-    """The unit's penalty, summed over the layers that are stacked in params."""
-    function = placed.unit.penalty
-    leaf, shape = next(iter(placed.unit.leaves(placed.shape).items()))
-    for _ in range(params[leaf].ndim - len(shape)):
+def _penalty(found: Found) -> Array:
+    """The unit's penalty, summed over the layers that are stacked in its params."""
+    function = found.placed.unit.penalty
+    for _ in range(stack_depth(found.placed.unit, found.params)):
         function = jax.vmap(function)
-    return jnp.sum(function(params))
-
-
-def _gather(leaves: list[tuple[Any, Any]], units: Units) -> list[tuple[Placed, Params, dict[str, int]]]:
-    """Every unit with its params and their indices in the flat tree, after a check of their shapes."""
-    found = []
-    for path, indices in _indices(leaves, units).items():
-        params = {leaf: jnp.asarray(leaves[index][1]) for leaf, index in indices.items()}
-        for leaf, shape in units[path].unit.leaves(units[path].shape).items():
-            if params[leaf].shape[params[leaf].ndim - len(shape) :] != shape:
-                raise ValueError(
-                    f"models: leaf {leaf!r} of the {units[path].unit.name} at {'/'.join(path)!r} has shape "
-                    f"{params[leaf].shape}, expected {shape}, or (layers, *{shape}) where layers are stacked. "
-                    "Pass the params of the model that find_units was given; stack layers along the first axis."
-                )
-        found.append((units[path], params, indices))
-    return found
-
-
-def _indices(leaves: list[tuple[Any, Any]], units: Units) -> dict[tuple[str, ...], dict[str, int]]:
-    """For every unit, {leaf: its index in the flat tree}."""
-    found: dict[tuple[str, ...], dict[str, int]] = {path: {} for path in units}
-    names = {path: placed.unit.leaves(placed.shape).keys() for path, placed in units.items()}
-    for index, (keys, _) in enumerate(leaves):
-        path = path_of(keys)  # what follows the leaf's name is a box, as of nnx.Param or nn.Partitioned
-        for depth, name in enumerate(path):
-            if name in names.get(path[:depth], ()):
-                found[path[:depth]][name] = index
-    for path, indices in found.items():
-        if missing := sorted(names[path] - indices.keys()):
-            raise ValueError(
-                f"models: the tree has no leaves {missing} of the {units[path].unit.name} at {'/'.join(path)!r}. Pass "
-                'the params of the model that find_units was given (of linen, variables["params"]); of a part of '
-                "them, pass that part of units."
-            )
-    return found
+    return jnp.sum(function(found.params))

@@ -28,6 +28,33 @@ def test_quotes_and_a_byte_order_mark(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("lines", "notes"),
+    [
+        (["a\tb", "1.5\t2", "3\t4.25"], ("cells are separated by tabs",)),
+        (["a;b", "1.5;2", "3;4.25"], ("cells are separated by ;",)),
+        (["a;b", "1,5;2", "3;4,25"], ("cells are separated by ;", "decimals are written with a comma")),
+        (["a\tb", "1,5\t2", "3\t4,25"], ("cells are separated by tabs", "decimals are written with a comma")),
+        (["a;b;", "1,5;2;", "3;4,25;"], ("cells are separated by ;", "decimals are written with a comma")),
+        (["a,b,", "1.5,2,", "3,4.25,"], ()),
+    ],
+)
+def test_a18_separators_and_decimal_commas_are_recognised(lines, notes):
+    columns = _csv.parse(lines, target="b")
+    assert columns.x.tolist() == [[1.5], [3.0]] and columns.y.tolist() == [2.0, 4.25] and columns.notes == notes
+
+
+@pytest.mark.parametrize("header", ["", "Unnamed: 0"])
+def test_a19_the_index_of_pandas_is_left_out_and_said(header):
+    columns = _csv.parse([f"{header},a,b", "0,1.5,2", "1,3,4.25"], target="b")
+    assert columns.names == ("a",) and "row numbers as pandas writes them, and left out" in columns.notes[0]
+
+
+def test_an_unnamed_first_column_that_is_asked_for_is_used():
+    columns = _csv.parse([",a,b", "0,1.5,2", "1,3,4.25"], target="b", inputs=("", "a"))
+    assert columns.names == ("", "a") and columns.notes == ()
+
+
+@pytest.mark.parametrize(
     ("lines", "target", "inputs", "words"),
     [
         (LINES, "mass", None, "no column 'mass'.*'name', 'distance', 'period'"),
@@ -39,6 +66,14 @@ def test_quotes_and_a_byte_order_mark(tmp_path):
         (["a,b", "1,2"], "b", ("b",), "column 'b' is the target"),
         (["b", "1"], "b", None, "no column besides 'b'"),
         (["# nothing"], "b", None, "no lines"),
+        (["a;b", "1.234,5;2"], "b", None, "column 'a', row 1: '1.234,5' is not a number"),
+        (["a;b", "1,5;2.5"], "b", None, "column 'a', row 1: '1,5' is not a number"),
+        (["a,b", '"1,5",2'], "b", None, "column 'a', row 1: '1,5' is not a number"),
+        (["a,b", "1_0,2"], "b", None, "column 'a', row 1: '1_0' is not a number"),
+        (["a,b", "1,2"], "b", ("a", "a"), "--inputs has the column 'a' twice"),
+        (["a,b", "1,2", '"3,4', *["5,6"] * 60_000], "b", None, "row 2: a quotation mark is not closed"),
+        (['"a,b', "1,2"], "b", None, "the line of names: a quotation mark is not closed"),
+        (["a,b", '"1"5,2'], "b", None, "row 1: a quotation mark is not closed, or stands within a cell"),
     ],
 )
 def test_bad_tables(lines, target, inputs, words):

@@ -11,7 +11,7 @@ import pytest
 from flax import linen as nn
 from flax import nnx
 from flax.training.train_state import TrainState
-from front_helpers import CLASSES, FRONTS, assert_same, layer_class
+from front_helpers import FRONTS, assert_same, layer_class
 
 import nalu_jax.eqx
 import nalu_jax.linen
@@ -25,7 +25,7 @@ class LinenModel(nn.Module):
     @nn.compact
     def __call__(self, x):
         x = nn.Dense(3)(x)
-        x = nalu_jax.linen.NPU(4, clip="wig")(x)
+        x = nalu_jax.linen.NPU(4, clamp="wig")(x)
         x = nalu_jax.linen.NAU(3)(x)
         return nn.Sequential([nn.Dense(2), nalu_jax.linen.NMU(1)])(x)
 
@@ -38,12 +38,12 @@ def build(front) -> tuple[Any, Any]:
     if front == "nnx":
         rngs, layers = nnx.Rngs(0), nalu_jax.nnx
         head = nnx.Sequential(nnx.Linear(3, 2, rngs=rngs), layers.NMU(2, 1, rngs=rngs))
-        npu, nau = layers.NPU(3, 4, clip="wig", rngs=rngs), layers.NAU(4, 3, rngs=rngs)
+        npu, nau = layers.NPU(3, 4, clamp="wig", rngs=rngs), layers.NAU(4, 3, rngs=rngs)
         model = nnx.Sequential(nnx.Linear(2, 3, rngs=rngs), npu, nau, head)
         return nnx.state(model, nnx.Param), nalu_jax.nnx.find_units(model)
     layers = nalu_jax.eqx
     head = eqx.nn.Sequential([eqx.nn.Linear(3, 2, key=key), layers.NMU(2, 1, key=key)])
-    npu, nau = layers.NPU(3, 4, clip="wig", key=key), layers.NAU(4, 3, key=key)
+    npu, nau = layers.NPU(3, 4, clamp="wig", key=key), layers.NAU(4, 3, key=key)
     model = eqx.nn.Sequential([eqx.nn.Linear(2, 3, key=key), npu, nau, head])
     return model, nalu_jax.eqx.find_units(model)
 
@@ -74,7 +74,7 @@ def test_units_are_found_by_layer_and_not_by_leaf_names(front):
         ("nau", (4, 3)),
         ("nmu", (2, 1)),
     ]
-    assert dict(next(iter(units.values())).unit.options)["clip"] == "wig"
+    assert dict(next(iter(units.values())).unit.options)["clamp"] == "wig"
 
 
 @fronts
@@ -193,7 +193,7 @@ def test_nnx_models_project_in_place():
 
 @fronts
 def test_every_unit_is_found_alone(front, key):
-    for unit in CLASSES:
+    for unit in UNITS:
         cls = layer_class(front, unit)
         params = UNITS[unit].init(key, (3, 4))
         made = cls.from_params(params)

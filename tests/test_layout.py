@@ -8,6 +8,7 @@ import pydoc
 import re
 import subprocess
 import sys
+import tomllib
 
 import pytest
 
@@ -20,11 +21,12 @@ LEVELS = [
     ["_interrupt"],
     ["_starting", "_exponents", "_cosine"],
     ["_product"],
-    ["_numerics", "_unit", "_checks", "_trees", "_prior"],
+    ["_numerics", "_unit", "_checks", "_trees", "_prior", "_progress"],
     ["penalties", "schedules", "_solvers"],
     ["units"],
     ["_front"],
-    ["fast", "linen", "nnx", "eqx", "symbolic"],
+    ["_fast", "linen", "nnx", "eqx", "symbolic"],
+    ["_make_layers"],
     ["models"],
     ["training"],
     ["ode"],
@@ -113,6 +115,26 @@ def test_loaded_by_sees_what_is_loaded():
     assert {"flax", "optax", "tqdm"} <= loaded_by("import nalu_jax.cli._demo")
 
 
+DISTRIBUTIONS = {"sklearn": "scikit-learn"}  # named otherwise than their module
+
+
+def test_every_package_that_is_imported_is_declared():
+    """What comes with another package today need not come with it tomorrow."""
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]
+    extras = [name for names in project["optional-dependencies"].values() for name in names]
+    declared = {re.split(r"[\[<>=~!]", name)[0] for name in [*project["dependencies"], *extras]}
+    imported = set().union(*(third_party_imports(path) for path in PACKAGE.rglob("*.py")))
+    assert {"jax", "lineax", "matplotlib"} <= imported
+    assert {DISTRIBUTIONS.get(name, name) for name in imported} <= declared
+
+
+def third_party_imports(path: pathlib.Path) -> set[str]:
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    names = [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom) and not node.level]
+    names += [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    return {name.split(".")[0] for name in names} - set(sys.stdlib_module_names) - {"nalu_jax"}
+
+
 def test_import_leaves_jax_config_alone():
     code = (
         "import jax; before = dict(jax.config.values); import nalu_jax; "
@@ -181,7 +203,7 @@ def test_the_version_is_that_of_the_distribution_and_leads_the_changelog():
 
 
 def test_unit_modules_have_no_other_public_names():
-    allowed = {"init", "apply", "weights", "penalty", "project", "train_apply", "log_polar", "UNIT"}
+    allowed = {"init", "apply", "weights", "penalty", "project", "train_apply", "log_polar", "bind", "UNIT"}
     for name in nalu_jax.UNITS:
         tree = ast.parse((PACKAGE / "units" / f"{name}.py").read_text())
         defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}

@@ -26,7 +26,9 @@ def expressions():
     def longer(parts):
         binary = st.tuples(parts, st.sampled_from("+-*/"), parts).map(lambda t: f"({t[0]} {t[1]} {t[2]})")
         power = st.tuples(parts, st.sampled_from(["2", "-1", "0.5"])).map(lambda t: f"abs({t[0]})**{t[1]}")
-        called = st.tuples(st.sampled_from(["sin", "cos", "exp", "tanh", "atan"]), parts).map(lambda t: f"{t[0]}({t[1]})")
+        called = st.tuples(st.sampled_from(["sin", "cos", "exp", "tanh", "atan"]), parts).map(
+            lambda t: f"{t[0]}({t[1]})"
+        )
         return binary | power | called | parts.map(lambda part: f"-({part})")
 
     return st.recursive(leaves, longer, max_leaves=8)

@@ -2,8 +2,8 @@
 
 >>> from nalu_jax import cli
 >>> options = cli.parser().parse_args(["fit", "data.csv", "--target", "y", "--inputs", "a, b"])
->>> options.command, options.inputs, options.restarts
-('fit', ['a', 'b'], 64)
+>>> options.command, options.inputs, options.terms
+('fit', ['a', 'b'], 4)
 """
 
 import argparse
@@ -53,9 +53,17 @@ def _fit_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("data", type=pathlib.Path, metavar="DATA.csv", help="a first line of names, then numbers")
     command.add_argument("--target", required=True, metavar="COLUMN", help="the column to explain")
     command.add_argument("--inputs", type=names, metavar="A,B", help="to explain it with (default: all others)")
-    command.add_argument("--domain", choices=("real", "positive"), default="real", help="of inputs (default: real)")
-    command.add_argument("--powers", type=int, metavar="N", help="most products (default: 4, fewer for few rows)")
-    command.add_argument("--restarts", type=int, default=64, metavar="N", help="per number of products (default: 64)")
+    families = lambda text: text if text == "all" else tuple(filter(None, names("" if text == "none" else text)))
+    command.add_argument(
+        "--functions",
+        type=families,
+        default="all",
+        metavar="exp,sin",
+        help="that may be in it; all, none (default: all)",
+    )
+    command.add_argument("--no-nested", dest="nested", action="store_false", help="no powers and quotients of sums")
+    command.add_argument("--terms", type=int, default=4, metavar="N", help="most terms of a sum (default: 4)")
+    command.add_argument("--time-limit", type=float, metavar="SECONDS", help="end with the best so far")
     command.add_argument("--held-out", type=float, default=0.2, metavar="SHARE", help="kept back (default: 0.2)")
     command.add_argument("--outside", type=float, default=0.2, metavar="SHARE", help="largest inputs (default: 0.2)")
     command.add_argument("--seed", type=int, default=0, metavar="N", help="of all random choices (default: 0)")

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ._result import Candidate, Discovery
 
 # what the other door, or scikit-learn, has to import first: tables need neither
-LATER = {"ode": "_ode", "Candidate": "_result", "Discovery": "_result", "FormulaRegressor": "_regressor"}
+_LATER = {"ode": "_ode", "Candidate": "_result", "Discovery": "_result", "FormulaRegressor": "_regressor"}
 
 __all__ = [
     "Candidate",
@@ -50,10 +50,15 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f".{LATER[name]}", __name__), name)
+if not TYPE_CHECKING:  # with it a type checker would let every misspelt name pass
+
+    def __getattr__(name: str) -> Any:
+        if name not in _LATER:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        try:
+            return getattr(importlib.import_module(f".{_LATER[name]}", __name__), name)
+        except ImportError as error:  # an AttributeError: hasattr, help and completion go on without the extra
+            raise AttributeError(f"{__name__}.{name}: {error}", name=name) from error
 
 
 def __dir__() -> list[str]:

@@ -6,14 +6,13 @@ What is shown, predicted, saved and turned into units is this one function.
 """
 
 import functools
-import math
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _inputs, _numbers, _text, _values
+from . import _inputs, _text, _values
 from ._engine.candidate import Column
 from ._engine.forms import Form
 
@@ -46,8 +45,8 @@ class Factor:
     Attributes:
         column: an input, a sine, or a sum or difference of inputs.
         exponent: of it.
-        sign: "own" as Python computes it; "none" of the absolute value; "kept", the sign times the power of the absolute
-            value.
+        sign: "own" as Python computes it; "none" of the absolute value; "kept", the sign times the power of the
+            absolute value.
         size: 1, or where the numbers would leave the range of float64 a power of ten.
     """
 
@@ -83,8 +82,8 @@ class Formula:
         target: header of the target.
         absolute: whether a logarithm in it is one of an absolute value.
         complexity: number of coefficients, exponents, and powers and functions of sums.
-        error: root mean square of the residuals of the table's rows: in the target's unit, or where the noise is relative
-            as a fraction of the best formula's values.
+        error: root mean square of the residuals of the table's rows: in the target's unit, or where the noise is
+            relative as a fraction of the best formula's values.
         description_length: negative logarithm of the evidence, in nats: what it takes to say formula and residuals.
     """
 

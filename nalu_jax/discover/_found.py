@@ -140,7 +140,9 @@ class Found:
         return f"<Found {self.target!r}: {self.verdict}: {self.formula}>"
 
     def __str__(self) -> str:
-        lines = [f"{self.verdict}: {self.reason}", "", f"{_names.printable(self.target)} = {self.best.with_errors}"]
+        closest = "closest: " if self.verdict == NOTHING else ""
+        formula = f"{closest}{_names.printable(self.target)} = {self.best.with_errors}"
+        lines = [f"{self.verdict}: {self.reason}", "", formula]
         lines += [f"  {symbol} is the column {name!r}" for symbol, name in _text.legend(self.best).items()]
         lines += ["", *_term_lines(self.best), "", _noise_line(self)]
         if self.alike:
@@ -184,7 +186,7 @@ def _numbers_of(formula: Formula) -> list[tuple[str, str]]:
         pairs.append((f"coefficient {where}".rstrip(), _number_text(term.coefficient)))
         for factor in term.factors:
             if factor.exponent.exact is None:
-                column = _text.column_text(factor.column, formula.symbols, _text.PLAIN)
+                column = _text.column_text(factor.column, formula.symbols)
                 pairs.append((f"exponent of {column} {where}".rstrip(), _number_text(factor.exponent)))
     return pairs
 

@@ -127,7 +127,8 @@ def _name_of(y: Any) -> str | None:
 
 def _check_labels(x: Any, y: Any) -> None:
     """Rows of two pandas objects belong together by their labels, not by their places."""
-    first, second = getattr(x, "index", None), getattr(y, "index", None)
+    first: Any = getattr(x, "index", None)
+    second: Any = getattr(y, "index", None)
     if not hasattr(first, "equals") or not hasattr(second, "equals") or len(first) != len(second):
         return
     if not first.equals(second):
@@ -142,7 +143,7 @@ def _shaped(x: Any, *, caller: str = "", inputs: int | None = None) -> np.ndarra
     array = _array(x, f"{caller}x")
     if array.ndim == 2:
         return array
-    if array.ndim == 1 and inputs == len(array) and inputs > 1:
+    if array.ndim == 1 and inputs == len(array) > 1:
         cure = "Of a single row pass x[None, :]."
     else:
         cure = "Of a single input pass x[:, None]." if array.ndim == 1 else "Lay the rows out below each other."
@@ -191,8 +192,8 @@ def _numbers(name: str, values: np.ndarray, *, finite: bool = True) -> np.ndarra
     masked = np.flatnonzero(np.ma.getmaskarray(values))
     if masked.size:
         raise ValueError(
-            f"column {name!r}, row {masked[0] + 1}: the cell is masked. Drop the row, or fill it: what is below a mask is "
-            "no measurement."
+            f"column {name!r}, row {masked[0] + 1}: the cell is masked. Drop the row, or fill it: what is below a "
+            "mask is no measurement."
         )
     values = np.asarray(values)
     if values.dtype.kind in "cmM":
@@ -233,7 +234,7 @@ def _number(name: str, row: int, cell: Any, finite: bool) -> float:
 
 
 def _short(cell: Any) -> str:
-    text = repr(cell)
+    text = repr(str(cell) if isinstance(cell, str) else cell)
     return text if len(text) <= 40 else text[:37] + "..."
 
 

@@ -257,7 +257,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _number_of(data: Any, key: str) -> float:
-    value = data.get(key) if isinstance(data, Mapping) else None
+    value: Any = data.get(key) if isinstance(data, Mapping) else None
     if not _is_number(value):
         raise _Wrong(f"{key!r} is no finite number")
     try:

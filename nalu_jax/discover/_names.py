@@ -89,7 +89,8 @@ LATEX = {
 def as_latex(name: str) -> str:
     """A header in mathematics mode: as SymPy sets a symbol, or upright and escaped where it is none."""
     if is_symbol(name) and name.isascii():
-        return sympy.latex(sympy.Symbol(name))
+        written = sympy.latex(sympy.Symbol(name))
+        return rf"\mathrm{{{name}}}" if written == name and len(name) > 1 else written
     return r"\text{" + "".join(LATEX.get(character, character) for character in printable(name)) + "}"
 
 

@@ -4,8 +4,8 @@ A number without a point, such as 2 or 1/3, is exact: part of the law. One with 
 more than its standard error says that it has: the formula is then short, and as good as with all digits.
 
 >>> from nalu_jax.discover import _numbers
->>> _numbers.with_error(8.31442, 0.0123), _numbers.with_error(6.674e-11, 2.1e-14), _numbers.with_error(0.5, float("inf"))
-('8.314(12)', '6.6740(21)e-11', '0.5(?)')
+>>> [_numbers.with_error(*pair) for pair in ((8.31442, 0.0123), (6.674e-11, 2.1e-14), (0.5, float("inf")))]
+['8.314(12)', '6.6740(21)e-11', '0.5(?)']
 >>> value = _numbers.rounded(8.31442, 0.0123)
 >>> value, _numbers.measured_text(value), _numbers.measured_text(2.0), _numbers.measured_text(-8.99e9)
 (8.314, '8.314', '2.0', '-8.99e9')

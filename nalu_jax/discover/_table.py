@@ -21,8 +21,8 @@ from ._engine.search import Progress, search
 from ._found import Found
 
 SCALED_NOTE = (
-    "the inputs have mean 0 and standard deviation 1, as after a StandardScaler: products and powers of such numbers say "
-    "nothing. Do not scale them, it is done inside"
+    "the inputs have mean 0 and standard deviation 1, as after a StandardScaler: products and powers of such numbers "
+    "say nothing. Do not scale them, it is done inside"
 )
 
 
@@ -51,8 +51,8 @@ def table(
         y: (rows,) numbers.
         names: of the columns of x, any text; x0, x1, ... where not given.
         target: the name of y; that of a Series where not given.
-        functions: families of elementary functions that may be in the answer: "all", or some of exp, log, sin, cos, tanh,
-            cosh, arcsin; () for none.
+        functions: families of elementary functions that may be in the answer: "all", or some of exp, log, sin, cos,
+            tanh, cosh, arcsin; () for none.
         nested: whether powers and quotients of sums may be the answer.
         terms: the largest number of terms of a sum.
         seed: of random starts and of the rows that are searched where they are many.

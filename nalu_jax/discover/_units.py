@@ -1,9 +1,10 @@
 """A formula as a chain of neural arithmetic units: what goes into a model and is trained on.
 
-    [NAU for sums and differences of inputs ->] RealNPU -> NAU [-> RealNPU, the power or the quotient of the sums]
+[NAU for sums and differences of inputs ->] RealNPU -> NAU [-> RealNPU, the power or the quotient of the sums]
 """
 
 import math
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,7 +39,7 @@ def _obstacle(formula: "Formula") -> str:
                 return f"no unit computes the function {factor.column.function}"
             if factor.sign != "own":
                 return "no unit computes a power of an absolute value"
-        if not 0 < abs(_weight(term)) < math.inf:
+        if not sys.float_info.min <= abs(_weight(term)) < math.inf:
             return "its coefficients leave the range of float64"
     return ""
 
@@ -86,5 +87,5 @@ def _weights(formula: "Formula") -> np.ndarray:
 def _outer(formula: "Formula") -> list[Layer]:
     form = formula.form
     if form.kind == "quotient":
-        return [_powers(np.array([[form.power], [-form.below]]))]
-    return [] if form.power == 1 else [_powers(np.array([[form.power]]))]
+        return [_powers(np.array([[form.power], [-form.below]], float))]
+    return [] if form.power == 1 else [_powers(np.array([[form.power]], float))]

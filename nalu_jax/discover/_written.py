@@ -68,15 +68,15 @@ def _formula(candidate: Candidate, table: Table, scale: np.ndarray, *, simple: b
     columns = np.array([column.values(table.x) for column in candidate.columns]).reshape(-1, len(table.y))
     sizes = _sizes(candidate, columns)
     coefficients, exponents = _written_numbers(candidate, np.log(sizes), simple)
-    negative = (columns < 0).any(axis=1)
+    negative = np.any(columns < 0, axis=1).tolist()
     terms = []
     for k, part in enumerate(_parts(candidate.form)):
-        used = np.flatnonzero(candidate.exponents[k] != 0)
+        used = np.flatnonzero(candidate.exponents[k] != 0).tolist()
         factors = tuple(
             Factor(
                 candidate.columns[j],
                 exponents[k][j],
-                _sign(exponents[k][j], int(candidate.parity[k, j]), bool(negative[j])),
+                _sign(exponents[k][j], int(candidate.parity[k, j]), negative[j]),
                 float(sizes[k, j]),
             )
             for j in used
@@ -124,8 +124,8 @@ def _sign(exponent: Number, parity: int, negative: bool) -> str:
     """How the power treats the sign of a column that has negative values."""
     if not negative:
         return "own"
-    whole = exponent.exact is not None and exponent.exact.denominator == 1
-    if whole and parity == exponent.exact.numerator % 2:
+    exact = exponent.exact
+    if exact is not None and exact.denominator == 1 and parity == exact.numerator % 2:
         return "own"
     return "kept" if parity else "none"
 
@@ -189,7 +189,7 @@ def _simple(
     values, covariance = estimates.copy(), covariance.copy()
     exacts: dict[int, float] = {}
     for k in np.argsort(np.diag(covariance)[:count], kind="stable"):
-        value, variance = signs[k] * math.exp(values[k]), covariance[k, k]
+        value, variance = float(signs[k] * math.exp(values[k])), float(covariance[k, k])
         if not 0 < variance < np.inf:
             continue
         found = simple_number(value, abs(value) * math.sqrt(variance))

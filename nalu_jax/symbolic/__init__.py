@@ -4,6 +4,7 @@
     snap             what is a simple number within its error becomes one, the rest refitted each time
     standard_errors  of exponents and coefficients; plus_minus prints a number with its own
     to_sympy         the formula of a unit, chain, layer or flat vector; text, latex and table print it
+    read             the formulas of all units in a model, wherever they are in it
     from_sympy       a sum of monomials as params
     consistent       powers of which every product has the unit of measure asked for
 
@@ -17,7 +18,7 @@ in float32 a formula is found as well, with fewer digits to tell 1.4999 from 3/2
 """
 
 # units of measure
-from ._dimensions import consistent
+from ..units._consistent import consistent
 
 # formulas
 from ._from_sympy import from_sympy
@@ -26,6 +27,7 @@ from ._print import latex, table, text
 
 # fewer and simpler numbers
 from ._prune import prune
+from ._read import read
 from ._snap import snap
 from ._standard_errors import plus_minus, standard_errors
 from ._to_sympy import to_sympy
@@ -38,11 +40,12 @@ __all__ = [
     "latex",
     "table",
     "text",
+    "read",
+    "to_sympy",
     "prune",
     "snap",
     "plus_minus",
     "standard_errors",
-    "to_sympy",
 ]
 
 

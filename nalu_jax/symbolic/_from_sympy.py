@@ -54,8 +54,8 @@ def from_sympy(
         ValueError: a term that is not a monomial, a symbol that is not an input, text that is no formula, or too few
             hidden units.
     """
-    several = isinstance(expressions, Sequence) and not isinstance(expressions, str)
-    each: Sequence[Any] = expressions if several else [expressions]
+    single = isinstance(expressions, str) or not isinstance(expressions, Sequence)
+    each: Sequence[Any] = [expressions] if single else expressions
     symbols = [sympy.Symbol(str(symbol), positive=True) for symbol in symbols_of("from_sympy", inputs, "positive")]
     sums = [_monomials(_read(expression, symbols), symbols) for expression in each]
     monomials = list(dict.fromkeys(powers for terms in sums for powers in terms)) or [(0.0,) * len(symbols)]
@@ -73,7 +73,7 @@ def from_sympy(
     )
 
 
-def _read(expression: Any, symbols: Sequence[sympy.Symbol]) -> sympy.Expr:
+def _read(expression: Any, symbols: Sequence[sympy.Symbol]) -> Any:
     """Text by our own reader, never by SymPy, which executes it; expressions and numbers as they are."""
     if isinstance(expression, str):
         try:
@@ -92,7 +92,7 @@ def _monomials(expression: sympy.Expr, symbols: Sequence[sympy.Symbol]) -> dict[
         raise ValueError(f"from_sympy: {expression} has the symbols {unknown}, expected inputs only: {list(named)}.")
     for power in expression.atoms(sympy.Pow):
         if power.base.is_Add and power.exp.is_Integer and power.exp > MOST_FACTORS:
-            raise ValueError(f"from_sympy: {power} has more terms than fit, expected powers of sums up to {MOST_FACTORS}.")
+            raise ValueError(f"from_sympy: {power} has too many terms, expected powers of sums up to {MOST_FACTORS}.")
     positive = expression.subs({symbol: named[str(symbol)] for symbol in expression.free_symbols})
     terms: dict[tuple[float, ...], float] = {}
     for term in sympy.Add.make_args(sympy.expand(positive)):

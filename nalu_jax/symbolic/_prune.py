@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 from jax import Array
-from tqdm import tqdm
 
+from .. import _progress
 from ._path import Move, Path, Rules, State, first_fit, limit_of, refit, rules_of, step_of
 from ._problem import Problem, check_counts, problem_of
 from ._standard_errors import inverse_diagonal
@@ -54,7 +54,7 @@ def prune(
     steps: int = 100,
     rows: int | None = None,
     floor: float | None = None,
-    progress: bool = False,
+    progress: bool | str | None = None,
 ) -> Path:
     """Set to zero, one after another, what costs least, and refit the rest after each.
 
@@ -80,7 +80,7 @@ def prune(
             not given.
         floor: losses below this are as good as equal; by default the machine epsilon times the loss of params that are
             all pinned.
-        progress: whether to show a progress bar.
+        progress: whether to show a progress bar, by default where stderr is a terminal; a text is its label.
 
     Returns:
         The `Path`. An entry that no longer changes the residuals, such as the exponents of a unit that nothing reads,
@@ -96,7 +96,7 @@ def prune(
     first = first_fit(problem, rules, beam * candidates)
     limit = limit_of("prune", budget, factor, first)
     found, beams = [first], [first]
-    with tqdm(total=int((first.free & rules.pinnable).sum()), desc="prune", disable=not progress) as bar:
+    with _progress.bar(progress, "prune", total=int((first.free & rules.pinnable).sum()), unit="entry") as bar:
         while beams and (patience is None or _since_chosen(found, limit) < max(1, patience)):
             beams = _shrink(problem, rules, beams, candidates, beam)
             fewer = [state for state in beams if state.free.sum() < found[-1].free.sum()]

@@ -20,9 +20,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jax import Array
-from tqdm import tqdm
 
-from .. import _prior
+from .. import _prior, _progress
 from ._path import Move, Path, Rules, State, first_fit, limit_of, price, refit, rules_of, step_of
 from ._problem import Problem, check_counts, problem_of
 from ._prune import EXPONENTS, PINS
@@ -48,7 +47,7 @@ def snap(
     steps: int = 100,
     rows: int | None = None,
     floor: float | None = None,
-    progress: bool = False,
+    progress: bool | str | None = None,
 ) -> Path:
     """Round exponents, then coefficients, to simple numbers, one after another, and refit the rest after each.
 
@@ -81,7 +80,7 @@ def snap(
     found = [first_fit(problem, rules, candidates)]
     limit = limit_of("snap", budget, factor, found[0])
     reach = Reach(tuple(to), errors, tolerance, limit)
-    with tqdm(total=int((found[0].free & rules.pinnable).sum()), desc="snap", disable=not progress) as bar:
+    with _progress.bar(progress, "snap", total=int((found[0].free & rules.pinnable).sum()), unit="entry") as bar:
         for phase in (rules.exponents, ~rules.exponents):
             found += _rounded(problem, rules, found[-1], phase, reach, candidates, bar)
     return Path(tuple(step_of(problem, rules, state) for state in found), len(found) - 1)
@@ -97,7 +96,7 @@ class Reach(NamedTuple):
 
 
 def _rounded(
-    problem: Problem, rules: Rules, state: State, phase: np.ndarray, reach: Reach, candidates: int, bar: tqdm
+    problem: Problem, rules: Rules, state: State, phase: np.ndarray, reach: Reach, candidates: int, bar: Any
 ) -> list[State]:
     """`state` with entries of `phase` rounded, one more in each."""
     found: list[State] = []

@@ -1,8 +1,9 @@
 """`fit`: many restarts of one training run, at once, in one compiled loop."""
 
+import dataclasses
 import pathlib
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +20,8 @@ LOGS = 100
 """Validations in a run, where `validate_every` is not given."""
 
 
-class Fit(NamedTuple):
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Fit:
     """What `fit` found. Arrays are NumPy's; "(restarts, ...)" is one entry for each restart.
 
     Attributes:
@@ -53,6 +55,12 @@ class Fit(NamedTuple):
     begun_anew: np.ndarray
     finished: tuple[_finish.Finished, ...]
     interrupted: bool
+
+    def __repr__(self) -> str:
+        """The best restart, and how the others ended."""
+        runs = f"{self.validation.size} restarts, {int(self.failed.sum())} failed"
+        lowest = "none left" if self.best is None else f"best {self.best}, validation {self.validation[self.best]:.4g}"
+        return f"Fit({runs}; {lowest}{'; interrupted' if self.interrupted else ''})"
 
 
 def reinitialise(
@@ -108,7 +116,7 @@ def fit(
     patience: int | None = None,
     checkpoint: str | pathlib.Path | None = None,
     checkpoint_every: int = 10,
-    progress: bool | str = True,
+    progress: bool | str | None = None,
     lanes: int | None = None,
     devices: Sequence[Any] | None = None,
 ) -> Fit:
@@ -157,7 +165,7 @@ def fit(
         checkpoint: a directory. The run is written there after every `checkpoint_every` validations and at its end, and
             goes on from there where the directory has one, with bit for bit the result of an uninterrupted run. Where
             writing fails there is a warning, and the earlier checkpoint stays.
-        progress: whether to show a progress bar; a text is its label.
+        progress: whether to show a progress bar, by default where stderr is a terminal; a text is its label.
         lanes: restarts that are computed beside one another, as rows of the same arrays; their number is filled up to a
             multiple. By default many of small models and one of a large one, by the work of a step; 1 is fastest for
             a single restart of a small one.
@@ -182,8 +190,22 @@ def fit(
 
     every = -(-steps // LOGS) if validate_every is None else min(validate_every, steps)
     window = 0 if reinitialise is None else 2 * max(1, reinitialise.window // every // 2)
-    functions = (loss, init, optimiser, batch, batch_size, function, validation_loss, metrics, penalty, project)
-    spec = _loop.Spec(*functions, reinitialise, window, shared, patience)
+    spec = _loop.Spec(
+        loss=loss,
+        init=init,
+        optimiser=optimiser,
+        batch=batch,
+        batch_size=batch_size,
+        validation=function,
+        validation_loss=validation_loss,
+        metrics=metrics,
+        penalty=penalty,
+        project=project,
+        reinitialise=reinitialise,
+        window=window,
+        shared=shared,
+        patience=patience,
+    )
     inputs = _loop.Inputs(jax.vmap(_loop.keys_of)(keys), context, data, held_out)
     traced = _program.trace_step(spec, inputs)
     lanes = _program.lanes_of(traced.jaxpr, shared) if lanes is None else -(-lanes // shared) * shared
@@ -195,8 +217,7 @@ def fit(
         configuration = sizes | _saving.configuration(traced, spec, inputs, **arrays)
         store = _saving.Store(pathlib.Path(checkpoint).absolute(), configuration, checkpoint_every)
     inputs = _program.spread(inputs, restarts, spec)
-    label = progress if isinstance(progress, str) else "fit"
-    trained = _run.train(spec, inputs, restarts, steps, every, store, label, disable=not progress)
+    trained = _run.train(spec, inputs, restarts, steps, every, store, progress=progress)
     with _interrupt.deferred() as asked:
         interrupted = lambda: _program.any_process(trained.interrupted or asked())
         return _result(spec, inputs, trained, restarts, steps, finish, keep, interrupted)

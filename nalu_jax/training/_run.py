@@ -6,15 +6,15 @@
 2
 """
 
+import sys
 import warnings
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from tqdm.auto import tqdm
 
-from .. import _interrupt
+from .. import _interrupt, _progress
 from . import _loop, _program, _saving
 from ._loop import Inputs, Log, Spec, State
 from ._saving import Store
@@ -33,7 +33,14 @@ class Trained(NamedTuple):
 
 
 def train(
-    spec: Spec, inputs: Inputs, restarts: int, steps: int, every: int, store: Store | None, label: str, *, disable: bool
+    spec: Spec,
+    inputs: Inputs,
+    restarts: int,
+    steps: int,
+    every: int,
+    store: Store | None,
+    *,
+    progress: bool | str | None,
 ) -> Trained:
     """All steps, or those until Ctrl-C, or until every restart is out of patience."""
     program = _program.compiled(spec)
@@ -41,7 +48,7 @@ def train(
         found = None if store is None else _restore(store, program, spec, inputs, restarts, every)
         done, states, logs = found or (0, program.start(inputs), [])
         interrupted = False
-        with tqdm(total=steps, initial=done, desc=label, unit="step", disable=disable) as bar:
+        with _progress.bar(progress, "fit", total=steps, initial=done) as bar:
             while done < steps and not interrupted and _any_running(spec, states, restarts):
                 stop = min(done + every, steps)
                 states, log = program.chunk(states, inputs, jnp.asarray(done, jnp.int32), jnp.asarray(stop, jnp.int32))
@@ -51,7 +58,10 @@ def train(
                 if store is not None and (done == steps or interrupted or len(logs) % store.every == 0):
                     _saving.save(store, done, (_own(states, restarts), _stack(logs)))
             if interrupted:
-                bar.write(f"{label}: interrupted after {done} of {steps} steps; the result is that so far.")
+                name = _progress.label(progress, "fit")
+                bar.write(
+                    f"{name}: interrupted after {done} of {steps} steps; the result is that so far.", file=sys.stderr
+                )
     ends = np.minimum(every * np.arange(1, len(logs) + 1), done)
     return Trained(states, _stack(logs), ends, done, interrupted)
 

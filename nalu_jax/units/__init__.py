@@ -5,8 +5,11 @@ from types import MappingProxyType
 
 from .._unit import Unit
 from . import (
+    dmu,
     gnalu,
     inalu,
+    mc_fc,
+    mul_mcfc,
     nac,
     nac_mul,
     naive_npu,
@@ -16,6 +19,7 @@ from . import (
     nmu,
     npu,
     nru,
+    nsr,
     real_naive_npu,
     real_npu,
     snmu,
@@ -36,6 +40,10 @@ __all__ = [  # in the order of the README's table
     "real_naive_npu",
     "nru",
     "nmru",
+    "mc_fc",
+    "mul_mcfc",
+    "nsr",
+    "dmu",
     "UNITS",
 ]
 

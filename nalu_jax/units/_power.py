@@ -8,11 +8,12 @@ Array([16., -4., -0.], dtype=float32)
 """
 
 import math
+from typing import Literal
 
 import jax.numpy as jnp
 from jax import Array
 
-from .._checks import check_option, is_positive
+from .._checks import Domain, check_option, is_positive
 from .._cosine import cosine
 from .._numerics import log, machine_epsilon, magnitude, matmul
 from .._unit import Params
@@ -21,6 +22,11 @@ from .._unit import Params
 # at (batch, n_in, n_out) = (128, 2, 1) and (128, 100, 100), wins at (1024, 64, 64), and gains nothing or loses at
 # (4096, 256, 256), in float32 and float64. RealNPU's two products gain nothing packed.
 _PACKED = range(2**10, 2**13)
+
+NPUClamp = Literal["none", "w", "g", "wi", "wg", "wig"]
+RealNPUClamp = Literal["none", "w", "g", "wg"]
+NaiveNPUClamp = Literal["none", "w", "wi"]
+RealNaiveNPUClamp = Literal["none", "w"]
 
 _RANGES = {"re": (-1, 1), "im": (-1, 1), "gate": (0, 1)}
 _CLAMPED = {
@@ -33,7 +39,9 @@ _CLAMPED = {
 }
 
 
-def log_polar(unit: str, x: Array, gate: Array | None, *, eps: float | None, domain: str) -> tuple[Array, Array | None]:
+def log_polar(
+    unit: str, x: Array, gate: Array | None, *, eps: float | None, domain: Domain
+) -> tuple[Array, Array | None]:
     """(log r, k) with r = gate (|x| + eps) + (1 - gate) and k = gate pi [x < 0]; k is None in the positive domain.
 
     gate (n_in,) is in [0, 1]; None stands for a gate of ones. eps None is the machine epsilon of the dtype.
@@ -75,7 +83,7 @@ def with_phase(u: Array, v: Array | None) -> tuple[Array, Array]:
     return u, jnp.zeros_like(u) if v is None else v
 
 
-def clamp(unit: str, params: Params, clip: str) -> Params:
-    """Params with the leaves that `clip` names by letter clamped: w: re, i: im to [-1, 1]; g: gate to [0, 1]."""
-    check_option(unit, "clip", clip, [flag for flag, leaves in _CLAMPED.items() if params.keys() >= set(leaves)])
-    return {name: jnp.clip(leaf, *_RANGES[name]) if name in _CLAMPED[clip] else leaf for name, leaf in params.items()}
+def clamped(unit: str, params: Params, clamp: str) -> Params:
+    """Params with the leaves that `clamp` names by letter clamped: w: re, i: im to [-1, 1]; g: gate to [0, 1]."""
+    check_option(unit, "clamp", clamp, [flag for flag, leaves in _CLAMPED.items() if params.keys() >= set(leaves)])
+    return {name: jnp.clip(leaf, *_RANGES[name]) if name in _CLAMPED[clamp] else leaf for name, leaf in params.items()}

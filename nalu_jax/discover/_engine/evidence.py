@@ -93,22 +93,28 @@ def negative_log_evidence(
 
 def price(table: Table, form: Form, batch: Batch, sizes: np.ndarray) -> np.ndarray:
     """(B,) nats of the formulas' names and values."""
+    return name_price(table, form, batch) + value_price(table, form, batch, sizes)
+
+
+def name_price(table: Table, form: Form, batch: Batch) -> np.ndarray:
+    """(B,) nats of exponents, of signs that no power has, and of columns that are not inputs."""
     names = prices(table.inputs)
-    free = batch.free
-    fixed = names.of(batch.exponents)
     plain = np.array([column.plain for column in table.columns], bool)
-    absent = (batch.exponents == 0) & (batch.parity == 0) & ~free
-    fixed = np.where(absent & ~plain, 0.0, fixed)
+    absent = (batch.exponents == 0) & (batch.parity == 0) & ~batch.free
+    fixed = np.where(absent & ~plain, 0.0, names.of(batch.exponents))
     real = names.free + 0.5 * (batch.exponents / settings.EXPONENT_SPREAD) ** 2
-    total = np.where(free, real, fixed).sum((1, 2))
+    total = np.where(batch.free, real, fixed).sum((1, 2))
     total += settings.ODD_SIGN * (_odd_sign(batch) * table.signed).sum((1, 2))
-    relative = (np.log(np.abs(batch.coefficients) * sizes / _expected(table, form, batch) + 1e-300)) - (
-        settings.COEFFICIENT_MEAN
-    )
-    total += (0.5 * (relative / settings.COEFFICIENT_SPREAD) ** 2 + settings.SIGN).sum(1)
     used = (~absent).any(1)
     total += used @ np.array([column_price(column, table.inputs) for column in table.columns])
-    return total + form_price(form) + (table.inputs - plain.sum()) * form.terms * names.zero
+    return total + (table.inputs - plain.sum()) * form.terms * names.zero
+
+
+def value_price(table: Table, form: Form, batch: Batch, sizes: np.ndarray) -> np.ndarray:
+    """(B,) nats of the form, and of coefficients' sizes and signs."""
+    relative = np.log(np.abs(batch.coefficients) * sizes / _expected(table, form, batch) + 1e-300)
+    deviation = (relative - settings.COEFFICIENT_MEAN) / settings.COEFFICIENT_SPREAD
+    return (0.5 * deviation**2 + settings.SIGN).sum(1) + form_price(form)
 
 
 def _odd_sign(batch: Batch) -> np.ndarray:
@@ -154,22 +160,36 @@ def column_price(column: Column, inputs: int) -> float:
     return total
 
 
-def evidence(table: Table, form: Form, batch: Batch, noise: Noise, linear: Linear | None = None) -> np.ndarray:
+def evidence(table: Table, form: Form, batch: Batch, noise: Noise) -> np.ndarray:
     """(B,) negative log evidence of fits; infinite where a formula is not defined on the table."""
-    linear = linearise(table, form, batch, noise) if linear is None else linear
+    linear = linearise(table, form, batch, noise)
     count, terms = batch.coefficients.shape
     moving = np.concatenate([np.ones((count, terms), bool), batch.free.reshape(count, -1)], 1)
+    with np.errstate(all="ignore"):
+        return _integrated(table, linear, moving, terms) + price(table, form, batch, linear.sizes)
+
+
+def bound(table: Table, form: Form, batch: Batch, noise: Noise) -> np.ndarray:
+    """(B,) evidence that no rounding of these fits can better: as if exponents were known, and cost the least."""
+    linear = linearise(table, form, batch, noise)
+    count, terms = batch.coefficients.shape
+    moving = np.arange(terms * (1 + table.width)) < np.full((count, 1), terms)
+    names = prices(table.inputs)
+    least = table.inputs * terms * names.zero + (terms - 1) * (names.lattice[1:].min() - names.zero)
+    with np.errstate(all="ignore"):
+        return _integrated(table, linear, moving, terms) + value_price(table, form, batch, linear.sizes) + least
+
+
+def _integrated(table: Table, linear: Linear, moving: np.ndarray, terms: int) -> np.ndarray:
+    """(B,) negative log evidence but for prices, with parameters that move (B, K + K n)."""
     parameters = moving.sum(1)
     s2, _ = variance(linear, table.target, parameters)
     spread = np.where(np.arange(moving.shape[1]) < terms, settings.COEFFICIENT_SPREAD, settings.EXPONENT_SPREAD)
-    most = parameters.max()
-    order = np.argsort(~moving, axis=1, kind="stable")[:, :most]
-    with np.errstate(all="ignore"):
-        jacobian = np.take_along_axis(linear.jacobian * (moving * spread)[:, :, None], order[:, :, None], 1)
-        jacobian = np.clip(np.where(np.isfinite(jacobian), jacobian, 0.0), -1e150, 1e150)
-        good = np.isfinite(linear.values).all(-1) & np.isfinite(s2)
-        residuals = np.where(good[:, None], linear.residuals, 1.0)
-        logs = np.log(np.where(good[:, None], linear.weights, 1.0)).sum(-1)
-        total = negative_log_evidence(residuals, logs, jacobian, np.where(good, s2, 1.0))
-        total = total + price(table, form, batch, linear.sizes)
+    order = np.argsort(~moving, axis=1, kind="stable")[:, : parameters.max()]
+    jacobian = np.take_along_axis(linear.jacobian * (moving * spread)[:, :, None], order[:, :, None], 1)
+    jacobian = np.clip(np.where(np.isfinite(jacobian), jacobian, 0.0), -1e150, 1e150)
+    good = np.isfinite(linear.values).all(-1) & np.isfinite(s2)
+    residuals = np.where(good[:, None], linear.residuals, 1.0)
+    logs = np.log(np.where(good[:, None], linear.weights, 1.0)).sum(-1)
+    total = negative_log_evidence(residuals, logs, jacobian, np.where(good, s2, 1.0))
     return np.where(good & np.isfinite(total), total, np.inf)

@@ -33,7 +33,7 @@ class Scan(NamedTuple):
 
 
 def search_functions(
-    scanned: Table, table: Table, judged: Table, noise: Noise, inner: Inner, *, bar: float
+    scanned: Table, table: Table, judged: Table, noise: Noise, inner: Inner, *, bar: float, added: bool = True
 ) -> list[Fitted]:
     """Formulas with one elementary function of one of these inner products.
 
@@ -44,6 +44,7 @@ def search_functions(
         noise: model of the noise.
         inner: products inside the function.
         bar: evidence that is known already.
+        added: whether a term beside the function is tried.
     """
     front = _Front(scanned, noise)
     values = products(scanned, inner.exponents, inner.parity)
@@ -51,9 +52,9 @@ def search_functions(
     weights = noise_weights(table, noise, table.target)
     with np.errstate(all="ignore"):
         for name in FUNCTIONS:
-            for added in (0, 1):
-                scan = _scan(front, inner, values, name, added)
-                form = Form("function", (1, 1, added), function=name)
+            for beside in range(1 + added):
+                scan = _scan(front, inner, values, name, beside)
+                form = Form("function", (1, 1, beside), function=name)
                 batch = start(table, scan.exponents, scan.parity, scan.coefficients)
                 fits.append((form, improve(table, form, batch, weights, steps=settings.FIRST_STEPS)))
     best = min((float(batch.rss.min()) for _, batch in fits if len(batch.rss)), default=np.inf)

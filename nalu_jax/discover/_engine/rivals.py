@@ -6,10 +6,10 @@ import numpy as np
 
 from nalu_jax.discover._engine import settings
 from nalu_jax.discover._engine.candidate import Noise
-from nalu_jax.discover._engine.columns import Table
+from nalu_jax.discover._engine.columns import Table, noise_weights
 from nalu_jax.discover._engine.evidence import covariance, evidence, linearise, variance
-from nalu_jax.discover._engine.fit import Batch
-from nalu_jax.discover._engine.forms import Form
+from nalu_jax.discover._engine.fit import Batch, products
+from nalu_jax.discover._engine.forms import Form, evaluate
 from nalu_jax.discover._engine.lattice import VALUES, nearest
 from nalu_jax.discover._engine.rounding import settle
 from nalu_jax.discover._engine.structure import Fitted, valid
@@ -92,20 +92,37 @@ def improve_by_neighbours(fitted: Fitted) -> tuple[Fitted, list[Fitted]]:
     return fitted, tried
 
 
+def same_law(first: Fitted, second: Fitted) -> bool:
+    """Whether two formulas are one law: the same structure, or the same function in other clothes."""
+    return same_structure(first, second) or same_values(first, second)
+
+
 def same_values(first: Fitted, second: Fitted) -> bool:
     """Whether two fits are the same function of the table, within a small part of the noise."""
-    mine = linearise(first.table, first.form, first.batch, first.noise)
-    other = linearise(second.table, second.form, second.batch, second.noise)
     with np.errstate(all="ignore"):
-        s2, _ = variance(mine, first.table.target, np.zeros(1))
-        apart = np.mean((mine.weights[0] * (mine.values[0] - other.values[0])) ** 2)
-    return bool(apart < settings.SAME_VALUES**2 * s2[0])
+        mine, other = _values(first), _values(second)
+        weights = noise_weights(first.table, first.noise, mine)
+        residual = np.mean((weights * (first.table.target - mine)) ** 2)
+        floor = settings.EXACT**2 * np.mean((weights * mine) ** 2)
+        apart = np.mean((weights * (mine - other)) ** 2)
+    return bool(apart < settings.SAME_VALUES**2 * residual + floor)
+
+
+def _values(fitted: Fitted) -> np.ndarray:
+    batch = fitted.batch
+    terms = batch.coefficients[0][:, None] * products(fitted.table, batch.exponents[0], batch.parity[0])
+    return evaluate(fitted.form, terms)[0]
 
 
 def same_structure(first: Fitted, second: Fitted) -> bool:
-    """Whether the second formula is the first with exponents that its errors allow."""
+    """Whether one of two formulas is the other with exponents that its errors allow."""
     if first.form != second.form or first.table.columns != second.table.columns:
         return False
+    return _allows(first, second) or _allows(second, first)
+
+
+def _allows(first: Fitted, second: Fitted) -> bool:
+    """Whether the exponents of the second are within the errors of the first's, in some order of the terms."""
     linear = linearise(first.table, first.form, first.batch, first.noise)
     terms = first.form.terms
     moving = np.concatenate([np.ones((1, terms), bool), first.batch.free.reshape(1, -1)], 1)

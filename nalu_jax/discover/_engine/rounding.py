@@ -70,6 +70,7 @@ def round_exponents(table: Table, form: Form, batch: Batch, noise: Noise) -> tup
     batch = settle(table, form, batch, noise, steps=settings.FIRST_STEPS)
     best_evidence = evidence(table, form, batch, noise)
     best = Batch(*(array.copy() for array in batch))
+    steps = settings.EXACT_STEPS if _exact(table, batch) else settings.ROUNDING_STEPS
     alive = np.flatnonzero(np.isfinite(best_evidence) & batch.free.any((1, 2)))
     current = batch.take(alive)
     while len(alive):
@@ -77,7 +78,7 @@ def round_exponents(table: Table, form: Form, batch: Batch, noise: Noise) -> tup
         current, alive = current.take(more), alive[more]
         if not len(alive):
             break
-        current = settle(table, form, current, noise, steps=settings.ROUNDING_STEPS)
+        current = settle(table, form, current, noise, steps=steps)
         now = evidence(table, form, current, noise)
         better = now < best_evidence[alive]
         for kept, new in zip(best, current, strict=True):
@@ -86,6 +87,11 @@ def round_exponents(table: Table, form: Form, batch: Batch, noise: Noise) -> tup
         on = np.isfinite(now) & (now < best_evidence[alive] + settings.ROUNDING_SLACK) & current.free.any((1, 2))
         current, alive = current.take(on), alive[on]
     return best, best_evidence
+
+
+def _exact(table: Table, batch: Batch) -> bool:
+    """Whether some fit leaves so little that its rounding has to end as exact as it began."""
+    return bool(batch.rss.min() < 1e-8 * np.sum(table.target**2))
 
 
 def settle(table: Table, form: Form, batch: Batch, noise: Noise, *, steps: int) -> Batch:

@@ -2,22 +2,23 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from nalu_jax.discover._engine import settings
 from nalu_jax.discover._engine.candidate import Candidate, Column, Noise
-from nalu_jax.discover._engine.columns import Table, prepare, sample, take
+from nalu_jax.discover._engine.columns import Table, prepare, take
 from nalu_jax.discover._engine.derived import proposals, search_derived
 from nalu_jax.discover._engine.evidence import linearise, variance
 from nalu_jax.discover._engine.forms import FAMILIES, FUNCTIONS
 from nalu_jax.discover._engine.functions import inner_products, search_functions
 from nalu_jax.discover._engine.quotients import search_quotients, search_rooted_quotients
-from nalu_jax.discover._engine.rivals import improve_by_neighbours, names, same_values
+from nalu_jax.discover._engine.rivals import improve_by_neighbours, names, same_law
+from nalu_jax.discover._engine.screening import screen
 from nalu_jax.discover._engine.structure import Fitted, as_candidate, refit
 from nalu_jax.discover._engine.sums import search_sums
-from nalu_jax.discover._engine.verdict import Verdict, judge
+from nalu_jax.discover._engine.verdict import judge, signs
 
 Progress = Callable[[str, float], None]
 
@@ -58,12 +59,14 @@ class Tables:
         self.columns = tuple(Column((j,)) for j in inputs)
         rng = np.random.default_rng(seed)
         self._order = rng.permutation(len(y))
-        self._plain = prepare(x, y, self.columns, inputs=x.shape[1])
+        self._prepared: dict[tuple[Column, ...], Table] = {}
 
     def full(self, derived: tuple[Column, ...] = ()) -> Table:
-        if not derived:
-            return self._plain
-        return prepare(self.x, self.y, self.columns + derived, inputs=self.x.shape[1])
+        """All rows; the table of inputs and the one asked for last are kept."""
+        if derived not in self._prepared:
+            self._prepared = {key: table for key, table in self._prepared.items() if not key}
+            self._prepared[derived] = prepare(self.x, self.y, self.columns + derived, inputs=self.x.shape[1])
+        return self._prepared[derived]
 
     def few(self, table: Table, rows: int) -> Table:
         return table if table.rows <= rows else take(table, np.sort(self._order[:rows]))
@@ -114,14 +117,20 @@ def search(
     """
     x, y = np.asarray(x, float), np.asarray(y, float)
     clock = _Clock(time_limit, progress, stop)
-    inputs = tuple(range(x.shape[1]))
-    tables = Tables(x, y, inputs, seed)
+    every = tuple(range(x.shape[1]))
+    tables = Tables(x, y, every, seed)
+    constant = tuple(int(j) for j in np.flatnonzero(tables.full().constant))
+    screened: tuple[int, ...] = ()
+    if len(every) > settings.SCREENED_FROM and clock.ready("screening", 0.0):
+        inputs = screen(tables.few(tables.full(), settings.ROUNDED_ROWS))
+        screened = tuple(j for j in every if j not in inputs)
+        tables = Tables(x, y, inputs, seed)
     found = _collect(tables, clock, terms, seed)
-    allowed = [fitted for fitted in found if _allowed(fitted, functions, nested)]
-    verdict = judge(allowed, [fitted for fitted in found if not _allowed(fitted, functions, nested)])
-    constant = tuple(j for j, flat in zip(inputs, tables.full().constant, strict=True) if flat)
+    allowed = distinct_laws([fitted for fitted in found if _allowed(fitted, functions, nested)], tables)
+    barred = distinct_laws([fitted for fitted in found if not _allowed(fitted, functions, nested)], tables)
+    verdict = judge(allowed, barred)
     candidates = tuple(as_candidate(fitted) for fitted in allowed)
-    return Searched(candidates, *verdict, (), constant, clock.stopped)
+    return Searched(candidates, *verdict, screened, constant, clock.stopped)
 
 
 def _allowed(fitted: Fitted, functions: tuple[str, ...], nested: bool) -> bool:
@@ -130,8 +139,10 @@ def _allowed(fitted: Fitted, functions: tuple[str, ...], nested: bool) -> bool:
     if fitted.form.function is not None and FUNCTIONS[fitted.form.function].family not in functions:
         return False
     used = (fitted.batch.free[0] | (fitted.batch.exponents[0] != 0)).any(0)
-    trigonometric = {c.function for c, use in zip(fitted.table.columns, used, strict=True) if use and c.function}
-    return trigonometric <= set(functions)
+    columns = [column for column, use in zip(fitted.table.columns, used, strict=True) if use]
+    if not nested and any(len(column.inputs) > 1 for column in columns):
+        return False
+    return {column.function for column in columns if column.function} <= set(functions)
 
 
 def _collect(tables: Tables, clock: _Clock, terms: int, seed: int) -> list[Fitted]:
@@ -146,9 +157,29 @@ def _collect(tables: Tables, clock: _Clock, terms: int, seed: int) -> list[Fitte
                 table, judged, noise, most_terms=terms, library=settings.LIBRARY, rng=np.random.default_rng(seed)
             )
     if found and not _settled(found) and not clock.stopped:
-        noise = min(found, key=lambda fitted: fitted.evidence).noise
-        found += _wider(tables, table, judged, noise, found, clock, seed)
-    return distinct_laws(found, tables)
+        best = min(found, key=lambda fitted: fitted.evidence)
+        enough = _enough(best)
+        for noise in _worth_noises(found, enough):
+            found += _wider(tables, table, judged, noise, best.evidence, clock, seed, enough)
+    return found
+
+
+def _enough(best: Fitted) -> bool:
+    """Whether a sum of products seems to be the law, so that the wider family is looked at for rivals only."""
+    seen = signs(best)
+    poor = seen.misfit > settings.MISFIT or seen.cancelling > settings.CANCELLING or seen.free > 0
+    return not poor and best.form.terms <= settings.FEW_TERMS
+
+
+def _worth_noises(found: list[Fitted], enough: bool) -> tuple[Noise, ...]:
+    """The noise model that explains more; both while no formula fits, and they are near each other."""
+    scores: dict[Noise, float] = {}
+    for fitted in found:
+        scores[fitted.noise] = min(scores.get(fitted.noise, np.inf), fitted.evidence)
+    order = sorted(scores, key=lambda noise: scores[noise])
+    if enough or len(order) == 1 or scores[order[1]] - scores[order[0]] > settings.EFFORT_MARGIN:
+        return (order[0],)
+    return tuple(order)
 
 
 def _settled(found: list[Fitted]) -> bool:
@@ -161,11 +192,10 @@ def _settled(found: list[Fitted]) -> bool:
 
 
 def _wider(
-    tables: Tables, table: Table, judged: Table, noise: Noise, base: list[Fitted], clock: _Clock, seed: int
+    tables: Tables, table: Table, judged: Table, noise: Noise, bar: float, clock: _Clock, seed: int, enough: bool
 ) -> list[Fitted]:
     """Powers of sums, quotients, functions, and sines, cosines and differences of inputs."""
     found: list[Fitted] = []
-    bar = min(fitted.evidence for fitted in base)
     scanned = tables.few(table, settings.SCANNED_ROWS)
 
     def power(exponent: float) -> list[Fitted]:
@@ -192,25 +222,24 @@ def _wider(
         products = inner_products(thin, settings.DERIVED_INNER)
         return search_functions(thin, few, tables.few(whole, settings.ROUNDED_ROWS), noise, products, bar=bar)
 
+    def plain_functions() -> list[Fitted]:
+        inner = inner_products(scanned, settings.INNER_PRODUCTS)
+        return search_functions(scanned, table, judged, noise, inner, bar=bar, added=not enough)
+
     offered = proposals(tables.x, tables.columns)
     angles = tuple(column for column in offered if len(column.inputs) == 1)
     differences = tuple(column for column in offered if len(column.inputs) == 2)
     stages: list[tuple[str, list[Callable[[], list[Fitted]]]]] = [
         ("powers of sums", [lambda a=a: power(a) for a in (-1.0, 0.5, -0.5, 2.0, -2.0)]),
         ("quotients", [lambda: quotient(1.0), lambda: quotient(0.5)]),
-        (
-            "functions",
-            [
-                lambda: search_functions(
-                    scanned, table, judged, noise, inner_products(scanned, settings.INNER_PRODUCTS), bar=bar
-                )
-            ],
-        ),
+        ("functions", [plain_functions]),
         ("sines and cosines", [lambda a=a: derived(angles, a) for a in (1.0, -1.0, 0.5)] if angles else []),
         ("differences", [lambda a=a: derived(differences, a) for a in (0.5, -1.0)] if differences else []),
         ("quotients", [lambda: search_rooted_quotients(scanned, judged, noise, below=0.5, bar=bar)]),
         ("functions of differences", [lambda c=c: inside(c) for c in offered[: settings.MOST_INSIDE]]),
     ]
+    if enough:
+        stages = stages[: settings.RIVAL_STAGES]
     for place, (name, tasks) in enumerate(stages):
         for task in tasks:
             if not clock.ready(name, 0.2 + 0.7 * place / len(stages)):
@@ -222,29 +251,36 @@ def _wider(
 
 
 def distinct_laws(found: list[Fitted], tables: Tables) -> list[Fitted]:
-    """The formulas near the best, each once, refitted on all rows; the walk over neighbours may find better ones."""
+    """The formulas near the best and the best of each form, each once, refitted on all rows, the best first.
+
+    The walk over neighbours of the best may find better ones.
+    """
     once: dict[tuple, Fitted] = {}
     for fitted in sorted(found, key=lambda fitted: fitted.evidence):
         once.setdefault((fitted.noise, *names(fitted)), fitted)
-    ranked = list(once.values())[: settings.REFITTED]
-    if not ranked:
+    if not once:
         return []
+    ranked = list(once.values())
     best, around = improve_by_neighbours(ranked[0])
-    ranked = sorted([best, *ranked, *around], key=lambda fitted: fitted.evidence)
-    near = [fitted for fitted in ranked if fitted.evidence < best.evidence + settings.RIVALS]
+    near = [f for f in [best, *ranked, *around] if f.evidence < best.evidence + settings.RIVALS]
+    near.sort(key=lambda fitted: fitted.evidence)
+    forms: dict[tuple, Fitted] = {}
+    for fitted in ranked:
+        forms.setdefault((fitted.form.kind, fitted.form.terms), fitted)
+    cells = best.form.terms * (1 + best.table.width) * len(tables.y)
+    most = int(np.clip(settings.REFITTED_CELLS // cells, settings.FEWEST_REFITTED, settings.REFITTED))
+    chosen = near[:most]
+    if most == settings.REFITTED:
+        chosen += list(forms.values())
     kept: list[Fitted] = []
-    for fitted in [_on_all_rows(fitted, tables) for fitted in near[: settings.REFITTED]]:
-        if np.isfinite(fitted.evidence) and not any(same_values(other, fitted) for other in kept):
+    for fitted in sorted((_on_all_rows(fitted, tables) for fitted in chosen), key=lambda fitted: fitted.evidence):
+        if np.isfinite(fitted.evidence) and not any(same_law(other, fitted) for other in kept):
             kept.append(fitted)
-    return sorted(kept, key=lambda fitted: fitted.evidence)
+    return kept
 
 
 def _on_all_rows(fitted: Fitted, tables: Tables) -> Fitted:
     if fitted.table.rows < len(tables.y):
-        derived = tuple(column for column in fitted.table.columns if not column.plain)
-        whole = tables.full(derived)
-        whole = replace(
-            whole, logs=whole.logs + (whole.centre - fitted.table.centre)[:, None], centre=fitted.table.centre
-        )
+        whole = tables.full(tuple(column for column in fitted.table.columns if not column.plain))
         fitted = fitted._replace(table=whole)
     return refit(fitted)

@@ -7,7 +7,7 @@ import numpy as np
 from nalu_jax.discover._engine import settings
 from nalu_jax.discover._engine.candidate import Candidate, Column, Noise, scale_powers
 from nalu_jax.discover._engine.columns import Table, prepare
-from nalu_jax.discover._engine.evidence import covariance, evidence, form_price, linearise, variance
+from nalu_jax.discover._engine.evidence import bound, covariance, evidence, linearise, variance
 from nalu_jax.discover._engine.fit import Batch, start
 from nalu_jax.discover._engine.forms import Form
 from nalu_jax.discover._engine.rounding import merge_equal, round_exponents, settle
@@ -35,7 +35,7 @@ def finish(table: Table, form: Form, batch: Batch, noise: Noise, *, bar: float =
         noise: model of the noise.
         bar: evidence that is known already: fits that cannot come near it are not rounded.
     """
-    if np.isfinite(bar):
+    if np.isfinite(bar) and len(batch.rss):
         hope = bound(table, form, batch, noise)
         batch = batch.take(np.flatnonzero(hope < bar + settings.HOPELESS))
     if not len(batch.rss):
@@ -54,15 +54,6 @@ def finish(table: Table, form: Form, batch: Batch, noise: Noise, *, bar: float =
         if np.isfinite(score[0]):
             finished.append(Fitted(table, merged[0], again, noise, float(score[0])))
     return finished
-
-
-def bound(table: Table, form: Form, batch: Batch, noise: Noise) -> np.ndarray:
-    """(B,) evidence that a fit would have if its exponents cost nothing: it gets no better by rounding."""
-    linear = linearise(table, form, batch, noise)
-    with np.errstate(all="ignore"):
-        s2, rss = variance(linear, table.target, np.zeros(len(batch.rss)))
-        total = table.rows / 2 * np.log(s2) + rss / s2 / 2 - np.log(linear.weights).sum(-1) + form_price(form)
-    return np.where(np.isfinite(total), total, np.inf)
 
 
 def valid(form: Form) -> bool:

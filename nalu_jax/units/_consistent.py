@@ -19,20 +19,17 @@ from fractions import Fraction
 
 import jax.numpy as jnp
 import numpy as np
-import sympy
 from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
-from .._checks import check_init, check_leaves
+from .._checks import Domain, check_init, check_leaves
 from .._numerics import matmul
 from .._unit import Params, Shape, Unit
 from ..penalties import l1
-from ..units import UNITS
-from ..units._initialisers import Initialiser, draw
+from . import real_npu
+from ._initialisers import Initial, draw
 
 Rows = tuple[tuple[float, ...], ...]
-
-_REAL_NPU = UNITS["real_npu"]
 
 
 def consistent(dimensions: Mapping[str, Sequence[float]], output: Sequence[float]) -> Unit:
@@ -49,6 +46,8 @@ def consistent(dimensions: Mapping[str, Sequence[float]], output: Sequence[float
     Raises:
         ValueError: dimensions of different lengths, or no product of the inputs has that of the output.
     """
+    import sympy  # it finds the solutions in exact fractions, and only for those who call this
+
     sizes = {name: len(tuple(dimension)) for name, dimension in dimensions.items()} | {"output": len(tuple(output))}
     if not dimensions or len(set(sizes.values())) > 1:
         raise ValueError(f"consistent: expected one exponent for each base unit of every quantity, got {sizes}.")
@@ -77,7 +76,7 @@ def _init(
     dtype: DTypeLike = jnp.float32,
     *,
     basis: Rows = (),
-    z_init: str | Initialiser = "glorot_uniform",
+    z_init: Initial = "glorot_uniform",
 ) -> Params:
     return draw("consistent", key, _leaves(check_init("consistent", shape, dtype), basis=basis), dtype, {"z": z_init})
 
@@ -99,13 +98,13 @@ def _apply(
     offset: tuple[float, ...] = (),
     basis: Rows = (),
     eps: float | None = None,
-    domain: str = "real",
+    domain: Domain = "real",
 ) -> Array:
-    return _REAL_NPU.apply(_weights(params, offset=offset, basis=basis), x, eps=eps, domain=domain)
+    return real_npu.apply(_weights(params, offset=offset, basis=basis), x, eps=eps, domain=domain)
 
 
-def _apply_weights(weights: Params, x: Array, *, eps: float | None = None, domain: str = "real") -> Array:
-    return _REAL_NPU.apply_weights(weights, x, eps=eps, domain=domain)
+def _apply_weights(weights: Params, x: Array, *, eps: float | None = None, domain: Domain = "real") -> Array:
+    return real_npu._apply_weights(weights, x, eps=eps, domain=domain)
 
 
 def _log_polar(
@@ -115,14 +114,26 @@ def _log_polar(
     offset: tuple[float, ...] = (),
     basis: Rows = (),
     eps: float | None = None,
-    domain: str = "real",
+    domain: Domain = "real",
 ) -> tuple[Array, Array]:
-    assert _REAL_NPU.log_polar is not None
-    return _REAL_NPU.log_polar(_weights(params, offset=offset, basis=basis), x, eps=eps, domain=domain)
+    return real_npu.log_polar(_weights(params, offset=offset, basis=basis), x, eps=eps, domain=domain)
 
 
 def _project(params: Params) -> Params:
     return params
 
 
-UNIT = Unit("consistent", _leaves, _init, _apply, _weights, _apply_weights, l1, _project, log_polar=_log_polar)
+UNIT = Unit(
+    name="consistent",
+    layer="Consistent",
+    computes="product",
+    leaves=_leaves,
+    init=_init,
+    apply=_apply,
+    weights=_weights,
+    apply_weights=_apply_weights,
+    penalty=l1,
+    project=_project,
+    log_polar=_log_polar,
+    formula=real_npu._formula,
+)

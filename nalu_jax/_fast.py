@@ -21,7 +21,7 @@ As kernels are (n_in, n_out), this is the order of NeuralArithmetic.jl's FastNAU
 import dataclasses
 import itertools
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
@@ -30,9 +30,11 @@ from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Float
 
-from ._checks import check_input
+from ._checks import Domain, check_input
 from ._unit import Chain, Shape, Unit
-from .units import UNITS
+from .units import nau, npu, real_npu
+from .units._initialisers import Initial
+from .units._power import NPUClamp, RealNPUClamp
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,7 +160,7 @@ class Fast:
         """Leaf shapes of every unit, in flat order."""
         units = self.unit.units if isinstance(self.unit, Chain) else (self.unit,)
         pairs = itertools.pairwise(self.shape)
-        return [unit.leaves(pair) for unit, pair in zip(units, pairs, strict=True) if isinstance(unit, Unit)]
+        return [unit.leaves(pair) for unit, pair in zip(units, pairs, strict=True)]
 
     def _entry(self, params: Any, position: int) -> Any:
         count = len(self.shape) - 1
@@ -189,7 +191,7 @@ def fast(unit: ModuleType | Unit | Chain, shape: Sequence[int]) -> Fast:
         shape: (n_in, n_out); of a chain (n_in, n_hidden, ..., n_out).
 
     Raises:
-        TypeError: not a unit, or a chain of chains.
+        TypeError: not a unit.
         ValueError: a shape that does not fit.
     """
     record = getattr(unit, "UNIT", unit)
@@ -197,8 +199,6 @@ def fast(unit: ModuleType | Unit | Chain, shape: Sequence[int]) -> Fast:
         raise TypeError(
             f"fast: expected a unit module, a Unit or a Chain, got {unit!r}; for example fast(npu, (3, 9))."
         )
-    if isinstance(record, Chain) and not all(isinstance(part, Unit) for part in record.units):
-        raise TypeError(f"fast: {record.name} is a chain of chains. Pass one chain of all its units.")
     count = len(record.units) if isinstance(record, Chain) else 1
     sizes = tuple(shape) if isinstance(shape, tuple | list) else ()
     if len(sizes) != count + 1 or not all(_is_size(size) for size in sizes):
@@ -208,19 +208,40 @@ def fast(unit: ModuleType | Unit | Chain, shape: Sequence[int]) -> Fast:
     return Fast(record, tuple(int(size) for size in sizes))
 
 
-def fast_nau(n_in: int, n_out: int, **options: Hashable) -> Fast:
-    """`fast(nau, (n_in, n_out))`; theta is NeuralArithmetic.jl's FastNAU vector. Options as `Unit.bind` takes them."""
-    return fast(UNITS["nau"].bind(**options), (n_in, n_out))
+def fast_nau(n_in: int, n_out: int, *, clip: bool = False, w_init: Initial = "glorot_uniform_half") -> Fast:
+    """`fast(nau.bind(...), (n_in, n_out))`; theta is NeuralArithmetic.jl's FastNAU vector."""
+    return fast(nau.bind(clip=clip, w_init=w_init), (n_in, n_out))
 
 
-def fast_npu(n_in: int, n_out: int, **options: Hashable) -> Fast:
-    """`fast(npu, (n_in, n_out))`; theta is NeuralArithmetic.jl's FastNPU vector. Options as `Unit.bind` takes them."""
-    return fast(UNITS["npu"].bind(**options), (n_in, n_out))
+def fast_npu(
+    n_in: int,
+    n_out: int,
+    *,
+    eps: float | None = None,
+    domain: Domain = "real",
+    clamp: NPUClamp = "none",
+    re_init: Initial = "glorot_uniform",
+    im_init: Initial = "zeros",
+    gate_init: Initial = "half",
+) -> Fast:
+    """`fast(npu.bind(...), (n_in, n_out))`; theta is NeuralArithmetic.jl's FastNPU vector."""
+    unit = npu.bind(eps=eps, domain=domain, clamp=clamp, re_init=re_init, im_init=im_init, gate_init=gate_init)
+    return fast(unit, (n_in, n_out))
 
 
-def fast_real_npu(n_in: int, n_out: int, **options: Hashable) -> Fast:
-    """`fast(real_npu, (n_in, n_out))`; theta is NeuralArithmetic.jl's FastRealNPU vector. Options as `Unit.bind`'s."""
-    return fast(UNITS["real_npu"].bind(**options), (n_in, n_out))
+def fast_real_npu(
+    n_in: int,
+    n_out: int,
+    *,
+    eps: float | None = None,
+    domain: Domain = "real",
+    clamp: RealNPUClamp = "none",
+    re_init: Initial = "glorot_uniform",
+    gate_init: Initial = "half",
+) -> Fast:
+    """`fast(real_npu.bind(...), (n_in, n_out))`; theta is NeuralArithmetic.jl's FastRealNPU vector."""
+    unit = real_npu.bind(eps=eps, domain=domain, clamp=clamp, re_init=re_init, gate_init=gate_init)
+    return fast(unit, (n_in, n_out))
 
 
 def fast_chain(*specs: Fast) -> Fast:
