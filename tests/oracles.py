@@ -6,10 +6,11 @@ Shares no code with the package. `ORACLES[name](params, x, **options)` takes Num
 import numpy as np
 
 EPS = 2.0**-52  # the machine epsilon of float64
+PI = np.longdouble("3.14159265358979323846264338327950288")
 
 
 def _sigmoid(z):
-    return 1 / (1 + np.exp(-z))
+    return np.exp(-np.logaddexp(0, -z))  # which keeps its digits far out on both sides
 
 
 def _tanh_sigmoid(params, which=""):
@@ -28,33 +29,28 @@ def nalu(params, x, *, separate=False, gate="matrix", bias=True, eps=1e-8):
     w_add = _tanh_sigmoid(params, "add_" if separate else "")
     w_mul = _tanh_sigmoid(params, "mul_" if separate else "")
     logit = np.einsum("bi,io->bo", x, params["gate"] if gate == "matrix" else params["gate"][:, None])
-    g = _sigmoid(logit + (params["bias"] if bias else 0))
+    logit = logit + (params["bias"][None] if bias else 0)
     product = np.prod((np.abs(x) + eps)[:, :, None] ** w_mul[None], axis=1)
-    return g * np.einsum("bi,io->bo", x, w_add) + (1 - g) * product
+    return _sigmoid(logit) * np.einsum("bi,io->bo", x, w_add) + _sigmoid(-logit) * product
 
 
 def gnalu(params, x, *, eps=1e-7):
     phi = (1 + np.sqrt(5)) / 2
     tanh = (phi ** (2 * params["w_hat"]) - 1) / (phi ** (2 * params["w_hat"]) + 1)
     w = tanh / (1 + phi ** (-params["m_hat"]))
-    g = 1 / (1 + phi ** (-np.einsum("bi,io->bo", x, params["gate"])))
+    logit = np.log(phi) * np.einsum("bi,io->bo", x, params["gate"])
     product = phi ** np.einsum("bi,io->bo", np.log(np.abs(x) + eps) / np.log(phi), w)
-    return g * np.einsum("bi,io->bo", x, w) + (1 - g) * product
+    return _sigmoid(logit) * np.einsum("bi,io->bo", x, w) + _sigmoid(-logit) * product
 
 
 def inalu(params, x, *, separate=True, gate="matrix", eps=1e-7, omega=20.0):
     w_add = _tanh_sigmoid(params, "add_" if separate else "")
     w_mul = _tanh_sigmoid(params, "mul_" if separate else "")
-    out = np.empty((x.shape[0], w_add.shape[1]))
-    for b, o in np.ndindex(*out.shape):
-        a = sum(x[b, i] * w_add[i, o] for i in range(x.shape[1]))
-        log_m = sum(np.log(max(abs(x[b, i]), eps)) * w_mul[i, o] for i in range(x.shape[1]))
-        sign = 1.0
-        for i in range(x.shape[1]):
-            sign *= np.sign(x[b, i]) * abs(w_mul[i, o]) + 1 - abs(w_mul[i, o])
-        g = _sigmoid(x[b] @ params["gate"][:, o] if gate == "matrix" else params["gate"][o])
-        out[b, o] = g * a + (1 - g) * np.exp(min(log_m, omega)) * sign
-    return out
+    log_m = np.einsum("bi,io->bo", np.log(np.maximum(np.abs(x), eps)), w_mul)
+    sign = np.prod(np.sign(x)[:, :, None] * np.abs(w_mul)[None] + (1 - np.abs(w_mul)[None]), axis=1)
+    logit = np.einsum("bi,io->bo", x, params["gate"]) if gate == "matrix" else params["gate"][None]
+    a, m = np.einsum("bi,io->bo", x, w_add), np.exp(np.minimum(log_m, omega)) * sign
+    return _sigmoid(logit) * a + _sigmoid(-logit) * m
 
 
 def nau(params, x, *, clip=False):
@@ -70,7 +66,7 @@ def _complex_power(x, re, im, gate, eps):
     """Re(exp((log r + i k) W)) in complex128, with the complex logarithm of each gated input."""
     gate = np.clip(gate, 0, 1)
     r = gate * (np.abs(x) + eps) + (1 - gate)
-    z = np.log(r.astype(np.complex128)) + 1j * gate * np.pi * (x < 0)
+    z = np.log(r.astype(np.complex128)) + 1j * gate * PI * (x < 0)
     return np.exp(np.einsum("bi,io->bo", z, re + 1j * im)).real
 
 
@@ -96,8 +92,8 @@ def nru(params, x, *, sign="inside", training=False):
     x = x[:, :, None]
     power = np.abs(x) ** w
     if sign == "inside":
-        return np.prod(np.sign(x) * power * t + 1 - t, axis=1)
-    return np.prod(power * t + 1 - t, axis=1) * np.prod(np.sign(x) ** np.round(w), axis=1)
+        return np.prod(np.sign(x) * power * t + (1 - t), axis=1)
+    return np.prod(power * t + (1 - t), axis=1) * np.prod(np.sign(x) ** np.round(w), axis=1)
 
 
 def nmru(params, x, *, sign="cos"):
@@ -105,7 +101,7 @@ def nmru(params, x, *, sign="cos"):
     z = np.concatenate([x, 1 / x], axis=1)
     if sign == "none":
         return nmu({"w": w}, z)
-    return nmu({"w": w}, np.abs(z)) * np.cos(np.pi * np.einsum("bi,io->bo", (z < 0).astype(float), w))
+    return nmu({"w": w}, np.abs(z)) * np.cos(PI * np.einsum("bi,io->bo", (z < 0).astype(float), w))
 
 
 ORACLES = {

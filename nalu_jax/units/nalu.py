@@ -33,14 +33,13 @@ Example:
 
 import functools
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Float
 
 from .._checks import check_apply, check_init, check_leaves, check_option
-from .._numerics import absolute, log, matmul
+from .._numerics import absolute, gated, log, matmul
 from .._unit import Params, Shape, Unit, zero_penalty
 from ._initialisers import Initialiser, draw
 from .nac import _effective
@@ -89,12 +88,11 @@ def apply(
 
 def _apply_weights(weights: Params, x: Array, *, gate: str = "matrix", eps: float = 1e-8) -> Array:
     a = matmul(x, weights["w_add"])
-    m = jnp.exp(matmul(log(absolute(x) + eps), weights["w_mul"]))
+    log_m = matmul(log(absolute(x) + eps), weights["w_mul"])
     logit = matmul(x, weights["gate"] if gate == "matrix" else weights["gate"][:, None])
     if "bias" in weights:
         logit = jnp.broadcast_to(logit, a.shape) + jnp.broadcast_to(weights["bias"], a.shape)
-    g = jax.nn.sigmoid(logit)
-    return g * a + (1 - g) * m
+    return gated(jnp.broadcast_to(logit, a.shape), a, log_m)
 
 
 def _pair(params: Params, separate: bool) -> tuple[Array, Array]:
