@@ -11,13 +11,16 @@ x with the n_in that the params were made for, or make them with nau.init(key, (
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
 from ._unit import Leaves, Params, Shape
+
+Domain = Literal["real", "positive"]
+"""Which inputs a unit is for: of any sign, or without the handling of signs, where a negative one gives NaN."""
 
 
 def check_init(unit: str, shape: Shape, dtype: DTypeLike) -> tuple[int, int]:
@@ -47,9 +50,9 @@ def check_option(unit: str, option: str, value: Any, allowed: Sequence[Any]) -> 
         raise ValueError(f"{unit}: {option} must be one of {', '.join(map(repr, allowed))}, got {value!r}.")
 
 
-def is_positive(unit: str, domain: str) -> bool:
-    """Whether `domain` is "positive"; the other domain is "real"."""
-    check_option(unit, "domain", domain, ("real", "positive"))
+def is_positive(unit: str, domain: Domain) -> bool:
+    """Whether `domain` is "positive"."""
+    check_option(unit, "domain", domain, get_args(Domain))
     return domain == "positive"
 
 

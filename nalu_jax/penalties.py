@@ -1,6 +1,6 @@
 """The regularisers of the papers, as functions of arrays or params. All return a scalar, unscaled.
 
-Each paper multiplies its penalty with a factor that changes during training; those schedules are not part of this file.
+Each paper multiplies its penalty with a factor that changes during training: see `nalu_jax.schedules`.
 
     >>> import jax.numpy as jnp
     >>> from nalu_jax import penalties

@@ -28,7 +28,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nalu_jax import _csv, chain, discover, nau, plot, symbolic
+from nalu_jax import chain, discover, nau, plot, symbolic
+from nalu_jax.cli import _csv
 
 jax.config.update("jax_enable_x64", True)
 tables = importlib.resources.files("nalu_jax") / "data"

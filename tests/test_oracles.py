@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import mpmath
 import numpy as np
 import pytest
-from helpers import VARIANTS, random_params, to_numpy, variant_id
+from helpers import VARIANTS, is_smooth, random_params, to_numpy, variant_id, within_domain
 from oracles import ORACLES
 from oracles import nru as nru_oracle
 
@@ -24,7 +24,7 @@ def test_value(variant, seed):
         unit = UNITS[name].bind(**options)
         params = random_params(unit, jax.random.key(seed), dtype=jnp.float64)
         actual = unit.apply(params, jnp.asarray(INPUTS))
-        expected = ORACLES[name](to_numpy(params), INPUTS, **options)
+        expected = ORACLES[name](to_numpy(params), INPUTS, **options)  # NaN where the variant is not defined
         np.testing.assert_allclose(np.asarray(actual), expected, rtol=1e-11, atol=1e-13)
 
 
@@ -34,20 +34,20 @@ def test_value_float32(variant):
     unit = UNITS[name].bind(**options)
     params = random_params(unit, jax.random.key(0))
     eps32 = float(np.finfo(np.float32).eps)
-    npu_eps = {"eps": eps32} if name.endswith("npu") and "eps" not in options else {}
+    own_eps = {"eps": eps32} if unit.settings.get("eps", 0) is None else {}
     actual = unit.apply(params, jnp.asarray(INPUTS, jnp.float32))
-    expected = ORACLES[name](to_numpy(params), INPUTS.astype(np.float32).astype(np.float64), **options, **npu_eps)
+    expected = ORACLES[name](to_numpy(params), INPUTS.astype(np.float32).astype(np.float64), **options, **own_eps)
     np.testing.assert_allclose(np.asarray(actual, np.float64), expected, rtol=3e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("variant", VARIANTS, ids=variant_id)
+@pytest.mark.parametrize("variant", [variant for variant in VARIANTS if is_smooth(*variant)], ids=variant_id)
 def test_gradient_against_central_differences_of_the_oracle(variant):
     name, options = variant
     with jax.enable_x64(True):
         unit = UNITS[name].bind(**options)
         params = random_params(unit, jax.random.key(4), dtype=jnp.float64)
         params = {leaf: jnp.clip(value, 0.05, 0.95) for leaf, value in params.items()}
-        x = INPUTS[:2]
+        x = within_domain(variant, INPUTS[:2])
         cotangent = np.array([[1.0, -0.5], [0.3, 2.0]])
         gradient = jax.grad(lambda p, x: (unit.apply(p, x) * cotangent).sum(), (0, 1))(params, jnp.asarray(x))
 

@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array
 
-from ..fast import Fast
+from .._fast import Fast
 from ._problem import VectorField
 
 Known = Callable[[Any, Array], Array]

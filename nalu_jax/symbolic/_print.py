@@ -16,7 +16,7 @@ import sympy
 from sympy.printing.latex import LatexPrinter
 from sympy.printing.str import StrPrinter
 
-from .._checks import check_option
+from .._checks import Domain, check_option
 from ._path import Path
 from ._to_sympy import rounded, to_sympy
 
@@ -63,7 +63,7 @@ def table(
     inputs: Sequence[str | sympy.Symbol] = ("x", "y"),
     *,
     outputs: Sequence[str] | None = None,
-    domain: str = "real",
+    domain: Domain = "real",
     digits: int = 4,
     form: str = "text",
 ) -> str:

@@ -1,8 +1,9 @@
 """`fit`: many restarts of one training run, at once, in one compiled loop."""
 
+import dataclasses
 import pathlib
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,7 @@ import numpy as np
 import optax
 from jax import Array
 
-from . import _checks, _finish, _loop, _program, _run
+from . import _checks, _finish, _loop, _program, _run, _saving
 
 Tree = Any
 
@@ -18,7 +19,8 @@ LOGS = 100
 """Validations in a run, where `validate_every` is not given."""
 
 
-class Fit(NamedTuple):
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Fit:
     """What `fit` found. Arrays are NumPy's; "(restarts, ...)" is one entry for each restart.
 
     Attributes:
@@ -52,6 +54,12 @@ class Fit(NamedTuple):
     begun_anew: np.ndarray
     finished: tuple[_finish.Finished, ...]
     interrupted: bool
+
+    def __repr__(self) -> str:
+        """The best restart, and how the others ended."""
+        runs = f"{self.validation.size} restarts, {int(self.failed.sum())} failed"
+        lowest = "none left" if self.best is None else f"best {self.best}, validation {self.validation[self.best]:.4g}"
+        return f"Fit({runs}; {lowest}{'; interrupted' if self.interrupted else ''})"
 
 
 def reinitialise(
@@ -106,7 +114,7 @@ def fit(
     patience: int | None = None,
     checkpoint: str | pathlib.Path | None = None,
     checkpoint_every: int = 10,
-    progress: bool | str = True,
+    progress: bool | str | None = None,
     lanes: int | None = None,
     devices: Sequence[Any] | None = None,
 ) -> Fit:
@@ -155,7 +163,7 @@ def fit(
         checkpoint: a directory. The run is written there after every `checkpoint_every` validations and at its end, and
             goes on from there where the directory has one, with bit for bit the result of an uninterrupted run. Where
             writing fails there is a warning, and the earlier checkpoint stays.
-        progress: whether to show a progress bar; a text is its label.
+        progress: whether to show a progress bar, by default where stderr is a terminal; a text is its label.
         lanes: restarts that are computed beside one another, as rows of the same arrays; their number is filled up to a
             multiple. By default many of small models and one of a large one, by the work of a step; 1 is fastest for
             a single restart of a small one.
@@ -180,21 +188,34 @@ def fit(
 
     every = -(-steps // LOGS) if validate_every is None else min(validate_every, steps)
     window = 0 if reinitialise is None else 2 * max(1, reinitialise.window // every // 2)
-    functions = (loss, init, optimiser, batch, batch_size, function, validation_loss, metrics, penalty, project)
-    spec = _loop.Spec(*functions, reinitialise, window, shared, patience)
+    spec = _loop.Spec(
+        loss=loss,
+        init=init,
+        optimiser=optimiser,
+        batch=batch,
+        batch_size=batch_size,
+        validation=function,
+        validation_loss=validation_loss,
+        metrics=metrics,
+        penalty=penalty,
+        project=project,
+        reinitialise=reinitialise,
+        window=window,
+        shared=shared,
+        patience=patience,
+    )
     inputs = _loop.Inputs(jax.vmap(_loop.keys_of)(keys), context, data, held_out)
     traced = _program.trace_step(spec, inputs)
     lanes = _program.lanes_of(traced.jaxpr, shared) if lanes is None else -(-lanes // shared) * shared
     spec = spec._replace(lanes=lanes, mesh=_program.mesh_of(devices))
-    inputs = _program.spread(inputs, restarts, spec)
-
-    saving = None
+    store = None
     if checkpoint is not None:
         sizes = {"steps": steps, "restarts": restarts, "validate_every": every, "lanes": lanes, "keep": keep}
-        configuration = sizes | _run.configuration(traced, spec, keys=keys, context=context, data=(data, held_out))
-        saving = _run.Saving(pathlib.Path(checkpoint).absolute(), configuration, checkpoint_every)
-    label = progress if isinstance(progress, str) else "fit"
-    trained = _run.train(spec, inputs, steps, every, saving, label, disable=not progress)
+        arrays = {"keys": keys, "context": context, "data": (data, held_out)}
+        configuration = sizes | _saving.configuration(traced, spec, inputs, **arrays)
+        store = _saving.Store(pathlib.Path(checkpoint).absolute(), configuration, checkpoint_every)
+    inputs = _program.spread(inputs, restarts, spec)
+    trained = _run.train(spec, inputs, restarts, steps, every, store, progress=progress)
     return _result(spec, inputs, trained, restarts, steps, finish, keep)
 
 
@@ -209,6 +230,7 @@ def _result(
 ) -> Fit:
     """The stages of `finish`, and the choice of the best."""
     states, last = trained.states, keep == "last"
+    log: Any = trained.log  # NumPy arrays, which its annotations are not
     params, failed = states.params if last else states.best_params, states.failed_at >= 0
     reports = []
     for stage in () if trained.interrupted else finish:
@@ -220,7 +242,6 @@ def _result(
     validation = states.validation if last else states.best_validation
     if reports:
         validation = np.where(reports[-1].kept, reports[-1].validation_tried, reports[-1].validation_before)
-    log = jax.tree.map(lambda leaf: leaf[:restarts], trained.log)
     failed = states.failed_at >= 0
     best = _run.best_of(validation, failed)
     return Fit(

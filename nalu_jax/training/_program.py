@@ -89,10 +89,15 @@ def mesh_of(devices: Any) -> Mesh | None:
 def spread(inputs: Inputs, restarts: int, spec: Spec) -> Inputs:
     """The inputs on the devices of the spec, their restarts filled up to the same number of groups on each."""
     group = spec.lanes * (1 if spec.mesh is None else spec.mesh.size)
-    rows = np.minimum(np.arange(-(-restarts // group) * group), restarts - 1)
+    rows = rows_of(-(-restarts // group) * group, restarts)
     own = jax.tree.map(lambda leaf: leaf[rows], (inputs.keys, inputs.context))
     whole = (inputs.data, inputs.held_out)
     return Inputs(*place(own, spec.mesh, split_first=True), *place(whole, spec.mesh, split_first=False))
+
+
+def rows_of(filled: int, restarts: int) -> np.ndarray:
+    """Which restart stands in each of `filled` rows: its own, and the last one in those that fill up a group."""
+    return np.minimum(np.arange(filled), restarts - 1)
 
 
 def place(tree: Tree, mesh: Mesh | None, split_first: bool) -> Tree:
@@ -114,9 +119,10 @@ def _place(leaf: Array, sharding: NamedSharding) -> Array:
 
 
 def gather(tree: Tree) -> Tree:
-    """The whole arrays as NumPy's, in every process."""
+    """The whole arrays as NumPy's, in every process; of keys (an optimiser may hold one) their data."""
 
     def one(leaf: Array) -> np.ndarray:
+        leaf = plain(leaf)
         if leaf.is_fully_addressable:
             return np.asarray(leaf)
         from jax.experimental import multihost_utils  # only where there are several processes
@@ -124,6 +130,20 @@ def gather(tree: Tree) -> Tree:
         return np.asarray(multihost_utils.process_allgather(leaf, tiled=True))
 
     return jax.tree.map(one, tree)
+
+
+def any_process(flag: bool) -> bool:
+    """Whether the flag is set in any process, so that all of them go the same way."""
+    if jax.process_count() == 1:
+        return flag
+    from jax.experimental import multihost_utils  # only where there are several processes
+
+    return bool(np.any(multihost_utils.process_allgather(np.asarray(flag))))
+
+
+def plain(leaf: Array) -> Array:
+    """The array itself, the data of keys."""
+    return jax.random.key_data(leaf) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
 
 
 def in_lanes(function: Callable[..., Tree], lanes: int, *trees: Tree) -> Tree:

@@ -5,13 +5,15 @@
 [0.609, 0.911]
 """
 
+import dataclasses
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 
-class Success(NamedTuple):
+@dataclasses.dataclass(frozen=True, repr=False)
+class Success:
     """One row of a success table: low and high bound the rate with the table's confidence."""
 
     group: Any
@@ -20,6 +22,9 @@ class Success(NamedTuple):
     rate: float
     low: float
     high: float
+
+    def __repr__(self) -> str:
+        return f"Success({self.group!r}: {self.successes}/{self.runs} [{self.low:.2f}, {self.high:.2f}])"
 
 
 def wilson(successes: int, runs: int, *, level: float = 0.95) -> tuple[float, float]:
@@ -56,7 +61,6 @@ def success_table(success: Any, groups: Sequence[Any] | None = None, *, level: f
     for group in dict.fromkeys(labels):
         hits = success[[label == group for label in labels]]
         successes = int(hits.sum())
-        rows.append(
-            Success(group, successes, hits.size, successes / hits.size, *wilson(successes, hits.size, level=level))
-        )
+        low, high = wilson(successes, hits.size, level=level)
+        rows.append(Success(group, successes, hits.size, successes / hits.size, low, high))
     return rows

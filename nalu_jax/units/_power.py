@@ -8,14 +8,20 @@ Array([16., -4., -0.], dtype=float32)
 """
 
 import math
+from typing import Literal
 
 import jax.numpy as jnp
 from jax import Array
 
-from .._checks import check_option, is_positive
+from .._checks import Domain, check_option, is_positive
 from .._cosine import exponential
 from .._numerics import log, machine_epsilon, magnitude, matmul
 from .._unit import Params
+
+NPUClamp = Literal["none", "w", "g", "wi", "wg", "wig"]
+RealNPUClamp = Literal["none", "w", "g", "wg"]
+NaiveNPUClamp = Literal["none", "w", "wi"]
+RealNaiveNPUClamp = Literal["none", "w"]
 
 _RANGES = {"re": (-1, 1), "im": (-1, 1), "gate": (0, 1)}
 _CLAMPED = {
@@ -28,7 +34,9 @@ _CLAMPED = {
 }
 
 
-def log_polar(unit: str, x: Array, gate: Array | None, *, eps: float | None, domain: str) -> tuple[Array, Array | None]:
+def log_polar(
+    unit: str, x: Array, gate: Array | None, *, eps: float | None, domain: Domain
+) -> tuple[Array, Array | None]:
     """(log r, k) with r = gate (|x| + eps) + (1 - gate) and k = gate [x < 0]; k is None in the positive domain.
 
     gate (n_in,) is in [0, 1]; None stands for a gate of ones. eps None is the machine epsilon of the dtype.
@@ -68,7 +76,7 @@ def with_phase(u: Array, s: Array | None) -> tuple[Array, Array]:
     return u, jnp.zeros_like(u) if s is None else math.pi * s
 
 
-def clamp(unit: str, params: Params, clip: str) -> Params:
-    """Params with the leaves that `clip` names by letter clamped: w: re, i: im to [-1, 1]; g: gate to [0, 1]."""
-    check_option(unit, "clip", clip, [flag for flag, leaves in _CLAMPED.items() if params.keys() >= set(leaves)])
-    return {name: jnp.clip(leaf, *_RANGES[name]) if name in _CLAMPED[clip] else leaf for name, leaf in params.items()}
+def clamped(unit: str, params: Params, clamp: str) -> Params:
+    """Params with the leaves that `clamp` names by letter clamped: w: re, i: im to [-1, 1]; g: gate to [0, 1]."""
+    check_option(unit, "clamp", clamp, [flag for flag, leaves in _CLAMPED.items() if params.keys() >= set(leaves)])
+    return {name: jnp.clip(leaf, *_RANGES[name]) if name in _CLAMPED[clamp] else leaf for name, leaf in params.items()}

@@ -1,0 +1,119 @@
+"""A table made ready: logarithms about the geometric centre, signs, and a target of size 1."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from nalu_jax.discover._engine import settings
+from nalu_jax.discover._engine.candidate import ZERO_LOGARITHM, Column, Noise, log_absolute
+
+CONSTANT_SPREAD = 1e-9  # of a logarithm: a column that varies less has no exponent that could be known
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Columns and target as the search sees them.
+
+    Attributes:
+        columns: n, inputs first.
+        logs: (n, rows) of log|column| less its mean.
+        centre: (n,) those means.
+        negative: (n, rows) 1 where a column is negative.
+        signed: (n,) whether a column has negative values.
+        constant: (n,) whether it does not vary.
+        target: (rows,) of root mean square 1.
+        target_scale: y / target.
+        inputs: number of inputs among which a name chooses, screened ones included.
+        row_weights: (rows,) reciprocal errors of single rows, relative to each other.
+    """
+
+    columns: tuple[Column, ...]
+    logs: np.ndarray
+    centre: np.ndarray
+    negative: np.ndarray
+    signed: np.ndarray
+    constant: np.ndarray
+    target: np.ndarray
+    target_scale: float
+    inputs: int
+    row_weights: np.ndarray
+
+    @property
+    def rows(self) -> int:
+        return len(self.target)
+
+    @property
+    def width(self) -> int:
+        return len(self.columns)
+
+
+def prepare(x: np.ndarray, y: np.ndarray, columns: tuple[Column, ...], *, inputs: int) -> Table:
+    """The table of these columns of x (rows, n_in) and the target y (rows,)."""
+    values = np.array([column.values(x) for column in columns]).reshape(len(columns), len(y))
+    logs = log_absolute(values)
+    zero = values == 0
+    if zero.any():
+        centre = np.array([row[~none].mean() if not none.all() else 0.0 for row, none in zip(logs, zero, strict=True)])
+    else:
+        centre = logs.mean(1)
+    negative = (values < 0).astype(float)
+    centred = logs - centre[:, None]
+    largest = np.abs(y).max()
+    scale = float(largest * np.sqrt(np.mean((y / largest) ** 2)))
+    return Table(
+        columns=columns,
+        logs=centred,
+        centre=centre,
+        negative=negative,
+        signed=negative.any(1),
+        constant=(np.ptp(centred, axis=1) < CONSTANT_SPREAD) & ~zero.any(1) & (np.ptp(negative, axis=1) == 0),
+        target=y / scale,
+        target_scale=scale,
+        inputs=inputs,
+        row_weights=np.ones(len(y)),
+    )
+
+
+def take(table: Table, rows: np.ndarray) -> Table:
+    """The same table of some rows; centre and scale stay, so that coefficients mean the same."""
+    return replace(
+        table,
+        logs=table.logs[:, rows],
+        negative=table.negative[:, rows],
+        target=table.target[rows],
+        row_weights=table.row_weights[rows],
+    )
+
+
+def choose(table: Table, places: list[int]) -> Table:
+    """The table of some columns."""
+    return replace(
+        table,
+        columns=tuple(table.columns[i] for i in places),
+        logs=table.logs[places],
+        centre=table.centre[places],
+        negative=table.negative[places],
+        signed=table.signed[places],
+        constant=table.constant[places],
+    )
+
+
+def sample(table: Table, rows: int, rng: np.random.Generator) -> Table:
+    """At most so many rows, drawn at random without changing their order."""
+    if table.rows <= rows:
+        return table
+    return take(table, np.sort(rng.permutation(table.rows)[:rows]))
+
+
+def noise_weights(table: Table, noise: Noise, values: np.ndarray) -> np.ndarray:
+    """Reciprocal sizes of the noise in each row, where the formula (or the target) has these values (..., rows)."""
+    if noise == "absolute":
+        return np.broadcast_to(table.row_weights, values.shape)
+    size = np.abs(values)
+    floor = settings.RELATIVE_FLOOR * np.median(size, axis=-1, keepdims=True)
+    return table.row_weights / np.maximum(size, np.maximum(floor, 1e-300))
+
+
+def has_zero(table: Table) -> np.ndarray:
+    """(n,) whether a column is 0 somewhere: it takes no negative power."""
+    return (table.logs + table.centre[:, None] <= ZERO_LOGARITHM / 2).any(1)

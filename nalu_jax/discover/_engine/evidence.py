@@ -1,0 +1,195 @@
+"""How probable data and formula are together: the joint evidence, priced by the formula's name.
+
+Negative logarithm of the evidence, with the noise's size s estimated and the parameters theta (logarithms of
+coefficients, free exponents) integrated by Laplace's method about their best values:
+
+    N log s + rss/(2 s^2) - sum log w + log det(1 + S J'J S / s^2)/2 + price of the name and of the values
+
+with the Jacobian J of weighted residuals and the prior spreads S. The joint determinant is essential: with marginal
+errors terms that cancel look cheap (MacKay 1992, "Bayesian interpolation").
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from nalu_jax.discover._engine import settings
+from nalu_jax.discover._engine.candidate import Column, Noise
+from nalu_jax.discover._engine.columns import Table, noise_weights
+from nalu_jax.discover._engine.fit import Batch, products
+from nalu_jax.discover._engine.forms import Form, evaluate
+from nalu_jax.discover._engine.lattice import prices
+
+
+class Linear(NamedTuple):
+    """Fits to first order: values and weights (B, rows), weighted residuals (B, rows) and their Jacobian
+    (B, K + K n, rows) by (log|coefficients|, exponents); sizes (B, K) are root mean squares of products."""
+
+    values: np.ndarray
+    weights: np.ndarray
+    residuals: np.ndarray
+    jacobian: np.ndarray
+    sizes: np.ndarray
+
+
+def linearise(table: Table, form: Form, batch: Batch, noise: Noise) -> Linear:
+    """Derivatives at a batch of fits, with weights of their own values."""
+    with np.errstate(all="ignore"):
+        plain = products(table, batch.exponents, batch.parity)
+        terms = batch.coefficients[..., None] * plain
+        values, gradients = evaluate(form, terms)
+        weights = noise_weights(table, noise, values)
+        by_logarithm = terms * gradients * weights[:, None, :]
+        by_exponent = (by_logarithm[:, :, None, :] * table.logs).reshape(
+            len(terms), terms.shape[1] * table.width, table.rows
+        )
+        jacobian = np.concatenate([by_logarithm, by_exponent], 1)
+        sizes = np.sqrt(np.mean(plain**2, -1))
+        return Linear(values, weights, weights * (table.target - values), jacobian, sizes)
+
+
+def variance(linear: Linear, target: np.ndarray, parameters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(B,) noise variance and residual sum of squares; the variance never below what rounding makes."""
+    rss = np.einsum("bn,bn->b", linear.residuals, linear.residuals)
+    degrees = np.maximum(linear.residuals.shape[-1] - parameters, 1)
+    floor = settings.EXACT**2 * np.mean((linear.weights * target) ** 2, -1)
+    return rss / degrees + floor, rss
+
+
+def covariance(linear: Linear, moving: np.ndarray) -> np.ndarray:
+    """(B, q, q) covariance of the parameters per unit of noise variance; 0 for those that do not move (B, q)."""
+    jacobian = np.where(np.isfinite(linear.jacobian), linear.jacobian, 0.0)
+    normal = jacobian @ jacobian.swapaxes(1, 2)
+    size = np.sqrt(np.einsum("bii->bi", normal))
+    size = np.where(moving & (size > 0), size, 1.0)
+    both = moving[:, :, None] * moving[:, None, :]
+    normal = normal * both / (size[:, :, None] * size[:, None, :])
+    place = np.arange(normal.shape[-1])
+    normal[:, place, place] = 1.0
+    eigenvalues, vectors = np.linalg.eigh(normal)
+    inverse = (vectors / np.maximum(eigenvalues, 1e-13)[:, None, :]) @ vectors.swapaxes(1, 2)
+    return inverse * both / (size[:, :, None] * size[:, None, :])
+
+
+def negative_log_evidence(
+    residuals: np.ndarray, log_weights: np.ndarray, jacobian: np.ndarray, variance: np.ndarray
+) -> np.ndarray:
+    """(B,) nats without prices of names, of any fit whose parameters have been scaled by their prior spreads.
+
+    Args:
+        residuals: weighted (B, rows).
+        log_weights: (B,) sum of logarithms of weights.
+        jacobian: (B, q, rows) by scaled parameters, rows of zeros for parameters that do not count.
+        variance: (B,) of the noise.
+    """
+    rows = residuals.shape[-1]
+    rss = np.einsum("bn,bn->b", residuals, residuals)
+    upper = np.linalg.qr(jacobian.swapaxes(1, 2), mode="r") if rows > jacobian.shape[1] else jacobian
+    singular = np.linalg.svd(upper, compute_uv=False)
+    determinant = np.log1p(singular**2 / variance[:, None]).sum(-1) / 2
+    return rows / 2 * np.log(variance) + rss / variance / 2 - log_weights + determinant
+
+
+def price(table: Table, form: Form, batch: Batch, sizes: np.ndarray) -> np.ndarray:
+    """(B,) nats of the formulas' names and values."""
+    return name_price(table, form, batch) + value_price(table, form, batch, sizes)
+
+
+def name_price(table: Table, form: Form, batch: Batch) -> np.ndarray:
+    """(B,) nats of exponents, of signs that no power has, and of columns that are not inputs."""
+    names = prices(table.inputs)
+    plain = np.array([column.plain for column in table.columns], bool)
+    absent = (batch.exponents == 0) & (batch.parity == 0) & ~batch.free
+    fixed = np.where(absent & ~plain, 0.0, names.of(batch.exponents))
+    real = names.free + 0.5 * (batch.exponents / settings.EXPONENT_SPREAD) ** 2
+    total = np.where(batch.free, real, fixed).sum((1, 2))
+    total += settings.ODD_SIGN * (_odd_sign(batch) * table.signed).sum((1, 2))
+    used = (~absent).any(1)
+    total += used @ np.array([column_price(column, table.inputs) for column in table.columns])
+    return total + (table.inputs - plain.sum()) * form.terms * names.zero
+
+
+def value_price(table: Table, form: Form, batch: Batch, sizes: np.ndarray) -> np.ndarray:
+    """(B,) nats of the form, and of coefficients' sizes and signs."""
+    relative = np.log(np.abs(batch.coefficients) * sizes / _expected(table, form, batch) + 1e-300)
+    deviation = (relative - settings.COEFFICIENT_MEAN) / settings.COEFFICIENT_SPREAD
+    return (0.5 * deviation**2 + settings.SIGN).sum(1) + form_price(form)
+
+
+def _odd_sign(batch: Batch) -> np.ndarray:
+    """Whether a signed column has a power that x itself does not have, such as |x|^3 or x^0.5."""
+    whole = np.round(batch.exponents)
+    natural = (np.abs(batch.exponents - whole) < 1e-9) & (np.abs(whole) % 2 == batch.parity)
+    return ~natural
+
+
+def _expected(table: Table, form: Form, batch: Batch) -> np.ndarray:
+    """(B, K) sizes that terms have before anything is known of them."""
+    count = len(batch.rss)
+    inner = float(np.median(np.abs(table.target)) + 1e-300) ** (1 / form.power)
+    if form.kind == "quotient":
+        return np.tile([inner] * form.groups[0] + [1.0] * form.groups[1], (count, 1))
+    if form.kind == "power":
+        return np.full((count, form.terms), inner)
+    return np.ones((count, form.terms))
+
+
+def form_price(form: Form) -> float:
+    """Nats of a form, and of what its number of terms says; the order of terms in a group carries nothing."""
+    total = settings.FORM[form.kind] + settings.TERM * form.terms
+    total -= sum(math.lgamma(group + 1) for group in form.groups)
+    if form.kind == "power":
+        total += {-1.0: 0.0, 0.5: 0.0, -0.5: settings.UNUSUAL_POWER, 2.0: settings.UNUSUAL_POWER}.get(
+            form.power, settings.RARE_POWER
+        )
+    if form.kind == "quotient" and (form.power, form.below) != (1.0, 1.0):
+        total += settings.RARE_POWER
+    if form.kind == "function":
+        total += settings.ADDED_TERM * form.groups[2]
+    return total
+
+
+def column_price(column: Column, inputs: int) -> float:
+    """Nats of using a column that is not an input as it is."""
+    total = 0.0
+    if column.function is not None:
+        total += settings.TRIGONOMETRIC_COLUMN + (column.weights[0] not in (1.0, -1.0)) * settings.RARE_POWER
+    if len(column.inputs) == 2:
+        total += settings.COMBINED_COLUMN + math.log(max(inputs * (inputs - 1) / 2, 1))
+    return total
+
+
+def evidence(table: Table, form: Form, batch: Batch, noise: Noise) -> np.ndarray:
+    """(B,) negative log evidence of fits; infinite where a formula is not defined on the table."""
+    linear = linearise(table, form, batch, noise)
+    count, terms = batch.coefficients.shape
+    moving = np.concatenate([np.ones((count, terms), bool), batch.free.reshape(count, -1)], 1)
+    with np.errstate(all="ignore"):
+        return _integrated(table, linear, moving, terms) + price(table, form, batch, linear.sizes)
+
+
+def bound(table: Table, form: Form, batch: Batch, noise: Noise) -> np.ndarray:
+    """(B,) evidence that no rounding of these fits can better: as if exponents were known, and cost the least."""
+    linear = linearise(table, form, batch, noise)
+    count, terms = batch.coefficients.shape
+    moving = np.arange(terms * (1 + table.width)) < np.full((count, 1), terms)
+    names = prices(table.inputs)
+    least = table.inputs * terms * names.zero + (terms - 1) * (names.lattice[1:].min() - names.zero)
+    with np.errstate(all="ignore"):
+        return _integrated(table, linear, moving, terms) + value_price(table, form, batch, linear.sizes) + least
+
+
+def _integrated(table: Table, linear: Linear, moving: np.ndarray, terms: int) -> np.ndarray:
+    """(B,) negative log evidence but for prices, with parameters that move (B, K + K n)."""
+    parameters = moving.sum(1)
+    s2, _ = variance(linear, table.target, parameters)
+    spread = np.where(np.arange(moving.shape[1]) < terms, settings.COEFFICIENT_SPREAD, settings.EXPONENT_SPREAD)
+    order = np.argsort(~moving, axis=1, kind="stable")[:, : parameters.max()]
+    jacobian = np.take_along_axis(linear.jacobian * (moving * spread)[:, :, None], order[:, :, None], 1)
+    jacobian = np.clip(np.where(np.isfinite(jacobian), jacobian, 0.0), -1e150, 1e150)
+    good = np.isfinite(linear.values).all(-1) & np.isfinite(s2)
+    residuals = np.where(good[:, None], linear.residuals, 1.0)
+    logs = np.log(np.where(good[:, None], linear.weights, 1.0)).sum(-1)
+    total = negative_log_evidence(residuals, logs, jacobian, np.where(good, s2, 1.0))
+    return np.where(good & np.isfinite(total), total, np.inf)

@@ -1,0 +1,57 @@
+"""What residuals tell: whether something smooth is left in them, and whether single rows stand out.
+
+>>> import numpy as np
+>>> rng = np.random.default_rng(0)
+>>> x = rng.uniform(size=(60, 1))
+>>> noise = rng.normal(size=60)
+>>> lack_of_fit(x, noise) < 2 < lack_of_fit(x, noise + 2 * np.sin(9 * x[:, 0]))
+True
+"""
+
+import numpy as np
+
+from nalu_jax.discover._engine import settings
+
+
+def lack_of_fit(inputs: np.ndarray, residuals: np.ndarray) -> float:
+    """Nats by which a smooth function and noise explain residuals (rows,) better than noise alone.
+
+    The largest log ratio of marginal likelihoods of Gaussian processes of inputs (rows, n): of all columns, of
+    each, and of the sum of each (Rasmussen, Williams 2006).
+
+    Args:
+        inputs: columns that vary; at most `settings.SMOOTHED_ROWS` rows are used, evenly taken.
+        residuals: with equal errors.
+    """
+    rows = len(residuals)
+    if rows > settings.SMOOTHED_ROWS:
+        kept = np.linspace(0, rows - 1, settings.SMOOTHED_ROWS).astype(int)
+        inputs, residuals = inputs[kept], residuals[kept]
+    if not inputs.shape[1] or not residuals.any():
+        return 0.0
+    standard = (inputs - inputs.mean(0)) / np.maximum(inputs.std(0), 1e-300)
+    return max(0.0, *(_gain(kernel, residuals) for kernel in _kernels(standard)))
+
+
+def _kernels(standard: np.ndarray) -> list[np.ndarray]:
+    squares = [(column[:, None] - column) ** 2 for column in standard.T]
+    each = [np.exp(-square / (2 * settings.SMOOTH_SINGLE**2)) for square in squares]
+    mean = sum(squares) / len(squares)
+    joint = [np.exp(-mean / (2 * length**2)) for length in settings.SMOOTH_JOINT]
+    if len(each) == 1:
+        return [*joint, *each]
+    return [*joint, sum(each) / len(each), *each]
+
+
+def _gain(kernel: np.ndarray, residuals: np.ndarray) -> float:
+    eigenvalues, vectors = np.linalg.eigh(kernel)
+    squares = (vectors.T @ residuals) ** 2
+    spread = 1 + np.array(settings.SMOOTH_RATIOS)[:, None] * np.maximum(eigenvalues, 0)
+    left = (squares / spread).sum(1) / squares.sum()
+    return float((-0.5 * np.log(spread).sum(1) - 0.5 * len(residuals) * np.log(left)).max())
+
+
+def kurtosis(residuals: np.ndarray) -> float:
+    """Fourth moment of residuals about 0 by the square of the second: 3 of normal noise."""
+    second = np.mean(residuals**2)
+    return float(np.mean(residuals**4) / max(second**2, 1e-300))

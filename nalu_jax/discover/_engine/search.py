@@ -1,0 +1,286 @@
+"""The search on tables: leads a table through the rooms, keeps the time, and hands over what was found."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from nalu_jax.discover._engine import settings
+from nalu_jax.discover._engine.candidate import Candidate, Column, Noise
+from nalu_jax.discover._engine.columns import Table, prepare, take
+from nalu_jax.discover._engine.derived import proposals, search_derived
+from nalu_jax.discover._engine.evidence import linearise, variance
+from nalu_jax.discover._engine.forms import FAMILIES, FUNCTIONS
+from nalu_jax.discover._engine.functions import inner_products, search_functions
+from nalu_jax.discover._engine.quotients import search_quotients, search_rooted_quotients
+from nalu_jax.discover._engine.rivals import improve_by_neighbours, names, same_law
+from nalu_jax.discover._engine.screening import screen
+from nalu_jax.discover._engine.structure import Fitted, as_candidate, refit
+from nalu_jax.discover._engine.sums import search_sums
+from nalu_jax.discover._engine.verdict import judge, signs
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What a search on a table found.
+
+    Attributes:
+        candidates: distinct formulas, the best (least `evidence`) first; empty only where a stop came at once.
+        verdict: "recovered", "several candidates alike" or "no simple formula found".
+        reason: of the verdict, in a sentence.
+        alike: places in `candidates` of those that the data cannot tell from the first.
+        screened: inputs that were left out before the search, because the target does not follow them.
+        constant: inputs that do not vary.
+        stopped: whether the time limit or an interrupt ended the search early.
+    """
+
+    candidates: tuple[Candidate, ...]
+    verdict: str
+    reason: str
+    alike: tuple[int, ...]
+    screened: tuple[int, ...]
+    constant: tuple[int, ...]
+    stopped: bool
+
+
+class Tables:
+    """One table in the sizes that the stages ask for, with or without derived columns.
+
+    Attributes:
+        x, y: inputs (rows, n_in) and target (rows,).
+        inputs: columns that are searched.
+    """
+
+    def __init__(self, x: np.ndarray, y: np.ndarray, inputs: tuple[int, ...], seed: int):
+        self.x, self.y, self.inputs = x, y, inputs
+        self.columns = tuple(Column((j,)) for j in inputs)
+        rng = np.random.default_rng(seed)
+        self._order = rng.permutation(len(y))
+        self._prepared: dict[tuple[Column, ...], Table] = {}
+
+    def full(self, derived: tuple[Column, ...] = ()) -> Table:
+        """All rows; the table of inputs and the one asked for last are kept."""
+        if derived not in self._prepared:
+            self._prepared = {key: table for key, table in self._prepared.items() if not key}
+            self._prepared[derived] = prepare(self.x, self.y, self.columns + derived, inputs=self.x.shape[1])
+        return self._prepared[derived]
+
+    def few(self, table: Table, rows: int) -> Table:
+        return table if table.rows <= rows else take(table, np.sort(self._order[:rows]))
+
+
+class _Clock:
+    """Says when to stop, and how far the search is."""
+
+    def __init__(self, time_limit: float | None, progress: Progress | None, stop: Callable[[], bool] | None):
+        self.end = None if time_limit is None else time.monotonic() + time_limit
+        self.progress, self.stop = progress, stop
+        self.stopped = False
+
+    def ready(self, stage: str, fraction: float) -> bool:
+        """Whether a stage may begin."""
+        if self.progress is not None:
+            self.progress(stage, fraction)
+        late = self.end is not None and time.monotonic() > self.end
+        asked = self.stop is not None and self.stop()
+        self.stopped = self.stopped or late or asked
+        return not self.stopped
+
+
+def search(
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    functions: tuple[str, ...] = FAMILIES,
+    nested: bool = True,
+    terms: int = 4,
+    seed: int = 0,
+    time_limit: float | None = None,
+    progress: Progress | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> Searched:
+    """Formulas for y by x, the best first, with a verdict.
+
+    Args:
+        x: finite inputs (rows, n_in), as they are: not scaled.
+        y: finite target (rows,), not constant.
+        functions: families of elementary functions that may be the answer (of `forms.FAMILIES`).
+        nested: whether powers of sums and quotients may be the answer.
+        terms: largest number of terms of a sum.
+        seed: of random starts and row samples.
+        time_limit: in seconds; looked at between the stages of the search.
+        progress: called with the name of the stage and the fraction that is done.
+        stop: asked between stages; when true the search ends with the best so far.
+    """
+    x, y = np.asarray(x, float), np.asarray(y, float)
+    clock = _Clock(time_limit, progress, stop)
+    every = tuple(range(x.shape[1]))
+    tables = Tables(x, y, every, seed)
+    constant = tuple(int(j) for j in np.flatnonzero(tables.full().constant))
+    screened: tuple[int, ...] = ()
+    if len(every) > settings.SCREENED_FROM and clock.ready("screening", 0.0):
+        inputs = screen(tables.few(tables.full(), settings.ROUNDED_ROWS))
+        screened = tuple(j for j in every if j not in inputs)
+        tables = Tables(x, y, inputs, seed)
+    found = _collect(tables, clock, terms, seed)
+    allowed = distinct_laws([fitted for fitted in found if _allowed(fitted, functions, nested)], tables)
+    barred = distinct_laws([fitted for fitted in found if not _allowed(fitted, functions, nested)], tables)
+    verdict = judge(allowed, barred)
+    candidates = tuple(as_candidate(fitted) for fitted in allowed)
+    return Searched(candidates, *verdict, screened, constant, clock.stopped)
+
+
+def _allowed(fitted: Fitted, functions: tuple[str, ...], nested: bool) -> bool:
+    if fitted.form.kind in ("power", "quotient") and not nested:
+        return False
+    if fitted.form.function is not None and FUNCTIONS[fitted.form.function].family not in functions:
+        return False
+    used = (fitted.batch.free[0] | (fitted.batch.exponents[0] != 0)).any(0)
+    columns = [column for column, use in zip(fitted.table.columns, used, strict=True) if use]
+    if not nested and any(len(column.inputs) > 1 for column in columns):
+        return False
+    return {column.function for column in columns if column.function} <= set(functions)
+
+
+def _collect(tables: Tables, clock: _Clock, terms: int, seed: int) -> list[Fitted]:
+    """Distinct formulas of the whole family, refitted on all rows, the best first."""
+    found: list[Fitted] = []
+    full = tables.full()
+    table, judged = tables.few(full, settings.SEARCH_ROWS), tables.few(full, settings.ROUNDED_ROWS)
+    noises: tuple[Noise, ...] = ("relative", "absolute")
+    for noise in noises:
+        if clock.ready("sums of products", 0.0):
+            found += search_sums(
+                table, judged, noise, most_terms=terms, library=settings.LIBRARY, rng=np.random.default_rng(seed)
+            )
+    if found and not _settled(found) and not clock.stopped:
+        best = min(found, key=lambda fitted: fitted.evidence)
+        enough = _enough(best)
+        for noise in _worth_noises(found, enough):
+            found += _wider(tables, table, judged, noise, best.evidence, clock, seed, enough)
+    return found
+
+
+def _enough(best: Fitted) -> bool:
+    """Whether a sum of products seems to be the law, so that the wider family is looked at for rivals only."""
+    seen = signs(best)
+    poor = seen.misfit > settings.MISFIT or seen.cancelling > settings.CANCELLING or seen.free > 0
+    return not poor and best.form.terms <= settings.FEW_TERMS
+
+
+def _worth_noises(found: list[Fitted], enough: bool) -> tuple[Noise, ...]:
+    """The noise model that explains more; both while no formula fits, and they are near each other."""
+    scores: dict[Noise, float] = {}
+    for fitted in found:
+        scores[fitted.noise] = min(scores.get(fitted.noise, np.inf), fitted.evidence)
+    order = sorted(scores, key=lambda noise: scores[noise])
+    if enough or len(order) == 1 or scores[order[1]] - scores[order[0]] > settings.EFFORT_MARGIN:
+        return (order[0],)
+    return tuple(order)
+
+
+def _settled(found: list[Fitted]) -> bool:
+    """Whether exact data are explained exactly, by simple exponents: nothing can be better."""
+    best = min(found, key=lambda fitted: fitted.evidence)
+    linear = linearise(best.table, best.form, best.batch, best.noise)
+    _, rss = variance(linear, best.table.target, np.zeros(1))
+    size = float(np.sum((linear.weights * best.table.target) ** 2))
+    return bool(rss[0] < (10 * settings.EXACT) ** 2 * size) and not best.batch.free.any()
+
+
+def _wider(
+    tables: Tables, table: Table, judged: Table, noise: Noise, bar: float, clock: _Clock, seed: int, enough: bool
+) -> list[Fitted]:
+    """Powers of sums, quotients, functions, and sines, cosines and differences of inputs."""
+    found: list[Fitted] = []
+    scanned = tables.few(table, settings.SCANNED_ROWS)
+
+    def power(exponent: float) -> list[Fitted]:
+        rng = np.random.default_rng(seed)
+        return search_sums(
+            table, judged, noise, power=exponent, most_terms=3, library=settings.POWER_LIBRARY, rng=rng, bar=bar
+        )
+
+    def quotient(exponent: float) -> list[Fitted]:
+        return search_quotients(table, judged, noise, power=exponent, most_terms=4, bar=bar)
+
+    def derived(columns: tuple[Column, ...], exponent: float) -> list[Fitted]:
+        whole = tables.full(columns)
+        few = tables.few(whole, settings.SEARCH_ROWS)
+        return search_derived(
+            tables.few(few, settings.SCANNED_ROWS), few, tables.few(whole, settings.ROUNDED_ROWS), noise,
+            power=exponent, bar=bar,
+        )  # fmt: skip
+
+    def inside(column: Column) -> list[Fitted]:
+        whole = tables.full((column,))
+        few = tables.few(whole, settings.SEARCH_ROWS)
+        thin = tables.few(few, settings.SCANNED_ROWS)
+        products = inner_products(thin, settings.DERIVED_INNER)
+        return search_functions(thin, few, tables.few(whole, settings.ROUNDED_ROWS), noise, products, bar=bar)
+
+    def plain_functions() -> list[Fitted]:
+        inner = inner_products(scanned, settings.INNER_PRODUCTS)
+        return search_functions(scanned, table, judged, noise, inner, bar=bar, added=not enough)
+
+    offered = proposals(tables.x, tables.columns)
+    angles = tuple(column for column in offered if len(column.inputs) == 1)
+    differences = tuple(column for column in offered if len(column.inputs) == 2)
+    stages: list[tuple[str, list[Callable[[], list[Fitted]]]]] = [
+        ("powers of sums", [lambda a=a: power(a) for a in (-1.0, 0.5, -0.5, 2.0, -2.0)]),
+        ("quotients", [lambda: quotient(1.0), lambda: quotient(0.5)]),
+        ("functions", [plain_functions]),
+        ("sines and cosines", [lambda a=a: derived(angles, a) for a in (1.0, -1.0, 0.5)] if angles else []),
+        ("differences", [lambda a=a: derived(differences, a) for a in (0.5, -1.0)] if differences else []),
+        ("quotients", [lambda: search_rooted_quotients(scanned, judged, noise, below=0.5, bar=bar)]),
+        ("functions of differences", [lambda c=c: inside(c) for c in offered[: settings.MOST_INSIDE]]),
+    ]
+    if enough:
+        stages = stages[: settings.RIVAL_STAGES]
+    for place, (name, tasks) in enumerate(stages):
+        for task in tasks:
+            if not clock.ready(name, 0.2 + 0.7 * place / len(stages)):
+                return found
+            found += task()
+        if found and _settled(found):
+            return found
+    return found
+
+
+def distinct_laws(found: list[Fitted], tables: Tables) -> list[Fitted]:
+    """The formulas near the best and the best of each form, each once, refitted on all rows, the best first.
+
+    The walk over neighbours of the best may find better ones.
+    """
+    once: dict[tuple, Fitted] = {}
+    for fitted in sorted(found, key=lambda fitted: fitted.evidence):
+        once.setdefault((fitted.noise, *names(fitted)), fitted)
+    if not once:
+        return []
+    ranked = list(once.values())
+    best, around = improve_by_neighbours(ranked[0])
+    near = [f for f in [best, *ranked, *around] if f.evidence < best.evidence + settings.RIVALS]
+    near.sort(key=lambda fitted: fitted.evidence)
+    forms: dict[tuple, Fitted] = {}
+    for fitted in ranked:
+        forms.setdefault((fitted.form.kind, fitted.form.terms), fitted)
+    cells = best.form.terms * (1 + best.table.width) * len(tables.y)
+    most = int(np.clip(settings.REFITTED_CELLS // cells, settings.FEWEST_REFITTED, settings.REFITTED))
+    chosen = near[:most]
+    if most == settings.REFITTED:
+        chosen += list(forms.values())
+    kept: list[Fitted] = []
+    for fitted in sorted((_on_all_rows(fitted, tables) for fitted in chosen), key=lambda fitted: fitted.evidence):
+        if np.isfinite(fitted.evidence) and not any(same_law(other, fitted) for other in kept):
+            kept.append(fitted)
+    return kept
+
+
+def _on_all_rows(fitted: Fitted, tables: Tables) -> Fitted:
+    if fitted.table.rows < len(tables.y):
+        whole = tables.full(tuple(column for column in fitted.table.columns if not column.plain))
+        fitted = fitted._replace(table=whole)
+    return refit(fitted)

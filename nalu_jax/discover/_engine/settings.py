@@ -1,0 +1,142 @@
+"""Every number that decides in the search: prices of names, thresholds of the verdict, sizes of the search.
+
+Prices are negative logarithms of prior probabilities, in nats. `python -m benchmarks.tune_laws` measures what
+they do on drawn laws with odd seeds; laws with even seeds are kept for reports.
+"""
+
+
+# --- prices of exponents -------------------------------------------------------------------------------------------
+
+EXPONENTS = {
+    1.0: 0.12, 2.0: 0.055, 0.5: 0.03, 3.0: 0.02, 1.5: 0.015, 4.0: 0.008, 1 / 3: 0.004, 2 / 3: 0.004, 2.5: 0.003,
+    5.0: 0.003, 6.0: 0.002, 0.25: 0.002, 0.75: 0.002, 4 / 3: 0.002, 5 / 3: 0.001, 3.5: 0.0005, 7.0: 0.0005, 8.0: 0.0005,
+    10.0: 0.0003, 12.0: 0.0002,
+}  # fmt: skip
+"""How often an exponent of this size (of either sign) is met in laws, relative to each other and to `FREE_EXPONENT`."""
+
+FREE_EXPONENT = 0.03  # how often an exponent is none of these
+ACTIVE_INPUTS = 2.5  # inputs in one term that are expected
+FEWEST_ABSENT = 0.4  # smallest probability that an input is absent from a term
+EXPONENT_SPREAD = 2.0  # standard deviation of a free exponent
+LARGEST_EXPONENT = 13.0  # one more than the largest simple one: a prefactor inside a power adds up
+
+# --- prices of the rest of a formula --------------------------------------------------------------------------------
+
+TERM = 1.5  # of each term more
+SIGN = 0.6931471805599453  # log 2: of a coefficient's sign
+COEFFICIENT_SPREAD = 2.0  # standard deviation of log|coefficient|, of a term of size 1
+COEFFICIENT_MEAN = -1.0  # mean of log(size of a term / size of the target)
+ODD_SIGN = 3.0  # |x|^3, sign(x) x^2 and other signs that no power of x has
+FORM = {"sum": 0.0, "power": 3.0, "quotient": 4.0, "function": 5.0}
+UNUSUAL_POWER = 0.5  # of a sum's power -1/2 and 2
+RARE_POWER = 1.0  # of a sum's power -2, of a root around or below a quotient
+TRIGONOMETRIC_COLUMN = 4.0  # of a sine or cosine of an input that is used
+COMBINED_COLUMN = 3.0  # of a difference of inputs, beside log(number of pairs)
+ADDED_TERM = 2.0  # of a term beside an elementary function
+
+# --- noise ----------------------------------------------------------------------------------------------------------
+
+EXACT = 1e-9  # residuals of this part of the target's size are rounding, not noise
+RELATIVE_FLOOR = 2e-3  # rows below this part of the median |y| weigh no more; 0.02 hurt sums that cross 0
+
+# --- sizes of the search --------------------------------------------------------------------------------------------
+
+SEARCH_ROWS = 400  # rows on which starts are tried; fits and evidence use all up to JUDGED_ROWS
+ROUNDED_ROWS = 4000  # rows on which exponents are rounded
+SCREENED_FROM = 10  # inputs; more are screened first
+KEPT_INPUTS = 7  # of a screening, beside those that matter clearly
+MOST_INPUTS = 20  # that may matter clearly
+CLEAR_SLOPE = 40.0  # squared t value of an input's slope in logarithms that makes it matter clearly
+SCREENING_ROWS = 300
+SCREENING_POWERS = (1, -1, 2, -2, 0.5, -0.5)
+SCREENING_STEPS = 6
+LIBRARY = 700  # products of simple powers that starts are made of
+LIBRARY_EXPONENT = 4.0  # largest in the library
+LIBRARY_ACTIVE = 4  # most inputs in one product of the library
+PAIR_STARTS = 60
+PAIR_REUSE = 6  # of one product among the starts
+RANDOM_STARTS = 30
+KEPT_FITS = 5  # of each number of terms
+FIRST_STEPS = 8  # of Levenberg-Marquardt on all starts
+LATER_STEPS = 30  # on the best of them
+KEPT_CLIMBS = 2  # of walks on the lattice
+CLIMB_STEPS = 40  # of the walk on the lattice
+WORSE_TERMS = 4.0  # nats: no more terms are tried when one more made it worse by this
+ROUNDING_SLACK = 8.0  # nats that one step of rounding may cost; the best of the path is kept
+HOPELESS = 6.0  # nats that a fit must be able to come near the best known to be rounded at all
+EXACT_STEPS = 15  # of Levenberg-Marquardt after exponents of an exact fit were fixed
+ROUNDING_STEPS = 5  # of Levenberg-Marquardt after exponents were fixed
+SURE_ROUNDING = -1.0  # nats: more exponents are fixed at once only where each gains so much
+LARGEST_MOVE = 0.15  # of any parameter while exponents are fixed at once
+
+# --- coefficients shown as simple numbers ---------------------------------------------------------------------------
+
+SIMPLE_NUMBERS = {
+    1.0: 0.15, 2.0: 0.08, 0.5: 0.08, 4.0: 0.03, 3.0: 0.03, 0.25: 0.03, 1.5: 0.02, 1 / 3: 0.01, 2 / 3: 0.01, 10.0: 0.01,
+    8.0: 0.01, 0.1: 0.01, 5.0: 0.01, 0.125: 0.01, 4 / 3: 0.005, 0.75: 0.005, 6.0: 0.005, 1 / 6: 0.005, 0.2: 0.005,
+    100.0: 0.005, 1000.0: 0.005, 12.0: 0.003, 16.0: 0.003, 2.5: 0.003,
+}  # fmt: skip
+"""Probability that a coefficient is this number (of either sign)."""
+
+OTHER_NUMBER = 0.1  # probability density of any other coefficient, in its logarithm: 0.5 over 5 units of log
+SURE_NUMBER = 20.0  # odds from which a coefficient is shown as a simple number
+
+# --- sizes of the search among quotients and functions --------------------------------------------------------------
+
+POWER_LIBRARY = 350  # products that starts of powers of sums are made of
+QUOTIENT_LIBRARY = 250  # products, each above and below the bar
+QUOTIENT_TRIPLES = 140  # products of whole powers up to 2, all triples of which are tried
+QUOTIENT_PAIRS = 60
+QUOTIENT_GROWN = 30  # subsets that are grown by one term
+QUOTIENT_STARTS = 60  # fits of each number of terms above and below
+ROOT_PRODUCTS = 100  # products tried inside a root below the bar
+ROOT_TERMS = 40  # products tried above it
+ROOT_SIZES = (-0.95, -0.6, -0.3, 0.5, 2.0, 8.0)  # largest size of the term inside
+FUNCTION_SIZES = (0.15, 0.3, 0.6, 1.0, 1.5, 2.0, 3.0, 4.5, 7.0)  # of the median inside a function
+PERIODIC_SIZES = tuple(1.7 * 1.08**i for i in range(20))  # beside these: a period must not be missed
+FUNCTION_EACH = 4  # starts of one size
+FUNCTION_STARTS = 16  # fits of one function
+FUNCTION_FITS = 6  # of which so many are fitted to the end
+FUNCTION_BEHIND = 30.0  # a function whose best rss is this multiple of the best function's is left
+INNER_PRODUCTS = 150  # inside a function
+DERIVED_INNER = 25  # products beside a derived column inside a function
+MOST_INSIDE = 8  # derived columns that are tried inside a function
+SCANNED_ROWS = 150  # rows of the scan of inner products and of derived columns
+LEAST_ANGLE = 0.3  # radian: an input that varies less is no angle
+MOST_ANGLE = 20.0
+ALIKE_SCALES = 10.0  # inputs whose sizes differ by more are not subtracted
+DERIVED_ATOMS = 12000  # products of derived columns with products of the library
+DERIVED_LIBRARY = 400  # products of the library
+DERIVED_TERMS = 3
+DERIVED_PATHS = 16  # of the pursuit
+DERIVED_KEPT = 8  # sets of each number of terms that are fitted
+SIMPLE_ATOMS = 240  # of them all triples are tried
+FACTOR_PRODUCTS = 30  # products tried behind the factor which all terms seem to share
+WHOLE_ENOUGH = 0.2  # of an exponent of the log-linear regression from a whole number that is taken for it
+
+# --- rivals and verdict ---------------------------------------------------------------------------------------------
+
+NEIGHBOUR_REACH = 2  # simple numbers to either side of an exponent
+NEIGHBOUR_STEPS = 6  # of the walk over neighbours
+FEW_COLUMNS = 6  # up to which absent inputs are tried with a free exponent
+SAME_EVIDENCE = 1e-3  # nats
+SAME_VALUES = 1e-3  # of the noise: fits that differ by less are one function
+SAME_EXPONENT = 3.0  # standard errors within which exponents are the same
+REFITTED_CELLS = 2e7  # rows times parameters that are refitted in all
+FEWEST_REFITTED = 3
+REFITTED = 40  # formulas that are refitted on all rows
+RIVALS = 12.0  # nats behind the best from which a formula is no rival
+SMOOTHED_ROWS = 200  # on which residuals are looked at
+SMOOTH_JOINT = (0.5, 1.2)  # lengths of smooth functions of all inputs, in their standard deviations
+SMOOTH_SINGLE = 0.4  # of one input
+SMOOTH_RATIOS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0, 1e4)  # of the smooth function's variance to the noise's
+MISFIT = 2.0  # nats of lack of fit above which something is left
+GAP = 6.0  # nats to the next different formula from which the best stands alone
+CANCELLING = 5.0  # terms larger than their sum by this cancel
+FREE_EXPONENTS = 2  # most exponents of a law that are no simple numbers
+WEAKEST = 8.0  # standard errors that each coefficient must be large
+INFLATION = 1.3  # of left-out errors
+TAILS = 9.0  # of residuals' fourth moment (3 of normal noise)
+FEW_TERMS = 3  # more terms than these ask for a look at the wider family
+RIVAL_STAGES = 3  # of the wider family that are searched where a sum of products seems to be the law
+EFFORT_MARGIN = 20.0  # nats between the noise models below which both are searched

@@ -1,0 +1,147 @@
+"""One formula of a given structure on a table: fitted, rounded, merged, and handed over as a `Candidate`."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from nalu_jax.discover._engine import settings
+from nalu_jax.discover._engine.candidate import Candidate, Column, Noise, scale_powers
+from nalu_jax.discover._engine.columns import Table, prepare
+from nalu_jax.discover._engine.evidence import bound, covariance, evidence, linearise, variance
+from nalu_jax.discover._engine.fit import Batch, start
+from nalu_jax.discover._engine.forms import Form
+from nalu_jax.discover._engine.rounding import merge_equal, round_exponents, settle
+
+FINAL_STEPS = 60
+
+
+class Fitted(NamedTuple):
+    """One formula as the search holds it: `batch` of one on `table`."""
+
+    table: Table
+    form: Form
+    batch: Batch
+    noise: Noise
+    evidence: float
+
+
+def finish(table: Table, form: Form, batch: Batch, noise: Noise, *, bar: float = np.inf) -> list[Fitted]:
+    """The fits with exponents rounded and equal terms merged; those that are not defined on the table are dropped.
+
+    Args:
+        table: on which they are judged.
+        form: of all of them.
+        batch: fits.
+        noise: model of the noise.
+        bar: evidence that is known already: fits that cannot come near it are not rounded.
+    """
+    if np.isfinite(bar) and len(batch.rss):
+        hope = bound(table, form, batch, noise)
+        batch = batch.take(np.flatnonzero(hope < bar + settings.HOPELESS))
+    if not len(batch.rss):
+        return []
+    rounded, scores = round_exponents(table, form, batch, noise)
+    finished = []
+    for place in np.flatnonzero(np.isfinite(scores)):
+        one = rounded.take([int(place)])
+        merged = merge_equal(form, one)
+        if merged is None:
+            finished.append(Fitted(table, form, one, noise, float(scores[place])))
+            continue
+        if not valid(merged[0]):
+            continue
+        again, score = round_exponents(table, *merged, noise)
+        if np.isfinite(score[0]):
+            finished.append(Fitted(table, merged[0], again, noise, float(score[0])))
+    return finished
+
+
+def valid(form: Form) -> bool:
+    """Whether a form is not a simpler one in disguise."""
+    if form.kind == "sum":
+        return form.terms >= 1
+    if form.kind == "power":
+        return form.terms >= 2
+    return form.groups[0] >= 1 and form.groups[1] >= 1
+
+
+def as_candidate(fitted: Fitted) -> Candidate:
+    """The formula with its errors, reduced to the columns that it uses."""
+    table, form, batch, noise = fitted.table, fitted.form, fitted.batch, fitted.noise
+    linear = linearise(table, form, batch, noise)
+    terms = form.terms
+    moving = np.concatenate([np.ones((1, terms), bool), batch.free.reshape(1, -1)], 1)
+    s2, _ = variance(linear, table.target, moving.sum(1))
+    kept = np.flatnonzero(moving[0])
+    full = covariance(linear, moving)[0] * s2[0]
+    used = (batch.free[0] | (batch.exponents[0] != 0) | (batch.parity[0] != 0)).any(0)
+    columns = tuple(column for column, use in zip(table.columns, used, strict=True) if use)
+    target = table.target * table.target_scale
+    deviation = float(np.sqrt(s2[0])) * (table.target_scale if noise == "absolute" else 1.0)
+    return Candidate(
+        form=form,
+        columns=columns,
+        exponents=batch.exponents[0][:, used],
+        parity=batch.parity[0][:, used].astype(int),
+        free=batch.free[0][:, used],
+        log_coefficients=np.log(np.abs(batch.coefficients[0]) + 1e-300),
+        signs=np.where(batch.coefficients[0] < 0, -1.0, 1.0),
+        centre=table.centre[used],
+        target_scale=table.target_scale,
+        covariance=full[np.ix_(kept, kept)],
+        evidence=fitted.evidence,
+        rss=float(np.sum((target - table.target_scale * linear.values[0]) ** 2)),
+        noise=noise,
+        deviation=deviation,
+        rows=table.rows,
+    )
+
+
+def fit_structure(
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    form: Form,
+    columns: tuple[Column, ...],
+    exponents: np.ndarray,
+    parity: np.ndarray,
+    free: np.ndarray,
+    noise: Noise,
+    log_coefficients: np.ndarray | None = None,
+    signs: np.ndarray | None = None,
+    inputs: int | None = None,
+) -> Candidate:
+    """A formula of a known structure, fitted to a table: its numbers, errors and evidence.
+
+    Exponents that are not free stay as they are; nothing is rounded.
+
+    Args:
+        x: inputs (rows, n_in).
+        y: target (rows,).
+        form: of the formula.
+        columns: n of them.
+        exponents: (K, n); where free, the fit begins there.
+        parity: (K, n) of 0 and 1.
+        free: (K, n) of bool.
+        noise: model of the noise.
+        log_coefficients: (K,) of the formula as it is written, where the fit begins; for sums not needed.
+        signs: (K,) of those coefficients.
+        inputs: among which the name chooses; the number of columns of x.
+    """
+    inputs = x.shape[1] if inputs is None else inputs
+    table = prepare(np.asarray(x, float), np.asarray(y, float), columns, inputs=inputs)
+    batch = start(table, np.asarray(exponents, float)[None], np.asarray(parity)[None])
+    batch = batch._replace(free=batch.free & np.asarray(free, bool))
+    if log_coefficients is not None:
+        logs = np.asarray(log_coefficients) + batch.exponents[0] @ table.centre
+        logs = logs - scale_powers(form) * np.log(table.target_scale)
+        signs = np.ones(form.terms) if signs is None else np.asarray(signs, float)
+        batch = batch._replace(coefficients=(signs * np.exp(np.clip(logs, -690, 690)))[None])
+    return as_candidate(refit(Fitted(table, form, batch, noise, np.inf)))
+
+
+def refit(fitted: Fitted, *, steps: int = FINAL_STEPS) -> Fitted:
+    """The same structure at its best on its table, with its evidence there."""
+    table, form, noise = fitted.table, fitted.form, fitted.noise
+    batch = settle(table, form, fitted.batch, noise, steps=steps)
+    return Fitted(table, form, batch, noise, float(evidence(table, form, batch, noise)[0]))
