@@ -86,7 +86,42 @@ def log(x: Array, *, least: float = 0.0) -> Array:
     `least` is what x is known not to be below.
     """
     tiny = float(jnp.finfo(x.dtype).tiny)
-    return jnp.log(x if least > tiny else maximum(x, tiny))
+    return _log(x if least > tiny else maximum(x, tiny))
+
+
+@jax.custom_jvp
+def _log(x: Array) -> Array:
+    """log(x), x > 0, whose derivatives multiply by 1 / x: JAX's second one divides by x^2, which leaves the range."""
+    return jnp.log(x)
+
+
+@_log.defjvp
+def _log_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    return _log(*primals), tangents[0] * reciprocal(*primals)
+
+
+@jax.custom_jvp
+def reciprocal(x: Array) -> Array:
+    """1 / x, with derivatives as products of it: JAX's own multiply before they divide."""
+    return 1 / x
+
+
+@reciprocal.defjvp
+def _reciprocal_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    inverse = reciprocal(*primals)
+    return inverse, -(inverse * tangents[0]) * inverse
+
+
+def gated(logit: Array, a: Array, log_m: Array) -> Array:
+    """sigmoid(logit) * a + sigmoid(-logit) * exp(log_m): exp(log_m) itself may leave the range where the result fits.
+
+    Both sides of each selection are one analytic function, so that nothing is lost at logit = 0.
+    """
+    positive = logit >= 0
+    nothing = jnp.zeros_like(logit)
+    decay = jnp.exp(jnp.where(positive, -logit, logit))  # exp(-|logit|)
+    m = jnp.exp(log_m - jnp.where(positive, logit, nothing))
+    return (jnp.where(positive, a, decay * a) + m) * reciprocal(1 + decay)
 
 
 def machine_epsilon(x: Array, eps: float | None) -> float:
