@@ -231,7 +231,9 @@ def test_the_same_seed_gives_the_same_formula_and_jax_stays_as_it_was():
     y = x[:, 0] * x[:, 1] + 0.1 * np.random.default_rng(4).standard_normal(ROWS)
     before = jnp.ones(()).dtype
     first, second = (discover.table(x, y, seed=3) for _ in range(2))
-    assert str(first) == str(second) and [each.formula for each in first.front] == [each.formula for each in second.front]
+    assert str(first) == str(second) and [each.formula for each in first.front] == [
+        each.formula for each in second.front
+    ]
     assert jnp.ones(()).dtype == before
 
 
@@ -287,6 +289,12 @@ def test_save_and_load(tmp_path):
     again = discover.load(tmp_path / "gas.json")
     assert str(again) == str(found) and repr(again.front) == repr(found.front)
     np.testing.assert_array_equal(again.predict(x), found.predict(x))
+
+
+def test_noise_is_no_law():
+    random = np.random.default_rng(0)
+    found = discover.table(random.uniform(1, 2, (60, 1)), random.standard_normal(60))
+    assert found.verdict == NOTHING and "the target does not follow them" in found.reason
 
 
 def test_a_constant_column_is_left_out_and_said():
