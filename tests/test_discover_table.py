@@ -1,4 +1,4 @@
-"""`discover.table`: laws that are recovered, errors, options, Ctrl-C, bad input. Numbers A.. are those of the trials."""
+"""`discover.table`: laws recovered, errors, options, Ctrl-C, bad input. Numbers A.. are those of the trials."""
 
 import functools
 import pathlib
@@ -354,6 +354,8 @@ def test_split_takes_the_largest_inputs_outside():
     assert np.abs(x[parts.outside, 0]).min() > np.abs(np.delete(x, parts.outside, 0)[:, 0]).max()
     np.testing.assert_array_equal(parts.held_out, discover.split(x, held_out=0.25, outside=0.2, seed=1).held_out)
     assert [part.size for part in discover.split(x, held_out=0, outside=0)] == [50, 0, 0]
+    constant = np.column_stack([x, np.ones(50)])
+    np.testing.assert_array_equal(discover.split(constant, outside=0.2).outside, discover.split(x, outside=0.2).outside)
 
 
 @pytest.mark.parametrize(
@@ -447,7 +449,7 @@ def test_bad_data_frames_are_one_line():
 
 
 def test_what_works_though_it_is_unusual():
-    """Whole numbers, booleans that vary, lists, JAX arrays, masked arrays without a mask, Fortran order, a huge seed."""
+    """Whole numbers, lists, JAX arrays, masked arrays without a mask, Fortran order, a huge seed."""
     x = np.random.default_rng(0).integers(1, 9, (ROWS, 2))
     y = 3 * x[:, 0] * x[:, 1]
     for values in (x, x.tolist(), jnp.asarray(x), np.ma.array(x), np.asfortranarray(x.astype("float32"))):
