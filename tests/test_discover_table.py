@@ -297,8 +297,9 @@ def test_noise_is_no_law():
     assert found.verdict == NOTHING and "the target does not follow them" in found.reason
 
 
-def test_a_constant_column_is_left_out_and_said():
-    x = np.column_stack([inputs(), np.full(ROWS, 7.0)])
+@pytest.mark.parametrize("value", [7.0, 0.0, -1.0])
+def test_a_constant_column_is_left_out_and_said(value):
+    x = np.column_stack([inputs(), np.full(ROWS, value)])
     found = discover.table(x, x[:, 0] / x[:, 1], names=("a", "b", "room"))
     assert found.formula == "a/b" and "'room'" in found.notes[0] and "constant" in found.notes[0]
     assert "note: left out, since constant in all rows: 'room'" in str(found)

@@ -138,8 +138,8 @@ def _residual_scale(best: Candidate, data: _inputs.Table) -> np.ndarray:
 def _notes(data: _inputs.Table, constant: Sequence[int], screened: Sequence[int], late: bool) -> tuple[str, ...]:
     listed = lambda places: ", ".join(repr(data.names[i]) for i in places)
     notes = []
-    if constant:
-        notes.append(f"left out, since constant in all rows: {listed(constant)}")
+    if still := sorted({*constant, *np.flatnonzero((data.x == data.x[0]).all(axis=0)).tolist()}):
+        notes.append(f"left out, since constant in all rows: {listed(still)}")
     if screened:
         notes.append(f"left out before the search, since the target does not follow them: {listed(screened)}")
     if late:
