@@ -1,4 +1,4 @@
-"""Real parts of exponentials whose phase is counted in half turns, so that cos(3 pi / 2) is 0 and not what rounding left.
+"""Real parts of exponentials with the phase in half turns, so that cos(3 pi / 2) is 0 and not what rounding left.
 
 >>> import jax.numpy as jnp
 >>> from nalu_jax import _cosine

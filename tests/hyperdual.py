@@ -114,7 +114,6 @@ class HyperDual:
     __ge__ = lambda self, other: np.greater_equal(self, other)
 
 
-
 def _sum(a: HyperDual, b: HyperDual) -> HyperDual:
     return HyperDual(*(one + other for one, other in zip(a.parts, b.parts, strict=True)))
 
@@ -159,9 +158,7 @@ def _logaddexp(a: HyperDual, b: HyperDual) -> HyperDual:
     value = np.logaddexp(a.value, b.value)
     of_a, of_b = np.exp(a.value - value), np.exp(b.value - value)
     first, second, mixed = (of_a * one + of_b * two for one, two in zip(a.parts[1:], b.parts[1:], strict=True))
-    return HyperDual(
-        value, first, second, mixed + of_a * of_b * (a.parts[1] - b.parts[1]) * (a.parts[2] - b.parts[2])
-    )
+    return HyperDual(value, first, second, mixed + of_a * of_b * (a.parts[1] - b.parts[1]) * (a.parts[2] - b.parts[2]))
 
 
 def _selected(condition: Any, a: Any, b: Any) -> HyperDual:
