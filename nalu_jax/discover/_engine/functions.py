@@ -6,7 +6,7 @@ import numpy as np
 
 from nalu_jax.discover._engine import settings
 from nalu_jax.discover._engine.candidate import Noise
-from nalu_jax.discover._engine.columns import Table, choose, noise_weights
+from nalu_jax.discover._engine.columns import Table, choose, noise_weights, soft_weights
 from nalu_jax.discover._engine.fit import Batch, distinct, improve, products, start
 from nalu_jax.discover._engine.forms import FUNCTIONS, Form
 from nalu_jax.discover._engine.library import library
@@ -49,22 +49,31 @@ def search_functions(
     front = _Front(scanned, noise)
     values = products(scanned, inner.exponents, inner.parity)
     fits: list[tuple[Form, Batch]] = []
-    weights = noise_weights(table, noise, table.target)
+    weights, soft = noise_weights(table, noise, table.target), soft_weights(table, noise)
     with np.errstate(all="ignore"):
         for name in FUNCTIONS:
             for beside in range(1 + added):
                 scan = _scan(front, inner, values, name, beside)
                 form = Form("function", (1, 1, beside), function=name)
-                batch = start(table, scan.exponents, scan.parity, scan.coefficients)
-                fits.append((form, improve(table, form, batch, weights, steps=settings.FIRST_STEPS)))
+                batch = _held_inside(start(table, scan.exponents, scan.parity, scan.coefficients))
+                fits.append((form, improve(table, form, batch, soft, steps=settings.FIRST_STEPS)))
     best = min((float(batch.rss.min()) for _, batch in fits if len(batch.rss)), default=np.inf)
     found: list[Fitted] = []
     for form, batch in fits:
         order = np.argsort(batch.rss, kind="stable")[: settings.FUNCTION_FITS]
         order = order[batch.rss[order] < settings.FUNCTION_BEHIND * best]
-        batch = improve(table, form, batch.take(order), weights, steps=settings.LATER_STEPS)
-        found += finish(judged, form, batch.take(distinct(batch, 2)), noise, bar=bar)
+        batch = batch.take(order)
+        for trial in (batch, batch._replace(free=np.broadcast_to(~table.constant, batch.free.shape).copy())):
+            trial = improve(table, form, trial, weights, steps=settings.LATER_STEPS)
+            found += finish(judged, form, trial.take(distinct(trial, 2)), noise, bar=bar)
     return found
+
+
+def _held_inside(batch: Batch) -> Batch:
+    """The batch with the exponents inside the function kept: with narrow inputs a fit of all crawls along a valley."""
+    free = batch.free.copy()
+    free[:, 1] = False
+    return batch._replace(free=free)
 
 
 def inner_products(table: Table, limit: int) -> Inner:
@@ -85,7 +94,7 @@ class _Front:
 
     def __init__(self, table: Table, noise: Noise):
         self.table = table
-        self.weights = noise_weights(table, noise, table.target)
+        self.weights = soft_weights(table, noise)
         varying = np.maximum(table.logs, -40.0) * ~table.constant[:, None]
         self.design = np.concatenate([np.ones((1, table.rows)), varying])
         size = self.weights * np.abs(table.target)

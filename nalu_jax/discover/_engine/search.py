@@ -69,7 +69,7 @@ class Tables:
         return self._prepared[derived]
 
     def few(self, table: Table, rows: int) -> Table:
-        return table if table.rows <= rows else take(table, np.sort(self._order[:rows]))
+        return table if table.rows <= rows else take(table, np.sort(self._order[self._order < table.rows][:rows]))
 
 
 class _Clock:
@@ -167,8 +167,8 @@ def _collect(tables: Tables, clock: _Clock, terms: int, seed: int) -> list[Fitte
 def _enough(best: Fitted) -> bool:
     """Whether a sum of products seems to be the law, so that the wider family is looked at for rivals only."""
     seen = signs(best)
-    poor = seen.misfit > settings.MISFIT or seen.cancelling > settings.CANCELLING or seen.free > 0
-    return not poor and best.form.terms <= settings.FEW_TERMS
+    poor = seen.misfit > settings.MISFIT or seen.cancelling > settings.CANCELLING
+    return not poor and seen.free <= settings.FREE_EXPONENTS and best.form.terms <= settings.FEW_TERMS
 
 
 def _worth_noises(found: list[Fitted], enough: bool) -> tuple[Noise, ...]:
@@ -264,6 +264,8 @@ def distinct_laws(found: list[Fitted], tables: Tables) -> list[Fitted]:
     best, around = improve_by_neighbours(ranked[0])
     near = [f for f in [best, *ranked, *around] if f.evidence < best.evidence + settings.RIVALS]
     near.sort(key=lambda fitted: fitted.evidence)
+    near = [*(_with_other_noise(f) for f in near[: settings.OTHER_NOISE]), *near]
+    near.sort(key=lambda fitted: fitted.evidence)
     forms: dict[tuple, Fitted] = {}
     for fitted in ranked:
         forms.setdefault((fitted.form.kind, fitted.form.terms), fitted)
@@ -277,6 +279,10 @@ def distinct_laws(found: list[Fitted], tables: Tables) -> list[Fitted]:
         if np.isfinite(fitted.evidence) and not any(same_law(other, fitted) for other in kept):
             kept.append(fitted)
     return kept
+
+
+def _with_other_noise(fitted: Fitted) -> Fitted:
+    return refit(fitted._replace(noise="absolute" if fitted.noise == "relative" else "relative"))
 
 
 def _on_all_rows(fitted: Fitted, tables: Tables) -> Fitted:
