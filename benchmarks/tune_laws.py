@@ -118,7 +118,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("even seeds are for reports; --first-seed is odd.")
     if options.values and len(options.settings) != 1:
         parser.error("--values are those of one setting; give it with --settings.")
-    share = {"full": options.share, "quick": 0.05, "smoke": 0.05}[_report.effort_of(options).name]
+    effort = _report.effort_of(options).name
+    share = {"full": options.share, "quick": 0.05, "smoke": 0.0}[effort]
+    if effort != "full":
+        options.settings = options.settings[:1]
     families = {name: max(1, round(share * n)) for name, n in FAMILIES.items()}
     values = {
         name: options.values or [factor * getattr(settings, name) for factor in FACTORS.get(name, (0.5, 2.0))]
