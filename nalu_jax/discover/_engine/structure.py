@@ -12,7 +12,7 @@ from nalu_jax.discover._engine.fit import Batch, start
 from nalu_jax.discover._engine.forms import Form
 from nalu_jax.discover._engine.rounding import merge_equal, round_exponents, settle
 
-FINAL_STEPS = 60
+FINAL_STEPS = 30
 
 
 class Fitted(NamedTuple):
@@ -110,6 +110,7 @@ def fit_structure(
     log_coefficients: np.ndarray | None = None,
     signs: np.ndarray | None = None,
     inputs: int | None = None,
+    row_weights: np.ndarray | None = None,
 ) -> Candidate:
     """A formula of a known structure, fitted to a table: its numbers, errors and evidence.
 
@@ -127,9 +128,11 @@ def fit_structure(
         log_coefficients: (K,) of the formula as it is written, where the fit begins; for sums not needed.
         signs: (K,) of those coefficients.
         inputs: among which the name chooses; the number of columns of x.
+        row_weights: (rows,) reciprocal errors of rows, relative to each other: those of a search (`Searched`), so that
+            its evidence can be compared.
     """
     inputs = x.shape[1] if inputs is None else inputs
-    table = prepare(np.asarray(x, float), np.asarray(y, float), columns, inputs=inputs)
+    table = prepare(np.asarray(x, float), np.asarray(y, float), columns, inputs=inputs, row_weights=row_weights)
     batch = start(table, np.asarray(exponents, float)[None], np.asarray(parity)[None])
     batch = batch._replace(free=batch.free & np.asarray(free, bool))
     if log_coefficients is not None:
