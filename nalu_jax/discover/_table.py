@@ -5,7 +5,6 @@ formulas (`_formula`) with a verdict (`_found`).
 """
 
 import contextlib
-import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
@@ -13,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from tqdm import tqdm
 
+from .. import _progress
 from .._interrupt import deferred
 from . import _inputs, _written
 from ._engine.candidate import Candidate, predict
@@ -153,8 +153,7 @@ def _notes(data: _inputs.Table, constant: Sequence[int], screened: Sequence[int]
 @contextlib.contextmanager
 def _bar(progress: bool | None) -> Iterator[Progress]:
     """A progress bar as a function of the stage and the fraction done."""
-    shown = sys.stderr.isatty() if progress is None else progress
-    with tqdm(total=1.0, disable=not shown, bar_format="{desc:24} {bar} {elapsed}") as bar:
+    with tqdm(total=1.0, disable=not _progress.shown(progress), bar_format="{desc:24} {bar} {elapsed}") as bar:
 
         def report(stage: str, fraction: float) -> None:
             bar.set_description_str(stage, refresh=False)
