@@ -1,7 +1,7 @@
 """The scikit-learn estimator: scikit-learn's own checks, and its place in searches.
 
-The checks ask how an estimator treats its input, attributes and copies, a hundred fits long, most of them to noise; so for
-them the engine is asked to fit a plane rather than to search. None is left out.
+The checks ask how an estimator treats its input, attributes and copies, a hundred fits long, most of them to noise; so
+for them the engine is asked to fit a plane rather than to search. None is left out.
 """
 
 import pickle
