@@ -177,9 +177,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--values are those of one setting; give it with --settings.")
     effort = _report.effort_of(options).name
     share = {"full": options.share, "quick": 0.05, "smoke": 0.0}[effort]
+    families = {name: max(1, round(share * n)) for name, n in FAMILIES.items()}
     if effort != "full":
         options.settings = options.settings[:1]
-    families = {name: max(1, round(share * n)) for name, n in FAMILIES.items()}
+    if effort == "smoke":
+        families = {name: families[name] for name in ("sum of products", "nested")}
     values = {
         name: options.values or [factor * getattr(settings, name) for factor in FACTORS.get(name, (0.5, 2.0))]
         for name in options.settings
