@@ -164,7 +164,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark; returns the exit code."""
     parser = _report.parser(__doc__)
     _pool.add_options(parser)
-    parser.add_argument("--settings", nargs="+", default=list(FACTORS), metavar="NAME", help="names in settings.py")
+    parser.add_argument(
+        "--settings",
+        nargs="*",
+        default=list(FACTORS),
+        metavar="NAME",
+        help="in settings.py, or none",
+    )
     parser.add_argument("--values", nargs="+", type=float, help="of a single setting, in place of the usual ones")
     parser.add_argument("--share", type=float, default=1.0, help="of the laws of every family")
     parser.add_argument("--first-seed", type=int, default=FIRST_SEED, help="odd")
