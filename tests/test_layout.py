@@ -18,6 +18,7 @@ PACKAGE = pathlib.Path(nalu_jax.__file__).parent
 
 # each module may import from those before it; one line is one level, within which units may share code
 LEVELS = [
+    ["_compiler"],
     ["_exponents", "_cosine"],
     ["_product"],
     ["_numerics", "_unit", "_checks", "_trees", "_interrupt", "_prior", "_progress"],
