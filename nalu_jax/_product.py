@@ -76,7 +76,7 @@ def product(factor: Factor, inputs: tuple[Array, ...], matrices: tuple[Array, ..
     return y.reshape(*batch_shape, n_out)
 
 
-def _at_once(batch: int, n_in: int, n_out: int, dtype: Any) -> bool:
+def _at_once(batch: Any, n_in: int, n_out: int, dtype: Any) -> bool:
     """Whether all factors fit beside one another, and their mantissas, below 2, into the range of the dtype."""
     return n_in < jnp.finfo(dtype).maxexp and _compiler.at_most(batch * n_in * n_out, _compiler.PRODUCT_AT_ONCE)
 
@@ -170,14 +170,16 @@ def _multiply(
 
     @_recomputed
     def one_block(block: tuple[Array, ...]) -> tuple[Array, Array, Array | None]:
-        none_yet = jnp.zeros(shape, jnp.float32)
-        start = jnp.ones(shape, block[0].dtype), none_yet, none_yet if count_zeros else None
-        return lax.scan(one_group, start, (tuple(x.T.reshape(-1, group, shape[0]) for x in block), grouped))[0]
+        columns = tuple(x.T.reshape(-1, group, shape[0]) for x in block), grouped
+        first = factor(*_broadcast(shape, [x[0, 0, :, None] for x in columns[0]] + [w[0, 0, None] for w in grouped]))
+        none_yet = jnp.zeros_like(first, jnp.float32)  # like a factor: on a mesh with the same sharding
+        start = jnp.ones_like(first), none_yet, none_yet if count_zeros else None
+        return lax.scan(one_group, start, columns)[0]
 
     return lax.map(one_block, inputs)
 
 
-def _group(n_in: int, entries: int) -> tuple[int, int]:
+def _group(n_in: int, entries: Any) -> tuple[int, int]:
     """Inputs of a group, for an y of so many entries: equal groups, or full ones with several inputs in one pass."""
     together, least = _compiler.PRODUCT_PASS
     full = _compiler.PRODUCT_GROUP
