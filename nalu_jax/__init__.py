@@ -19,6 +19,10 @@ Besides the units there are packages that load when they are first used, with wh
     tasks            the published tasks of the field
 """
 
+# before all else: a command that is interrupted while it imports says so in one line
+from . import _starting  # noqa: F401
+
+# isort: split
 import importlib
 import importlib.metadata
 from typing import TYPE_CHECKING, Any

@@ -18,6 +18,7 @@ from jax import Array, lax
 from jax.custom_derivatives import SymbolicZero
 
 from . import _compiler
+from ._derivatives import directional
 from ._exponents import power_of_two, products_of_others, scale, split
 
 Factor = Callable[..., Array]
@@ -242,21 +243,6 @@ def _tangent_by_matrices(factor: Factor, matrices: Any, matrices_dot: Any, input
     per_lane = jax.tree.map(lambda w: jnp.broadcast_to(w, (lanes, *w.shape)), matrices_dot)
     steps = jax.tree.map(in_steps, (inputs, rest))
     return lax.map(lambda step: jax.vmap(one_row)(per_lane, *step), steps).reshape(count * lanes, n_out)[:rows]
-
-
-def directional(
-    function: Callable[..., Array], primals: Sequence[Array], tangents: Sequence[Array | None]
-) -> tuple[Array, Array]:
-    """`jax.jvp`, where a tangent of None is zero."""
-    moving = [index for index, tangent in enumerate(tangents) if tangent is not None]
-
-    def of_moving(*values: Array) -> Array:
-        arguments = list(primals)
-        for index, value in zip(moving, values, strict=True):
-            arguments[index] = value
-        return function(*arguments)
-
-    return jax.jvp(of_moving, [primals[index] for index in moving], [tangents[index] for index in moving])
 
 
 def _rest(mantissa: Array, exponent: Array, zeros: Array) -> _Rest:

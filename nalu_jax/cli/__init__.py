@@ -12,6 +12,8 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
+from .. import _interrupt
+
 __all__ = ["main", "parser"]
 
 
@@ -31,9 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         return _run(options)
-    except KeyboardInterrupt:
-        print("nalu-jax: interrupted.", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt:  # not where this is the whole process: see `_starting`
+        print("nalu-jax: interrupted before there was a result.", file=sys.stderr)
+        return _interrupt.STATUS
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .. import discover
+from .. import _interrupt, discover
 from ..discover import _inputs, _names
 from ..discover._found import NOTHING
 from . import _csv, _report
@@ -21,7 +21,7 @@ NO_FORMULA = 1
 FAILED = 2
 """The exit status where the table or an option is not what it should be."""
 
-INTERRUPTED = 130
+INTERRUPTED = _interrupt.STATUS
 """The exit status of Ctrl-C, with the best formula so far or before there was any."""
 
 WORST_HELD_OUT = 3.0

@@ -16,7 +16,7 @@ from jax.typing import ArrayLike
 
 from .._checks import check_option
 from .._compiler import ROLLOUT_DENSE
-from .._product import directional
+from .._derivatives import directional
 from ._problem import Trajectory, VectorField, as_mask, check_count, check_problem, finite_rows, trajectory
 
 _TSIT5 = diffrax.Tsit5()

@@ -4,7 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import Array, lax
+from jax import Array
 
 from ._problem import VectorField
 
@@ -34,31 +34,3 @@ def weak_residual(
     """
     rates = jax.vmap(jax.vmap(lambda t, y: field(t, y, args)))(times, nodes)
     return (integrals(rates, weights) - changes) / scale
-
-
-def project(features: Array, targets: Array, *, ridge: float = 1e-12) -> tuple[Array, Array]:
-    """(coefficients, residual) of the least squares fit of targets by features: the linear half of a problem, solved.
-
-    The derivative of the residual by whatever the features depend on is Kaufman's, so that Levenberg-Marquardt on the
-    rest is variable projection: the coefficients follow, and need no starting values.
-
-    Args:
-        features: (n, m).
-        targets: (n,).
-        ridge: keeps columns apart that are multiples of one another, relative to their lengths.
-
-    References:
-        Golub, Pereyra, "The differentiation of pseudo-inverses and nonlinear least squares problems whose variables
-        separate", SIAM J. Numer. Anal. 10, 1973; Kaufman, "A variable projection method for solving separable nonlinear
-        least squares problems", BIT 15, 1975.
-    """
-    lengths = lax.stop_gradient(jnp.sqrt(jnp.sum(features**2, axis=0) + jnp.finfo(features.dtype).tiny))
-    fixed = lax.stop_gradient(features) / lengths[None]
-    below = ridge**0.5 * jnp.eye(features.shape[1], dtype=features.dtype)
-    q, r = jnp.linalg.qr(jnp.concatenate([fixed, below]))
-    basis = q[: features.shape[0]]
-    scaled = jax.scipy.linalg.solve_triangular(r, basis.T @ targets)
-    coefficients = lax.stop_gradient(scaled) / lengths
-    residual = features @ coefficients - targets
-    # the coefficients' own derivative only moves within the span of the features: it is taken out of the residual's
-    return coefficients, residual - basis @ (basis.T @ (residual - lax.stop_gradient(residual)))

@@ -11,6 +11,7 @@ import numpy as np
 import optax
 from jax import Array
 
+from .. import _interrupt
 from . import _checks, _finish, _loop, _program, _run, _saving
 
 Tree = Any
@@ -89,6 +90,7 @@ def reinitialise(
     return _loop.Reinitialise(window, threshold, failed, fresh_optimiser, init)
 
 
+@_interrupt.deferred()
 def fit(
     loss: Callable[..., Array],
     init: Callable[..., Tree],
@@ -216,7 +218,9 @@ def fit(
         store = _saving.Store(pathlib.Path(checkpoint).absolute(), configuration, checkpoint_every)
     inputs = _program.spread(inputs, restarts, spec)
     trained = _run.train(spec, inputs, restarts, steps, every, store, progress=progress)
-    return _result(spec, inputs, trained, restarts, steps, finish, keep)
+    with _interrupt.deferred() as asked:
+        interrupted = lambda: _program.any_process(trained.interrupted or asked())
+        return _result(spec, inputs, trained, restarts, steps, finish, keep, interrupted)
 
 
 def _result(
@@ -227,16 +231,19 @@ def _result(
     steps: int,
     finish: Sequence[_finish.Stage],
     keep: str,
+    interrupted: Callable[[], bool],
 ) -> Fit:
     """The stages of `finish`, and the choice of the best."""
     states, last = trained.states, keep == "last"
     log: Any = trained.log  # NumPy arrays, which its annotations are not
     params, failed = states.params if last else states.best_params, states.failed_at >= 0
     reports = []
-    for stage in () if trained.interrupted else finish:
+    for stage in finish:
+        if interrupted():
+            break
         run = _finish.compiled(spec, stage)
         params, report = run(params, failed, inputs, jnp.asarray(steps, jnp.int32))
-        reports.append(report)
+        reports.append(jax.block_until_ready(report))
     own = lambda tree: jax.tree.map(lambda leaf: leaf[:restarts], _program.gather(tree))
     states, params, reports = own((states, params, reports))
     validation = states.validation if last else states.best_validation
@@ -258,5 +265,5 @@ def _result(
         metrics=log.metrics,
         begun_anew=states.begun,
         finished=tuple(reports),
-        interrupted=trained.interrupted,
+        interrupted=interrupted(),
     )

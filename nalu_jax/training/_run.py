@@ -6,6 +6,7 @@
 2
 """
 
+import sys
 import warnings
 from typing import Any, NamedTuple
 
@@ -58,7 +59,9 @@ def train(
                     _saving.save(store, done, (_own(states, restarts), _stack(logs)))
             if interrupted:
                 name = _progress.label(progress, "fit")
-                bar.write(f"{name}: interrupted after {done} of {steps} steps; the result is that so far.")
+                bar.write(
+                    f"{name}: interrupted after {done} of {steps} steps; the result is that so far.", file=sys.stderr
+                )
     ends = np.minimum(every * np.arange(1, len(logs) + 1), done)
     return Trained(states, _stack(logs), ends, done, interrupted)
 
