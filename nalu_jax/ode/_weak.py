@@ -6,14 +6,25 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from .. import _arguments
 from ._problem import VectorField
 
 
+@_arguments.checked("ode.integrals", values=_arguments.array(), weights=_arguments.array())
 def integrals(values: Array, weights: Array) -> Array:
     """Integrals (..., n_intervals, n) of values (..., n_intervals, n_nodes, n) at nodes with weights (..., n_nodes)."""
     return jnp.sum(values * weights[..., None], axis=-2)
 
 
+@_arguments.checked(
+    "ode.weak_residual",
+    field=_arguments.function("(t, y, args) -> dy/dt"),
+    times=_arguments.array(),
+    nodes=_arguments.array(),
+    weights=_arguments.array(),
+    changes=_arguments.array(),
+    scale=_arguments.array(),
+)
 def weak_residual(
     field: VectorField, args: Any, times: Array, nodes: Array, weights: Array, changes: Array, scale: Array
 ) -> Array:
@@ -36,6 +47,9 @@ def weak_residual(
     return (integrals(rates, weights) - changes) / scale
 
 
+@_arguments.checked(
+    "ode.project", features=_arguments.array(), targets=_arguments.array(), ridge=_arguments.number(0.0)
+)
 def project(features: Array, targets: Array, *, ridge: float = 1e-12) -> tuple[Array, Array]:
     """(coefficients, residual) of the least squares fit of targets by features: the linear half of a problem, solved.
 

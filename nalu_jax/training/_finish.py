@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from .. import _solvers
+from .. import _arguments, _solvers
 from .._trees import all_finite, select
 from . import _loop, _program
 from ._calls import call
@@ -47,6 +47,7 @@ class Finished(NamedTuple):
     kept: Any
 
 
+@_arguments.checked("training.lbfgs", steps=_arguments.count(), memory=_arguments.count())
 @functools.cache
 def lbfgs(*, steps: int = 100, memory: int = 10) -> Stage:
     """optax's L-BFGS with its line search, at most `steps` steps; the params with the lowest loss on the way."""
@@ -58,6 +59,13 @@ def lbfgs(*, steps: int = 100, memory: int = 10) -> Stage:
     return stage
 
 
+@_arguments.checked(
+    "training.levenberg_marquardt",
+    residual=_arguments.function("(params, batch) -> array"),
+    steps=_arguments.count(),
+    rtol=_arguments.number(0.0),
+    atol=_arguments.number(0.0),
+)
 @functools.cache
 def levenberg_marquardt(
     residual: Callable[..., Array], *, steps: int = 50, rtol: float = 1e-6, atol: float = 1e-8
@@ -78,6 +86,11 @@ def levenberg_marquardt(
     return stage
 
 
+@_arguments.checked(
+    "training.rounding",
+    function=_arguments.optional(_arguments.function("(params) -> params")),
+    targets=_arguments.numbers(),
+)
 @functools.cache
 def rounding(function: Callable[[Tree], Tree] | None = None, *, targets: tuple[float, ...] = (-1, 0, 1)) -> Stage:
     """Every entry of the params to its nearest target, or function(params).
