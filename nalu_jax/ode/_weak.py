@@ -19,7 +19,7 @@ def integrals(values: Array, weights: Array) -> Array:
 @_arguments.checked(
     "ode.weak_residual",
     field=_arguments.function("(t, y, args) -> dy/dt"),
-    times=_arguments.array(),
+    times=_arguments.array(whole=False),
     nodes=_arguments.array(),
     weights=_arguments.array(),
     changes=_arguments.array(),
@@ -43,12 +43,17 @@ def weak_residual(
         Messenger, Bortz, "Weak SINDy: Galerkin-based data-driven model selection", 2021,
         https://arxiv.org/abs/2005.04339, of which intervals as test functions are the simplest case.
     """
+    shapes = {"nodes": nodes, "weights": weights, "changes": changes, "scale": scale}
+    expected = {"nodes": (*times.shape, nodes.shape[-1] if nodes.ndim else 1), "weights": times.shape}
+    ends = (*times.shape[:1], *expected["nodes"][-1:])
+    for name, array in shapes.items():
+        _arguments.check_shape("ode.weak_residual", name, array, expected.get(name, ends), "See its docstring.")
     rates = jax.vmap(jax.vmap(lambda t, y: field(t, y, args)))(times, nodes)
     return (integrals(rates, weights) - changes) / scale
 
 
 @_arguments.checked(
-    "ode.project", features=_arguments.array(), targets=_arguments.array(), ridge=_arguments.number(0.0)
+    "ode.project", features=_arguments.array(whole=False), targets=_arguments.array(), ridge=_arguments.number(0.0)
 )
 def project(features: Array, targets: Array, *, ridge: float = 1e-12) -> tuple[Array, Array]:
     """(coefficients, residual) of the least squares fit of targets by features: the linear half of a problem, solved.
@@ -66,6 +71,9 @@ def project(features: Array, targets: Array, *, ridge: float = 1e-12) -> tuple[A
         separate", SIAM J. Numer. Anal. 10, 1973; Kaufman, "A variable projection method for solving separable nonlinear
         least squares problems", BIT 15, 1975.
     """
+    rows = features.shape[:1] if features.ndim == 2 else (1,)
+    _arguments.check_shape("ode.project", "features", features, (*rows, features.shape[-1]), "Stack columns (n, m).")
+    _arguments.check_shape("ode.project", "targets", targets, rows, "One for each row of features.", features.dtype)
     lengths = lax.stop_gradient(jnp.sqrt(jnp.sum(features**2, axis=0) + jnp.finfo(features.dtype).tiny))
     fixed = lax.stop_gradient(features) / lengths[None]
     below = ridge**0.5 * jnp.eye(features.shape[1], dtype=features.dtype)
