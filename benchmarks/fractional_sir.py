@@ -48,7 +48,7 @@ def measure(row: _report.Row) -> _report.Row:
         result[name]["error"] = candidate.error
     if found.best is not None:
         result["equations"] = [str(sympy.N(equation, 6)) for equation in found.best.equations]
-        simulated = found.simulate(ts, exact[0])
+        simulated = found.simulate(exact[0], ts)
         result["mse"] = float(np.mean((simulated - exact) ** 2)) if np.isfinite(simulated).all() else None
     return result
 

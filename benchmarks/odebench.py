@@ -53,7 +53,7 @@ def measure(row: _report.Row, *, seed: int) -> _report.Row:
     return result | {
         "recovered": recovered,
         "coefficient_error": max(errors, default=0.0) if recovered else None,
-        "r2": r2(system.simulate(system.second, ts), found.simulate(ts, system.second)),
+        "r2": r2(system.simulate(system.second, ts), found.simulate(system.second, ts)),
         "equations": [str(sympy.N(equation, 6)) for equation in found.best.equations],
     }
 

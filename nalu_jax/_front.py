@@ -25,6 +25,10 @@ Initial = Name | Callable[..., Any]
 """An initialiser by name, or a function (key, shape, dtype) -> array as in `jax.nn.initializers`, boxed or not."""
 
 
+MEMBER = "jax.tree.map(lambda leaf: leaf[0], params)"
+"""What takes the params of one layer out of those of stacked ones."""
+
+
 class Placed(NamedTuple):
     """One unit of a model.
 
@@ -105,10 +109,11 @@ def check_shapes(layer: str, unit: Unit, params: Mapping[str, Any], shape: Shape
     """Raise a ValueError unless every leaf has its shape for (n_in, n_out) = shape; `cause` says where that is from."""
     for name, expected in unit.leaves(shape).items():
         if name in params and jnp.shape(params[name]) != expected:
-            raise ValueError(
-                f"{layer}: leaf {name!r} has shape {jnp.shape(params[name])}, expected {expected} for {cause}. "
-                f"Pass x with the n_in that the params were made for, or make params for (n_in, n_out) = {shape}."
-            )
+            got = jnp.shape(params[name])
+            cure = f"Pass x with the n_in that the params were made for, or make params for (n_in, n_out) = {shape}."
+            if got[-len(expected) :] == expected:
+                cure = f"Layers that vmap or scan has stacked are called under it, too; or take one member: {MEMBER}."
+            raise ValueError(f"{layer}: leaf {name!r} has shape {got}, expected {expected} for {cause}. {cure}")
 
 
 def check_width(layer: str, x: Array, n_in: int) -> None:
@@ -130,7 +135,10 @@ def shape_of(layer: str, unit: Unit, params: Any) -> tuple[int, int]:
     check_leaves(layer, unit, params)
     first, (rows, _) = next(iter(unit.leaves((1, 1)).items()))
     if len(jnp.shape(params[first])) != 2:
-        raise ValueError(f"{layer}: leaf {first!r} must be a matrix, got shape {jnp.shape(params[first])}.")
+        raise ValueError(
+            f"{layer}: leaf {first!r} must be a matrix, got shape {jnp.shape(params[first])}. "
+            f"Of params of stacked layers take one member: {MEMBER}."
+        )
     height, n_out = jnp.shape(params[first])
     shape = (height // rows, n_out)
     check_shapes(layer, unit, params, shape, f"(n_in, n_out) = {shape}, read off the first leaf")

@@ -172,8 +172,8 @@ def _constructor(unit: Unit, own: Sequence[Option], last: Sequence[str], body: s
     inits = [option for option in options(unit) if _front.is_initial(option.name)]
     return (
         f"    def __init__(\n{parameters}    ):\n"
-        + _dict_of(_settings(unit), "        options = ")
-        + _dict_of(inits, "        inits = ")
+        + _dict_of(_settings(unit), "        options: dict[str, Any] = ")
+        + _dict_of(inits, "        inits: dict[str, Initial] = ")
         + f"{body}\n"
     )
 
@@ -185,8 +185,8 @@ def _from_params(unit: Unit, own: Sequence[Option], returned: str, does: str) ->
     return (
         f"    @classmethod\n    def from_params(\n{parameters}    ) -> {returned}:\n"
         f'        """{does} the params of `nalu_jax.{unit.name}`."""\n'
-        + _dict_of(_settings(unit), "        options = ")
-        + _dict_of(own, "        given = ")
+        + _dict_of(_settings(unit), "        options: dict[str, Any] = ")
+        + _dict_of(own, "        given: dict[str, Any] = ")
         + "        return cls._from_params(params, options, given)\n"
     )
 

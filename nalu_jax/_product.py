@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.custom_derivatives import SymbolicZero
 
+from ._derivatives import directional
 from ._exponents import power_of_two, products_of_others, scale, split
 
 # Sizes of the product kernel, from trials on one CPU with two cores; benchmarks/layers.py shows what they give.
@@ -34,17 +35,17 @@ _recomputed = functools.partial(jax.checkpoint, prevent_cse=False)
 
 
 class _Rest(NamedTuple):
-    """What the product of the others is made of: for a factor f it is numerator / f * scale. One entry for every y.
+    """What the product of the others is made of: for a factor f it is numerator / f * 2^shift. One entry for every y.
 
     Attributes:
         numerator: product of all factors, 0 where one is zero.
         numerator_of_zero: for a factor that is zero: product of the rest, 0 where another is zero too.
-        scale: the power of two by which the numerators would leave the range of the dtype.
+        shift: the exponent by which the numerators would leave the range of the dtype, float32.
     """
 
     numerator: Array
     numerator_of_zero: Array
-    scale: Array
+    shift: Array
 
 
 def product(factor: Factor, inputs: tuple[Array, ...], matrices: tuple[Array, ...]) -> Array:
@@ -97,8 +98,7 @@ def _product_of_all_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[
     mantissas, exponents = split(_one_for_zero(constants))
     mantissa, exponent = split(jnp.prod(mantissas, 1))
     rest = _rest(mantissa, exponent + exponents.sum(1), _is_zero(constants).sum(1))
-    others = _others(factors, _expanded(rest, 1), 1)
-    return _product_of_all(factors), (others * tangent).sum(1) * rest.scale
+    return _product_of_all(factors), _moved(factors, tangent, _expanded(rest, 1), 1).sum(1) * _scale_of(rest)
 
 
 def _product_in_blocks(factor: Factor, inputs: tuple[Array, ...], matrices: tuple[Array, ...]) -> Array:
@@ -211,7 +211,7 @@ def _tangent_by_inputs(factor: Factor, inputs: Any, inputs_dot: Any, matrices: A
     def one_output(inputs: Any, inputs_dot: Any, ws: Any, rest: _Rest) -> Array:  # (rows,)
         arguments = *inputs, *_broadcast(inputs[0].shape, [w[None] for w in ws])
         factors, factors_dot = directional(factor, arguments, (*inputs_dot, *(None for _ in ws)))
-        return (_others(factors, _expanded(rest, 1), 1) * factors_dot).sum(1) * rest.scale
+        return _moved(factors, factors_dot, _expanded(rest, 1), 1).sum(1) * _scale_of(rest)
 
     def one_block(block: Any) -> Array:  # (rows, n_out)
         inputs, inputs_dot, rest = block
@@ -231,9 +231,9 @@ def _tangent_by_matrices(factor: Factor, matrices: Any, matrices_dot: Any, input
     def one_row(matrices_dot: Any, xs: Any, rest: _Rest) -> Array:  # (n_out,)
         arguments = *_broadcast((n_in, n_out), [x[:, None] for x in xs]), *matrices
         factors, factors_dot = directional(factor, arguments, (*(None for _ in xs), *matrices_dot))
-        return (_others(factors, _expanded(rest, 0), 0) * factors_dot).sum(0) * rest.scale
+        return _moved(factors, factors_dot, _expanded(rest, 0), 0).sum(0) * _scale_of(rest)
 
-    def in_steps(x: Array) -> Array:  # padded with rows like the last: scales of 0 would be divided by
+    def in_steps(x: Array) -> Array:
         return jnp.pad(x, ((0, -rows % lanes), (0, 0)), mode="edge").reshape(-1, lanes, x.shape[1])
 
     per_lane = jax.tree.map(lambda w: jnp.broadcast_to(w, (lanes, *w.shape)), matrices_dot)
@@ -241,50 +241,48 @@ def _tangent_by_matrices(factor: Factor, matrices: Any, matrices_dot: Any, input
     return lax.map(lambda step: jax.vmap(one_row)(per_lane, *step), steps).reshape(-1, n_out)[:rows]
 
 
-def directional(
-    function: Callable[..., Array], primals: Sequence[Array], tangents: Sequence[Array | None]
-) -> tuple[Array, Array]:
-    """`jax.jvp`, where a tangent of None is zero."""
-    moving = [index for index, tangent in enumerate(tangents) if tangent is not None]
-
-    def of_moving(*values: Array) -> Array:
-        arguments = list(primals)
-        for index, value in zip(moving, values, strict=True):
-            arguments[index] = value
-        return function(*arguments)
-
-    return jax.jvp(of_moving, [primals[index] for index in moving], [tangents[index] for index in moving])
-
-
 def _rest(mantissa: Array, exponent: Array, zeros: Array) -> _Rest:
     """From the product of the factors that are not zero, and the number of zeros."""
     info = jnp.finfo(mantissa.dtype)
     within = jnp.clip(exponent, info.minexp, info.maxexp - 2)  # a mantissa is below 2
     numerator, nothing = mantissa * power_of_two(within, mantissa.dtype), jnp.zeros_like(mantissa)
-    scale = power_of_two(exponent - within, mantissa.dtype)
-    return _Rest(jnp.where(zeros == 0, numerator, nothing), jnp.where(zeros == 1, numerator, nothing), scale)
+    return _Rest(
+        jnp.where(zeros == 0, numerator, nothing), jnp.where(zeros == 1, numerator, nothing), exponent - within
+    )
+
+
+def _scale_of(rest: _Rest) -> Array:
+    return power_of_two(rest.shift, rest.numerator.dtype)
 
 
 def _expanded(rest: _Rest, axis: int) -> _Rest:
     return _Rest(*(jnp.expand_dims(part, axis) for part in rest))
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(2,))
-def _others(factors: Array, rest: _Rest, axis: int) -> Array:
-    """For every factor the product of all others along the axis, divided by rest.scale.
+def _moved(factors: Array, tangent: Array, rest: _Rest, axis: int) -> Array:
+    """For every factor its tangent times the product of all others along the axis, divided by 2^rest.shift.
 
-    rest broadcasts with the factors and counts as constant: the derivative is that of `products_of_others`.
+    Of the three, tangent / factor comes first: it stays in the range where the product of the others leaves it.
     """
-    zero = factors == 0
-    numerator = jnp.where(zero, rest.numerator_of_zero, rest.numerator)
-    return numerator / _one_for_zero(factors)
+    divisors = _one_for_zero(lax.stop_gradient(factors))
+    return _numerators(factors, divisors, rest, axis) * (tangent / divisors)
 
 
-@_others.defjvp
-def _others_jvp(axis: int, primals: tuple[Array, _Rest], tangents: tuple[Array, _Rest]) -> tuple[Array, Array]:
-    factors, rest = primals
-    _, others_dot = jax.jvp(lambda f: products_of_others(f, axis), (factors,), tangents[:1])
-    return _others(factors, rest, axis), others_dot / rest.scale
+@functools.partial(jax.custom_jvp, nondiff_argnums=(3,))
+def _numerators(factors: Array, divisors: Array, rest: _Rest, axis: int) -> Array:
+    """For every factor the product of all others along the axis, times its divisor, divided by 2^rest.shift.
+
+    divisors and rest (which broadcasts with the factors) count as constants: the derivative is that of
+    `products_of_others`.
+    """
+    return jnp.where(factors == 0, rest.numerator_of_zero, rest.numerator)
+
+
+@_numerators.defjvp
+def _numerators_jvp(axis: int, primals: Any, tangents: Any) -> tuple[Array, Array]:
+    factors, divisors, rest = primals
+    _, dot = jax.jvp(lambda f: products_of_others(f, divisors, rest.shift, axis), (factors,), tangents[:1])
+    return _numerators(*primals, axis), dot
 
 
 def _is_zero(x: Array) -> Array:

@@ -18,8 +18,12 @@ def bar(progress: bool | str | None, name: str, *, total: int, initial: int = 0,
         name: its label otherwise.
         total, initial, unit: as tqdm has them.
     """
-    shown = sys.stderr.isatty() if progress is None else bool(progress)
-    return tqdm(total=total, initial=initial, desc=label(progress, name), unit=unit, disable=not shown)
+    return tqdm(total=total, initial=initial, desc=label(progress, name), unit=unit, disable=not shown(progress))
+
+
+def shown(progress: bool | str | None) -> bool:
+    """Whether there is a bar: where asked for, and by default where stderr is a terminal."""
+    return sys.stderr.isatty() if progress is None else bool(progress)
 
 
 def label(progress: bool | str | None, name: str) -> str:

@@ -23,6 +23,8 @@ SNMU, NRU and NMRU compute otherwise in training: `inference` chooses, as in `eq
 `eqx.nn.inference_mode` or in the call. SNMU draws its noise with the `key` of the call; the other layers accept and
 ignore a `key`, so that `eqx.nn.Sequential` can hold them.
 
+Behind layers that may learn anything a unit's weights need not be the law: `nalu_jax.models` says what helps.
+
 Errors are a ValueError or TypeError that says which layer, what it got and what to do.
 """
 
@@ -208,8 +210,8 @@ class NAC(_Layer):
         param_dtype: DTypeLike | None = None,
         key: Array,
     ):
-        options = {}
-        inits = {"w_hat_init": w_hat_init, "m_hat_init": m_hat_init}
+        options: dict[str, Any] = {}
+        inits: dict[str, Initial] = {"w_hat_init": w_hat_init, "m_hat_init": m_hat_init}
         self._build((n_in, n_out), options, inits, dtype, param_dtype, key)
 
     @classmethod
@@ -220,8 +222,8 @@ class NAC(_Layer):
         dtype: DTypeLike | None = None,
     ) -> Layer:
         """A layer that computes with the params of `nalu_jax.nac`."""
-        options = {}
-        given = {"dtype": dtype}
+        options: dict[str, Any] = {}
+        given: dict[str, Any] = {"dtype": dtype}
         return cls._from_params(params, options, given)
 
 
@@ -248,8 +250,8 @@ class NACMul(_Layer):
         param_dtype: DTypeLike | None = None,
         key: Array,
     ):
-        options = {"eps": eps, "domain": domain}
-        inits = {"w_hat_init": w_hat_init, "m_hat_init": m_hat_init}
+        options: dict[str, Any] = {"eps": eps, "domain": domain}
+        inits: dict[str, Initial] = {"w_hat_init": w_hat_init, "m_hat_init": m_hat_init}
         self._build((n_in, n_out), options, inits, dtype, param_dtype, key)
 
     @classmethod
@@ -262,8 +264,8 @@ class NACMul(_Layer):
         dtype: DTypeLike | None = None,
     ) -> Layer:
         """A layer that computes with the params of `nalu_jax.nac_mul`."""
-        options = {"eps": eps, "domain": domain}
-        given = {"dtype": dtype}
+        options: dict[str, Any] = {"eps": eps, "domain": domain}
+        given: dict[str, Any] = {"dtype": dtype}
         return cls._from_params(params, options, given)
 
 
@@ -300,8 +302,13 @@ class NALU(_Layer):
         param_dtype: DTypeLike | None = None,
         key: Array,
     ):
-        options = {"separate": separate, "gate_form": gate_form, "use_bias": use_bias, "eps": eps}
-        inits = {"w_hat_init": w_hat_init, "m_hat_init": m_hat_init, "gate_init": gate_init, "bias_init": bias_init}
+        options: dict[str, Any] = {"separate": separate, "gate_form": gate_form, "use_bias": use_bias, "eps": eps}
+        inits: dict[str, Initial] = {
+            "w_hat_init": w_hat_init,
+            "m_hat_init": m_hat_init,
+            "gate_init": gate_init,
+            "bias_init": bias_init,
+        }
         self._build((n_in, n_out), options, inits, dtype, param_dtype, key)
 
     @classmethod
@@ -316,8 +323,8 @@ class NALU(_Layer):
         dtype: DTypeLike | None = None,
     ) -> Layer:
         """A layer that computes with the params of `nalu_jax.nalu`."""
-        options = {"separate": separate, "gate_form": gate_form, "use_bias": use_bias, "eps": eps}
-        given = {"dtype": dtype}
+        options: dict[str, Any] = {"separate": separate, "gate_form": gate_form, "use_bias": use_bias, "eps": eps}
+        given: dict[str, Any] = {"dtype": dtype}
         return cls._from_params(params, options, given)
 
 
@@ -345,8 +352,8 @@ class GNALU(_Layer):
         param_dtype: DTypeLike | None = None,
         key: Array,
     ):
-        options = {"eps": eps}
-        inits = {"w_hat_init": w_hat_init, "m_hat_init": m_hat_init, "gate_init": gate_init}
+        options: dict[str, Any] = {"eps": eps}
+        inits: dict[str, Initial] = {"w_hat_init": w_hat_init, "m_hat_init": m_hat_init, "gate_init": gate_init}
         self._build((n_in, n_out), options, inits, dtype, param_dtype, key)
 
     @classmethod
@@ -358,8 +365,8 @@ class GNALU(_Layer):
         dtype: DTypeLike | None = None,
     ) -> Layer:
         """A layer that computes with the params of `nalu_jax.gnalu`."""
-        options = {"eps": eps}
-        given = {"dtype": dtype}
+        options: dict[str, Any] = {"eps": eps}
+        given: dict[str, Any] = {"dtype": dtype}
         return cls._from_params(params, options, given)
 
 
@@ -394,8 +401,8 @@ class INALU(_Layer):
         param_dtype: DTypeLike | None = None,
         key: Array,
     ):
-        options = {"separate": separate, "gate_form": gate_form, "eps": eps, "omega": omega}
-        inits = {"w_hat_init": w_hat_init, "m_hat_init": m_hat_init, "gate_init": gate_init}
+        options: dict[str, Any] = {"separate": separate, "gate_form": gate_form, "eps": eps, "omega": omega}
+        inits: dict[str, Initial] = {"w_hat_init": w_hat_init, "m_hat_init": m_hat_init, "gate_init": gate_init}
         self._build((n_in, n_out), options, inits, dtype, param_dtype, key)
 
     @classmethod
@@ -410,8 +417,8 @@ class INALU(_Layer):
         dtype: DTypeLike | None = None,
     ) -> Layer:
         """A layer that computes with the params of `nalu_jax.inalu`."""
-        options = {"separate": separate, "gate_form": gate_form, "eps": eps, "omega": omega}
-        given = {"dtype": dtype}
+        options: dict[str, Any] = {"separate": separate, "gate_form": gate_form, "eps": eps, "omega": omega}
+        given: dict[str, Any] = {"dtype": dtype}
         return cls._from_params(params, options, given)
 
 
@@ -435,8 +442,8 @@ class NAU(_Layer):
         param_dtype: DTypeLike | None = None,
         key: Array,
     ):
-        options = {"clip": clip}
-        inits = {"w_init": w_init}
+        options: dict[str, Any] = {"clip": clip}
+        inits: dict[str, Initial] = {"w_init": w_init}
         self._build((n_in, n_out), options, inits, dtype, param_dtype, key)
 
     @classmethod
@@ -448,8 +455,8 @@ class NAU(_Layer):
         dtype: DTypeLike | None = None,
     ) -> Layer:
         """A layer that computes with the params of `nalu_jax.nau`."""
-        options = {"clip": clip}
-        given = {"dtype": dtype}
+        options: dict[str, Any] = {"clip": clip}
+        given: dict[str, Any] = {"dtype": dtype}
         return cls._from_params(params, options, given)
 
 
@@ -472,8 +479,8 @@ class NMU(_Layer):
         param_dtype: DTypeLike | None = None,
         key: Array,
     ):
-        options = {}
-        inits = {"w_init": w_init}
+        options: dict[str, Any] = {}
+        inits: dict[str, Initial] = {"w_init": w_init}
         self._build((n_in, n_out), options, inits, dtype, param_dtype, key)
 
     @classmethod
@@ -484,8 +491,8 @@ class NMU(_Layer):
         dtype: DTypeLike | None = None,
     ) -> Layer:
         """A layer that computes with the params of `nalu_jax.nmu`."""
-        options = {}
-        given = {"dtype": dtype}
+        options: dict[str, Any] = {}
+        given: dict[str, Any] = {"dtype": dtype}
         return cls._from_params(params, options, given)
 
 
@@ -510,8 +517,8 @@ class SNMU(_TrainLayer):
         param_dtype: DTypeLike | None = None,
         key: Array,
     ):
-        options = {"noise": noise}
-        inits = {"w_init": w_init}
+        options: dict[str, Any] = {"noise": noise}
+        inits: dict[str, Initial] = {"w_init": w_init}
         self._build((n_in, n_out), options, inits, dtype, param_dtype, key)
         self.inference = inference
 
@@ -525,8 +532,8 @@ class SNMU(_TrainLayer):
         inference: bool = False,
     ) -> Layer:
         """A layer that computes with the params of `nalu_jax.snmu`."""
-        options = {"noise": noise}
-        given = {"dtype": dtype, "inference": inference}
+        options: dict[str, Any] = {"noise": noise}
+        given: dict[str, Any] = {"dtype": dtype, "inference": inference}
         return cls._from_params(params, options, given)
 
 
@@ -556,8 +563,8 @@ class NPU(_Layer):
         param_dtype: DTypeLike | None = None,
         key: Array,
     ):
-        options = {"eps": eps, "domain": domain, "clamp": clamp}
-        inits = {"re_init": re_init, "im_init": im_init, "gate_init": gate_init}
+        options: dict[str, Any] = {"eps": eps, "domain": domain, "clamp": clamp}
+        inits: dict[str, Initial] = {"re_init": re_init, "im_init": im_init, "gate_init": gate_init}
         self._build((n_in, n_out), options, inits, dtype, param_dtype, key)
 
     @classmethod
@@ -571,8 +578,8 @@ class NPU(_Layer):
         dtype: DTypeLike | None = None,
     ) -> Layer:
         """A layer that computes with the params of `nalu_jax.npu`."""
-        options = {"eps": eps, "domain": domain, "clamp": clamp}
-        given = {"dtype": dtype}
+        options: dict[str, Any] = {"eps": eps, "domain": domain, "clamp": clamp}
+        given: dict[str, Any] = {"dtype": dtype}
         return cls._from_params(params, options, given)
 
 
@@ -600,8 +607,8 @@ class RealNPU(_Layer):
         param_dtype: DTypeLike | None = None,
         key: Array,
     ):
-        options = {"eps": eps, "domain": domain, "clamp": clamp}
-        inits = {"re_init": re_init, "gate_init": gate_init}
+        options: dict[str, Any] = {"eps": eps, "domain": domain, "clamp": clamp}
+        inits: dict[str, Initial] = {"re_init": re_init, "gate_init": gate_init}
         self._build((n_in, n_out), options, inits, dtype, param_dtype, key)
 
     @classmethod
@@ -615,8 +622,8 @@ class RealNPU(_Layer):
         dtype: DTypeLike | None = None,
     ) -> Layer:
         """A layer that computes with the params of `nalu_jax.real_npu`."""
-        options = {"eps": eps, "domain": domain, "clamp": clamp}
-        given = {"dtype": dtype}
+        options: dict[str, Any] = {"eps": eps, "domain": domain, "clamp": clamp}
+        given: dict[str, Any] = {"dtype": dtype}
         return cls._from_params(params, options, given)
 
 
@@ -644,8 +651,8 @@ class NaiveNPU(_Layer):
         param_dtype: DTypeLike | None = None,
         key: Array,
     ):
-        options = {"eps": eps, "domain": domain, "clamp": clamp}
-        inits = {"re_init": re_init, "im_init": im_init}
+        options: dict[str, Any] = {"eps": eps, "domain": domain, "clamp": clamp}
+        inits: dict[str, Initial] = {"re_init": re_init, "im_init": im_init}
         self._build((n_in, n_out), options, inits, dtype, param_dtype, key)
 
     @classmethod
@@ -659,8 +666,8 @@ class NaiveNPU(_Layer):
         dtype: DTypeLike | None = None,
     ) -> Layer:
         """A layer that computes with the params of `nalu_jax.naive_npu`."""
-        options = {"eps": eps, "domain": domain, "clamp": clamp}
-        given = {"dtype": dtype}
+        options: dict[str, Any] = {"eps": eps, "domain": domain, "clamp": clamp}
+        given: dict[str, Any] = {"dtype": dtype}
         return cls._from_params(params, options, given)
 
 
@@ -686,8 +693,8 @@ class RealNaiveNPU(_Layer):
         param_dtype: DTypeLike | None = None,
         key: Array,
     ):
-        options = {"eps": eps, "domain": domain, "clamp": clamp}
-        inits = {"re_init": re_init}
+        options: dict[str, Any] = {"eps": eps, "domain": domain, "clamp": clamp}
+        inits: dict[str, Initial] = {"re_init": re_init}
         self._build((n_in, n_out), options, inits, dtype, param_dtype, key)
 
     @classmethod
@@ -701,8 +708,8 @@ class RealNaiveNPU(_Layer):
         dtype: DTypeLike | None = None,
     ) -> Layer:
         """A layer that computes with the params of `nalu_jax.real_naive_npu`."""
-        options = {"eps": eps, "domain": domain, "clamp": clamp}
-        given = {"dtype": dtype}
+        options: dict[str, Any] = {"eps": eps, "domain": domain, "clamp": clamp}
+        given: dict[str, Any] = {"dtype": dtype}
         return cls._from_params(params, options, given)
 
 
@@ -729,8 +736,8 @@ class NRU(_TrainLayer):
         param_dtype: DTypeLike | None = None,
         key: Array,
     ):
-        options = {"eps": eps, "domain": domain, "sign": sign}
-        inits = {"w_init": w_init}
+        options: dict[str, Any] = {"eps": eps, "domain": domain, "sign": sign}
+        inits: dict[str, Initial] = {"w_init": w_init}
         self._build((n_in, n_out), options, inits, dtype, param_dtype, key)
         self.inference = inference
 
@@ -746,8 +753,8 @@ class NRU(_TrainLayer):
         inference: bool = False,
     ) -> Layer:
         """A layer that computes with the params of `nalu_jax.nru`."""
-        options = {"eps": eps, "domain": domain, "sign": sign}
-        given = {"dtype": dtype, "inference": inference}
+        options: dict[str, Any] = {"eps": eps, "domain": domain, "sign": sign}
+        given: dict[str, Any] = {"dtype": dtype, "inference": inference}
         return cls._from_params(params, options, given)
 
 
@@ -775,8 +782,8 @@ class NMRU(_TrainLayer):
         param_dtype: DTypeLike | None = None,
         key: Array,
     ):
-        options = {"eps": eps, "domain": domain, "sign": sign}
-        inits = {"w_init": w_init}
+        options: dict[str, Any] = {"eps": eps, "domain": domain, "sign": sign}
+        inits: dict[str, Initial] = {"w_init": w_init}
         self._build((n_in, n_out), options, inits, dtype, param_dtype, key)
         self.inference = inference
 
@@ -792,8 +799,8 @@ class NMRU(_TrainLayer):
         inference: bool = False,
     ) -> Layer:
         """A layer that computes with the params of `nalu_jax.nmru`."""
-        options = {"eps": eps, "domain": domain, "sign": sign}
-        given = {"dtype": dtype, "inference": inference}
+        options: dict[str, Any] = {"eps": eps, "domain": domain, "sign": sign}
+        given: dict[str, Any] = {"dtype": dtype, "inference": inference}
         return cls._from_params(params, options, given)
 
 
@@ -820,8 +827,8 @@ class MCFC(_Layer):
         param_dtype: DTypeLike | None = None,
         key: Array,
     ):
-        options = {}
-        inits = {"r_init": r_init, "gate_init": gate_init, "bias_init": bias_init}
+        options: dict[str, Any] = {}
+        inits: dict[str, Initial] = {"r_init": r_init, "gate_init": gate_init, "bias_init": bias_init}
         self._build((n_in, n_out), options, inits, dtype, param_dtype, key)
 
     @classmethod
@@ -832,8 +839,8 @@ class MCFC(_Layer):
         dtype: DTypeLike | None = None,
     ) -> Layer:
         """A layer that computes with the params of `nalu_jax.mc_fc`."""
-        options = {}
-        given = {"dtype": dtype}
+        options: dict[str, Any] = {}
+        given: dict[str, Any] = {"dtype": dtype}
         return cls._from_params(params, options, given)
 
 
@@ -866,8 +873,8 @@ class MulMCFC(_Layer):
         param_dtype: DTypeLike | None = None,
         key: Array,
     ):
-        options = {"sign": sign, "eps": eps}
-        inits = {
+        options: dict[str, Any] = {"sign": sign, "eps": eps}
+        inits: dict[str, Initial] = {
             "r_init": r_init,
             "gate_init": gate_init,
             "bias_init": bias_init,
@@ -886,8 +893,8 @@ class MulMCFC(_Layer):
         dtype: DTypeLike | None = None,
     ) -> Layer:
         """A layer that computes with the params of `nalu_jax.mul_mcfc`."""
-        options = {"sign": sign, "eps": eps}
-        given = {"dtype": dtype}
+        options: dict[str, Any] = {"sign": sign, "eps": eps}
+        given: dict[str, Any] = {"dtype": dtype}
         return cls._from_params(params, options, given)
 
 
@@ -919,8 +926,8 @@ class NSR(_Layer):
         param_dtype: DTypeLike | None = None,
         key: Array,
     ):
-        options = {"scaling": scaling}
-        inits = {
+        options: dict[str, Any] = {"scaling": scaling}
+        inits: dict[str, Initial] = {
             "first_init": first_init,
             "second_init": second_init,
             "sign_init": sign_init,
@@ -938,8 +945,8 @@ class NSR(_Layer):
         dtype: DTypeLike | None = None,
     ) -> Layer:
         """A layer that computes with the params of `nalu_jax.nsr`."""
-        options = {"scaling": scaling}
-        given = {"dtype": dtype}
+        options: dict[str, Any] = {"scaling": scaling}
+        given: dict[str, Any] = {"dtype": dtype}
         return cls._from_params(params, options, given)
 
 
@@ -967,8 +974,8 @@ class DMU(_Layer):
         param_dtype: DTypeLike | None = None,
         key: Array,
     ):
-        options = {"select_form": select_form, "gate_form": gate_form, "eps": eps}
-        inits = {"select_init": select_init, "gate_init": gate_init}
+        options: dict[str, Any] = {"select_form": select_form, "gate_form": gate_form, "eps": eps}
+        inits: dict[str, Initial] = {"select_init": select_init, "gate_init": gate_init}
         self._build((n_in, n_out), options, inits, dtype, param_dtype, key)
 
     @classmethod
@@ -982,8 +989,8 @@ class DMU(_Layer):
         dtype: DTypeLike | None = None,
     ) -> Layer:
         """A layer that computes with the params of `nalu_jax.dmu`."""
-        options = {"select_form": select_form, "gate_form": gate_form, "eps": eps}
-        given = {"dtype": dtype}
+        options: dict[str, Any] = {"select_form": select_form, "gate_form": gate_form, "eps": eps}
+        given: dict[str, Any] = {"dtype": dtype}
         return cls._from_params(params, options, given)
 
 

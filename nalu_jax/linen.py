@@ -22,6 +22,8 @@ SNMU, NRU and NMRU compute otherwise in training: `deterministic` chooses, as in
 the call. SNMU draws its noise from the RNG collection "noise" (or "params", where there is none), so in training
 call `layer.apply(variables, x, deterministic=False, rngs={"noise": key})`.
 
+Behind layers that may learn anything a unit's weights need not be the law: `nalu_jax.models` says what helps.
+
 Errors are a ValueError or TypeError that says which layer, what it got and what to do: x of another width than the
 params, params of another unit, x that is not real floating point, a missing RNG collection.
 """
@@ -208,9 +210,8 @@ def _parts_of_layer(layer: _Layer, params: Any) -> list[tuple[Unit, Params]]:
 @_front.parts_of.register(nn.Sequential)
 def _parts_of_sequential(model: nn.Sequential, params: Any) -> list[tuple[Unit, Params]]:
     stored = _stored(model, params)
-    names = [getattr(layer, "name", None) or f"layers_{i}" for i, layer in enumerate(model.layers)]
-    pairs = zip(model.layers, names, strict=True)
-    return [part for layer, name in pairs for part in _front.parts_of(layer, stored.get(name, {}))]
+    own = lambda i: stored.get(f"layers_{i}")  # as nn.Sequential names them
+    return [part for i, layer in enumerate(model.layers) for part in _front.parts_of(layer, own(i))]
 
 
 def _stored(module: nn.Module, params: Any) -> Mapping[str, Any]:
@@ -246,8 +247,8 @@ class NAC(_Layer, kw_only=True):
         name: str | None = None,
     ) -> tuple[Layer, dict[str, Params]]:
         """(layer, variables) that compute with the params of `nalu_jax.nac`."""
-        options = {}
-        given = {"dtype": dtype, "name": name}
+        options: dict[str, Any] = {}
+        given: dict[str, Any] = {"dtype": dtype, "name": name}
         return cls._from_params(params, options, given)
 
 
@@ -275,8 +276,8 @@ class NACMul(_Layer, kw_only=True):
         name: str | None = None,
     ) -> tuple[Layer, dict[str, Params]]:
         """(layer, variables) that compute with the params of `nalu_jax.nac_mul`."""
-        options = {"eps": eps, "domain": domain}
-        given = {"dtype": dtype, "name": name}
+        options: dict[str, Any] = {"eps": eps, "domain": domain}
+        given: dict[str, Any] = {"dtype": dtype, "name": name}
         return cls._from_params(params, options, given)
 
 
@@ -310,8 +311,8 @@ class NALU(_Layer, kw_only=True):
         name: str | None = None,
     ) -> tuple[Layer, dict[str, Params]]:
         """(layer, variables) that compute with the params of `nalu_jax.nalu`."""
-        options = {"separate": separate, "gate_form": gate_form, "use_bias": use_bias, "eps": eps}
-        given = {"dtype": dtype, "name": name}
+        options: dict[str, Any] = {"separate": separate, "gate_form": gate_form, "use_bias": use_bias, "eps": eps}
+        given: dict[str, Any] = {"dtype": dtype, "name": name}
         return cls._from_params(params, options, given)
 
 
@@ -338,8 +339,8 @@ class GNALU(_Layer, kw_only=True):
         name: str | None = None,
     ) -> tuple[Layer, dict[str, Params]]:
         """(layer, variables) that compute with the params of `nalu_jax.gnalu`."""
-        options = {"eps": eps}
-        given = {"dtype": dtype, "name": name}
+        options: dict[str, Any] = {"eps": eps}
+        given: dict[str, Any] = {"dtype": dtype, "name": name}
         return cls._from_params(params, options, given)
 
 
@@ -372,8 +373,8 @@ class INALU(_Layer, kw_only=True):
         name: str | None = None,
     ) -> tuple[Layer, dict[str, Params]]:
         """(layer, variables) that compute with the params of `nalu_jax.inalu`."""
-        options = {"separate": separate, "gate_form": gate_form, "eps": eps, "omega": omega}
-        given = {"dtype": dtype, "name": name}
+        options: dict[str, Any] = {"separate": separate, "gate_form": gate_form, "eps": eps, "omega": omega}
+        given: dict[str, Any] = {"dtype": dtype, "name": name}
         return cls._from_params(params, options, given)
 
 
@@ -398,8 +399,8 @@ class NAU(_Layer, kw_only=True):
         name: str | None = None,
     ) -> tuple[Layer, dict[str, Params]]:
         """(layer, variables) that compute with the params of `nalu_jax.nau`."""
-        options = {"clip": clip}
-        given = {"dtype": dtype, "name": name}
+        options: dict[str, Any] = {"clip": clip}
+        given: dict[str, Any] = {"dtype": dtype, "name": name}
         return cls._from_params(params, options, given)
 
 
@@ -422,8 +423,8 @@ class NMU(_Layer, kw_only=True):
         name: str | None = None,
     ) -> tuple[Layer, dict[str, Params]]:
         """(layer, variables) that compute with the params of `nalu_jax.nmu`."""
-        options = {}
-        given = {"dtype": dtype, "name": name}
+        options: dict[str, Any] = {}
+        given: dict[str, Any] = {"dtype": dtype, "name": name}
         return cls._from_params(params, options, given)
 
 
@@ -449,8 +450,8 @@ class SNMU(_TrainLayer, kw_only=True):
         deterministic: bool | None = None,
     ) -> tuple[Layer, dict[str, Params]]:
         """(layer, variables) that compute with the params of `nalu_jax.snmu`."""
-        options = {"noise": noise}
-        given = {"dtype": dtype, "name": name, "deterministic": deterministic}
+        options: dict[str, Any] = {"noise": noise}
+        given: dict[str, Any] = {"dtype": dtype, "name": name, "deterministic": deterministic}
         return cls._from_params(params, options, given)
 
 
@@ -481,8 +482,8 @@ class NPU(_Layer, kw_only=True):
         name: str | None = None,
     ) -> tuple[Layer, dict[str, Params]]:
         """(layer, variables) that compute with the params of `nalu_jax.npu`."""
-        options = {"eps": eps, "domain": domain, "clamp": clamp}
-        given = {"dtype": dtype, "name": name}
+        options: dict[str, Any] = {"eps": eps, "domain": domain, "clamp": clamp}
+        given: dict[str, Any] = {"dtype": dtype, "name": name}
         return cls._from_params(params, options, given)
 
 
@@ -512,8 +513,8 @@ class RealNPU(_Layer, kw_only=True):
         name: str | None = None,
     ) -> tuple[Layer, dict[str, Params]]:
         """(layer, variables) that compute with the params of `nalu_jax.real_npu`."""
-        options = {"eps": eps, "domain": domain, "clamp": clamp}
-        given = {"dtype": dtype, "name": name}
+        options: dict[str, Any] = {"eps": eps, "domain": domain, "clamp": clamp}
+        given: dict[str, Any] = {"dtype": dtype, "name": name}
         return cls._from_params(params, options, given)
 
 
@@ -543,8 +544,8 @@ class NaiveNPU(_Layer, kw_only=True):
         name: str | None = None,
     ) -> tuple[Layer, dict[str, Params]]:
         """(layer, variables) that compute with the params of `nalu_jax.naive_npu`."""
-        options = {"eps": eps, "domain": domain, "clamp": clamp}
-        given = {"dtype": dtype, "name": name}
+        options: dict[str, Any] = {"eps": eps, "domain": domain, "clamp": clamp}
+        given: dict[str, Any] = {"dtype": dtype, "name": name}
         return cls._from_params(params, options, given)
 
 
@@ -573,8 +574,8 @@ class RealNaiveNPU(_Layer, kw_only=True):
         name: str | None = None,
     ) -> tuple[Layer, dict[str, Params]]:
         """(layer, variables) that compute with the params of `nalu_jax.real_naive_npu`."""
-        options = {"eps": eps, "domain": domain, "clamp": clamp}
-        given = {"dtype": dtype, "name": name}
+        options: dict[str, Any] = {"eps": eps, "domain": domain, "clamp": clamp}
+        given: dict[str, Any] = {"dtype": dtype, "name": name}
         return cls._from_params(params, options, given)
 
 
@@ -604,8 +605,8 @@ class NRU(_TrainLayer, kw_only=True):
         deterministic: bool | None = None,
     ) -> tuple[Layer, dict[str, Params]]:
         """(layer, variables) that compute with the params of `nalu_jax.nru`."""
-        options = {"eps": eps, "domain": domain, "sign": sign}
-        given = {"dtype": dtype, "name": name, "deterministic": deterministic}
+        options: dict[str, Any] = {"eps": eps, "domain": domain, "sign": sign}
+        given: dict[str, Any] = {"dtype": dtype, "name": name, "deterministic": deterministic}
         return cls._from_params(params, options, given)
 
 
@@ -636,8 +637,8 @@ class NMRU(_TrainLayer, kw_only=True):
         deterministic: bool | None = None,
     ) -> tuple[Layer, dict[str, Params]]:
         """(layer, variables) that compute with the params of `nalu_jax.nmru`."""
-        options = {"eps": eps, "domain": domain, "sign": sign}
-        given = {"dtype": dtype, "name": name, "deterministic": deterministic}
+        options: dict[str, Any] = {"eps": eps, "domain": domain, "sign": sign}
+        given: dict[str, Any] = {"dtype": dtype, "name": name, "deterministic": deterministic}
         return cls._from_params(params, options, given)
 
 
@@ -662,8 +663,8 @@ class MCFC(_Layer, kw_only=True):
         name: str | None = None,
     ) -> tuple[Layer, dict[str, Params]]:
         """(layer, variables) that compute with the params of `nalu_jax.mc_fc`."""
-        options = {}
-        given = {"dtype": dtype, "name": name}
+        options: dict[str, Any] = {}
+        given: dict[str, Any] = {"dtype": dtype, "name": name}
         return cls._from_params(params, options, given)
 
 
@@ -694,8 +695,8 @@ class MulMCFC(_Layer, kw_only=True):
         name: str | None = None,
     ) -> tuple[Layer, dict[str, Params]]:
         """(layer, variables) that compute with the params of `nalu_jax.mul_mcfc`."""
-        options = {"sign": sign, "eps": eps}
-        given = {"dtype": dtype, "name": name}
+        options: dict[str, Any] = {"sign": sign, "eps": eps}
+        given: dict[str, Any] = {"dtype": dtype, "name": name}
         return cls._from_params(params, options, given)
 
 
@@ -724,8 +725,8 @@ class NSR(_Layer, kw_only=True):
         name: str | None = None,
     ) -> tuple[Layer, dict[str, Params]]:
         """(layer, variables) that compute with the params of `nalu_jax.nsr`."""
-        options = {"scaling": scaling}
-        given = {"dtype": dtype, "name": name}
+        options: dict[str, Any] = {"scaling": scaling}
+        given: dict[str, Any] = {"dtype": dtype, "name": name}
         return cls._from_params(params, options, given)
 
 
@@ -755,8 +756,8 @@ class DMU(_Layer, kw_only=True):
         name: str | None = None,
     ) -> tuple[Layer, dict[str, Params]]:
         """(layer, variables) that compute with the params of `nalu_jax.dmu`."""
-        options = {"select_form": select_form, "gate_form": gate_form, "eps": eps}
-        given = {"dtype": dtype, "name": name}
+        options: dict[str, Any] = {"select_form": select_form, "gate_form": gate_form, "eps": eps}
+        given: dict[str, Any] = {"dtype": dtype, "name": name}
         return cls._from_params(params, options, given)
 
 

@@ -23,6 +23,22 @@ Two lines in a training loop:
 
 Penalties and projections are those of the units' papers, as `penalty` and `project` of each unit's module.
 Layers that `vmap` or `scan` has stacked along the first axis of their params count each for itself.
+
+Units behind layers that may learn anything
+-------------------------------------------
+
+A small loss does not say that a unit has learned the law. Behind a dense, recurrent or convolutional network, f^w and
+(c f^a)^(w/a) differ by a constant only: the network takes on scale, power and sign, and may do the arithmetic itself. A
+GRU with two features and an NPU, trained on the mean s/n of a sequence, fits it with exponents such as -1.3
+and -1.2 of two features that are both near (s/n)^-0.6; `symbolic.read` then shows a formula of those features, which is
+none of s and n. What helps, from least to most:
+
+- exponents that can only be simple: `gate_init="ones"`, `clamp="wg"` with `projection`, the real NPU, the NMU, the
+  papers' penalties. They end near -1, 0 and 1, but the features may still be any mixture of s and n;
+- features that mean something: a term of the loss that ties each of them to its quantity (s, n) on some rows where that
+  is known, or layers that compute it (a sum, a count) in place of free ones. With it the exponents of a RealNPU go
+  to 1 and -1;
+- a test outside of the training range, which a mixture fails.
 """
 
 from collections.abc import Mapping

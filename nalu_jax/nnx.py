@@ -24,6 +24,8 @@ SNMU, NRU and NMRU compute otherwise in training: `deterministic` chooses, as in
 one, of the `rngs` of the constructor (`nnx.Rngs(params=0, noise=1)`) or of the call.
 
 The layers hold no arrays but `nnx.Param` and, in SNMU, the RNG stream; they work in graph mode and in tree mode.
+Behind layers that may learn anything a unit's weights need not be the law: `nalu_jax.models` says what helps.
+
 Errors are a ValueError or TypeError that says which layer, what it got and what to do.
 """
 
@@ -246,8 +248,8 @@ class NAC(_Layer):
         param_dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
     ):
-        options = {}
-        inits = {"w_hat_init": w_hat_init, "m_hat_init": m_hat_init}
+        options: dict[str, Any] = {}
+        inits: dict[str, Initial] = {"w_hat_init": w_hat_init, "m_hat_init": m_hat_init}
         self._build((n_in, n_out), options, inits, metadata, dtype, param_dtype, rngs)
 
     @classmethod
@@ -260,8 +262,8 @@ class NAC(_Layer):
         rngs: nnx.Rngs | None = None,
     ) -> Layer:
         """A layer that computes with the params of `nalu_jax.nac`."""
-        options = {}
-        given = {"metadata": metadata, "dtype": dtype, "rngs": rngs}
+        options: dict[str, Any] = {}
+        given: dict[str, Any] = {"metadata": metadata, "dtype": dtype, "rngs": rngs}
         return cls._from_params(params, options, given)
 
 
@@ -289,8 +291,8 @@ class NACMul(_Layer):
         param_dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
     ):
-        options = {"eps": eps, "domain": domain}
-        inits = {"w_hat_init": w_hat_init, "m_hat_init": m_hat_init}
+        options: dict[str, Any] = {"eps": eps, "domain": domain}
+        inits: dict[str, Initial] = {"w_hat_init": w_hat_init, "m_hat_init": m_hat_init}
         self._build((n_in, n_out), options, inits, metadata, dtype, param_dtype, rngs)
 
     @classmethod
@@ -305,8 +307,8 @@ class NACMul(_Layer):
         rngs: nnx.Rngs | None = None,
     ) -> Layer:
         """A layer that computes with the params of `nalu_jax.nac_mul`."""
-        options = {"eps": eps, "domain": domain}
-        given = {"metadata": metadata, "dtype": dtype, "rngs": rngs}
+        options: dict[str, Any] = {"eps": eps, "domain": domain}
+        given: dict[str, Any] = {"metadata": metadata, "dtype": dtype, "rngs": rngs}
         return cls._from_params(params, options, given)
 
 
@@ -344,8 +346,13 @@ class NALU(_Layer):
         param_dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
     ):
-        options = {"separate": separate, "gate_form": gate_form, "use_bias": use_bias, "eps": eps}
-        inits = {"w_hat_init": w_hat_init, "m_hat_init": m_hat_init, "gate_init": gate_init, "bias_init": bias_init}
+        options: dict[str, Any] = {"separate": separate, "gate_form": gate_form, "use_bias": use_bias, "eps": eps}
+        inits: dict[str, Initial] = {
+            "w_hat_init": w_hat_init,
+            "m_hat_init": m_hat_init,
+            "gate_init": gate_init,
+            "bias_init": bias_init,
+        }
         self._build((n_in, n_out), options, inits, metadata, dtype, param_dtype, rngs)
 
     @classmethod
@@ -362,8 +369,8 @@ class NALU(_Layer):
         rngs: nnx.Rngs | None = None,
     ) -> Layer:
         """A layer that computes with the params of `nalu_jax.nalu`."""
-        options = {"separate": separate, "gate_form": gate_form, "use_bias": use_bias, "eps": eps}
-        given = {"metadata": metadata, "dtype": dtype, "rngs": rngs}
+        options: dict[str, Any] = {"separate": separate, "gate_form": gate_form, "use_bias": use_bias, "eps": eps}
+        given: dict[str, Any] = {"metadata": metadata, "dtype": dtype, "rngs": rngs}
         return cls._from_params(params, options, given)
 
 
@@ -392,8 +399,8 @@ class GNALU(_Layer):
         param_dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
     ):
-        options = {"eps": eps}
-        inits = {"w_hat_init": w_hat_init, "m_hat_init": m_hat_init, "gate_init": gate_init}
+        options: dict[str, Any] = {"eps": eps}
+        inits: dict[str, Initial] = {"w_hat_init": w_hat_init, "m_hat_init": m_hat_init, "gate_init": gate_init}
         self._build((n_in, n_out), options, inits, metadata, dtype, param_dtype, rngs)
 
     @classmethod
@@ -407,8 +414,8 @@ class GNALU(_Layer):
         rngs: nnx.Rngs | None = None,
     ) -> Layer:
         """A layer that computes with the params of `nalu_jax.gnalu`."""
-        options = {"eps": eps}
-        given = {"metadata": metadata, "dtype": dtype, "rngs": rngs}
+        options: dict[str, Any] = {"eps": eps}
+        given: dict[str, Any] = {"metadata": metadata, "dtype": dtype, "rngs": rngs}
         return cls._from_params(params, options, given)
 
 
@@ -444,8 +451,8 @@ class INALU(_Layer):
         param_dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
     ):
-        options = {"separate": separate, "gate_form": gate_form, "eps": eps, "omega": omega}
-        inits = {"w_hat_init": w_hat_init, "m_hat_init": m_hat_init, "gate_init": gate_init}
+        options: dict[str, Any] = {"separate": separate, "gate_form": gate_form, "eps": eps, "omega": omega}
+        inits: dict[str, Initial] = {"w_hat_init": w_hat_init, "m_hat_init": m_hat_init, "gate_init": gate_init}
         self._build((n_in, n_out), options, inits, metadata, dtype, param_dtype, rngs)
 
     @classmethod
@@ -462,8 +469,8 @@ class INALU(_Layer):
         rngs: nnx.Rngs | None = None,
     ) -> Layer:
         """A layer that computes with the params of `nalu_jax.inalu`."""
-        options = {"separate": separate, "gate_form": gate_form, "eps": eps, "omega": omega}
-        given = {"metadata": metadata, "dtype": dtype, "rngs": rngs}
+        options: dict[str, Any] = {"separate": separate, "gate_form": gate_form, "eps": eps, "omega": omega}
+        given: dict[str, Any] = {"metadata": metadata, "dtype": dtype, "rngs": rngs}
         return cls._from_params(params, options, given)
 
 
@@ -488,8 +495,8 @@ class NAU(_Layer):
         param_dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
     ):
-        options = {"clip": clip}
-        inits = {"w_init": w_init}
+        options: dict[str, Any] = {"clip": clip}
+        inits: dict[str, Initial] = {"w_init": w_init}
         self._build((n_in, n_out), options, inits, metadata, dtype, param_dtype, rngs)
 
     @classmethod
@@ -503,8 +510,8 @@ class NAU(_Layer):
         rngs: nnx.Rngs | None = None,
     ) -> Layer:
         """A layer that computes with the params of `nalu_jax.nau`."""
-        options = {"clip": clip}
-        given = {"metadata": metadata, "dtype": dtype, "rngs": rngs}
+        options: dict[str, Any] = {"clip": clip}
+        given: dict[str, Any] = {"metadata": metadata, "dtype": dtype, "rngs": rngs}
         return cls._from_params(params, options, given)
 
 
@@ -528,8 +535,8 @@ class NMU(_Layer):
         param_dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
     ):
-        options = {}
-        inits = {"w_init": w_init}
+        options: dict[str, Any] = {}
+        inits: dict[str, Initial] = {"w_init": w_init}
         self._build((n_in, n_out), options, inits, metadata, dtype, param_dtype, rngs)
 
     @classmethod
@@ -542,8 +549,8 @@ class NMU(_Layer):
         rngs: nnx.Rngs | None = None,
     ) -> Layer:
         """A layer that computes with the params of `nalu_jax.nmu`."""
-        options = {}
-        given = {"metadata": metadata, "dtype": dtype, "rngs": rngs}
+        options: dict[str, Any] = {}
+        given: dict[str, Any] = {"metadata": metadata, "dtype": dtype, "rngs": rngs}
         return cls._from_params(params, options, given)
 
 
@@ -569,8 +576,8 @@ class SNMU(_TrainLayer):
         param_dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
     ):
-        options = {"noise": noise}
-        inits = {"w_init": w_init}
+        options: dict[str, Any] = {"noise": noise}
+        inits: dict[str, Initial] = {"w_init": w_init}
         self._build((n_in, n_out), options, inits, metadata, dtype, param_dtype, rngs)
         self._train(deterministic, rngs)
 
@@ -586,8 +593,8 @@ class SNMU(_TrainLayer):
         rngs: nnx.Rngs | None = None,
     ) -> Layer:
         """A layer that computes with the params of `nalu_jax.snmu`."""
-        options = {"noise": noise}
-        given = {"metadata": metadata, "dtype": dtype, "deterministic": deterministic, "rngs": rngs}
+        options: dict[str, Any] = {"noise": noise}
+        given: dict[str, Any] = {"metadata": metadata, "dtype": dtype, "deterministic": deterministic, "rngs": rngs}
         return cls._from_params(params, options, given)
 
 
@@ -618,8 +625,8 @@ class NPU(_Layer):
         param_dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
     ):
-        options = {"eps": eps, "domain": domain, "clamp": clamp}
-        inits = {"re_init": re_init, "im_init": im_init, "gate_init": gate_init}
+        options: dict[str, Any] = {"eps": eps, "domain": domain, "clamp": clamp}
+        inits: dict[str, Initial] = {"re_init": re_init, "im_init": im_init, "gate_init": gate_init}
         self._build((n_in, n_out), options, inits, metadata, dtype, param_dtype, rngs)
 
     @classmethod
@@ -635,8 +642,8 @@ class NPU(_Layer):
         rngs: nnx.Rngs | None = None,
     ) -> Layer:
         """A layer that computes with the params of `nalu_jax.npu`."""
-        options = {"eps": eps, "domain": domain, "clamp": clamp}
-        given = {"metadata": metadata, "dtype": dtype, "rngs": rngs}
+        options: dict[str, Any] = {"eps": eps, "domain": domain, "clamp": clamp}
+        given: dict[str, Any] = {"metadata": metadata, "dtype": dtype, "rngs": rngs}
         return cls._from_params(params, options, given)
 
 
@@ -665,8 +672,8 @@ class RealNPU(_Layer):
         param_dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
     ):
-        options = {"eps": eps, "domain": domain, "clamp": clamp}
-        inits = {"re_init": re_init, "gate_init": gate_init}
+        options: dict[str, Any] = {"eps": eps, "domain": domain, "clamp": clamp}
+        inits: dict[str, Initial] = {"re_init": re_init, "gate_init": gate_init}
         self._build((n_in, n_out), options, inits, metadata, dtype, param_dtype, rngs)
 
     @classmethod
@@ -682,8 +689,8 @@ class RealNPU(_Layer):
         rngs: nnx.Rngs | None = None,
     ) -> Layer:
         """A layer that computes with the params of `nalu_jax.real_npu`."""
-        options = {"eps": eps, "domain": domain, "clamp": clamp}
-        given = {"metadata": metadata, "dtype": dtype, "rngs": rngs}
+        options: dict[str, Any] = {"eps": eps, "domain": domain, "clamp": clamp}
+        given: dict[str, Any] = {"metadata": metadata, "dtype": dtype, "rngs": rngs}
         return cls._from_params(params, options, given)
 
 
@@ -712,8 +719,8 @@ class NaiveNPU(_Layer):
         param_dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
     ):
-        options = {"eps": eps, "domain": domain, "clamp": clamp}
-        inits = {"re_init": re_init, "im_init": im_init}
+        options: dict[str, Any] = {"eps": eps, "domain": domain, "clamp": clamp}
+        inits: dict[str, Initial] = {"re_init": re_init, "im_init": im_init}
         self._build((n_in, n_out), options, inits, metadata, dtype, param_dtype, rngs)
 
     @classmethod
@@ -729,8 +736,8 @@ class NaiveNPU(_Layer):
         rngs: nnx.Rngs | None = None,
     ) -> Layer:
         """A layer that computes with the params of `nalu_jax.naive_npu`."""
-        options = {"eps": eps, "domain": domain, "clamp": clamp}
-        given = {"metadata": metadata, "dtype": dtype, "rngs": rngs}
+        options: dict[str, Any] = {"eps": eps, "domain": domain, "clamp": clamp}
+        given: dict[str, Any] = {"metadata": metadata, "dtype": dtype, "rngs": rngs}
         return cls._from_params(params, options, given)
 
 
@@ -757,8 +764,8 @@ class RealNaiveNPU(_Layer):
         param_dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
     ):
-        options = {"eps": eps, "domain": domain, "clamp": clamp}
-        inits = {"re_init": re_init}
+        options: dict[str, Any] = {"eps": eps, "domain": domain, "clamp": clamp}
+        inits: dict[str, Initial] = {"re_init": re_init}
         self._build((n_in, n_out), options, inits, metadata, dtype, param_dtype, rngs)
 
     @classmethod
@@ -774,8 +781,8 @@ class RealNaiveNPU(_Layer):
         rngs: nnx.Rngs | None = None,
     ) -> Layer:
         """A layer that computes with the params of `nalu_jax.real_naive_npu`."""
-        options = {"eps": eps, "domain": domain, "clamp": clamp}
-        given = {"metadata": metadata, "dtype": dtype, "rngs": rngs}
+        options: dict[str, Any] = {"eps": eps, "domain": domain, "clamp": clamp}
+        given: dict[str, Any] = {"metadata": metadata, "dtype": dtype, "rngs": rngs}
         return cls._from_params(params, options, given)
 
 
@@ -803,8 +810,8 @@ class NRU(_TrainLayer):
         param_dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
     ):
-        options = {"eps": eps, "domain": domain, "sign": sign}
-        inits = {"w_init": w_init}
+        options: dict[str, Any] = {"eps": eps, "domain": domain, "sign": sign}
+        inits: dict[str, Initial] = {"w_init": w_init}
         self._build((n_in, n_out), options, inits, metadata, dtype, param_dtype, rngs)
         self._train(deterministic, rngs)
 
@@ -822,8 +829,8 @@ class NRU(_TrainLayer):
         rngs: nnx.Rngs | None = None,
     ) -> Layer:
         """A layer that computes with the params of `nalu_jax.nru`."""
-        options = {"eps": eps, "domain": domain, "sign": sign}
-        given = {"metadata": metadata, "dtype": dtype, "deterministic": deterministic, "rngs": rngs}
+        options: dict[str, Any] = {"eps": eps, "domain": domain, "sign": sign}
+        given: dict[str, Any] = {"metadata": metadata, "dtype": dtype, "deterministic": deterministic, "rngs": rngs}
         return cls._from_params(params, options, given)
 
 
@@ -852,8 +859,8 @@ class NMRU(_TrainLayer):
         param_dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
     ):
-        options = {"eps": eps, "domain": domain, "sign": sign}
-        inits = {"w_init": w_init}
+        options: dict[str, Any] = {"eps": eps, "domain": domain, "sign": sign}
+        inits: dict[str, Initial] = {"w_init": w_init}
         self._build((n_in, n_out), options, inits, metadata, dtype, param_dtype, rngs)
         self._train(deterministic, rngs)
 
@@ -871,8 +878,8 @@ class NMRU(_TrainLayer):
         rngs: nnx.Rngs | None = None,
     ) -> Layer:
         """A layer that computes with the params of `nalu_jax.nmru`."""
-        options = {"eps": eps, "domain": domain, "sign": sign}
-        given = {"metadata": metadata, "dtype": dtype, "deterministic": deterministic, "rngs": rngs}
+        options: dict[str, Any] = {"eps": eps, "domain": domain, "sign": sign}
+        given: dict[str, Any] = {"metadata": metadata, "dtype": dtype, "deterministic": deterministic, "rngs": rngs}
         return cls._from_params(params, options, given)
 
 
@@ -900,8 +907,8 @@ class MCFC(_Layer):
         param_dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
     ):
-        options = {}
-        inits = {"r_init": r_init, "gate_init": gate_init, "bias_init": bias_init}
+        options: dict[str, Any] = {}
+        inits: dict[str, Initial] = {"r_init": r_init, "gate_init": gate_init, "bias_init": bias_init}
         self._build((n_in, n_out), options, inits, metadata, dtype, param_dtype, rngs)
 
     @classmethod
@@ -914,8 +921,8 @@ class MCFC(_Layer):
         rngs: nnx.Rngs | None = None,
     ) -> Layer:
         """A layer that computes with the params of `nalu_jax.mc_fc`."""
-        options = {}
-        given = {"metadata": metadata, "dtype": dtype, "rngs": rngs}
+        options: dict[str, Any] = {}
+        given: dict[str, Any] = {"metadata": metadata, "dtype": dtype, "rngs": rngs}
         return cls._from_params(params, options, given)
 
 
@@ -949,8 +956,8 @@ class MulMCFC(_Layer):
         param_dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
     ):
-        options = {"sign": sign, "eps": eps}
-        inits = {
+        options: dict[str, Any] = {"sign": sign, "eps": eps}
+        inits: dict[str, Initial] = {
             "r_init": r_init,
             "gate_init": gate_init,
             "bias_init": bias_init,
@@ -971,8 +978,8 @@ class MulMCFC(_Layer):
         rngs: nnx.Rngs | None = None,
     ) -> Layer:
         """A layer that computes with the params of `nalu_jax.mul_mcfc`."""
-        options = {"sign": sign, "eps": eps}
-        given = {"metadata": metadata, "dtype": dtype, "rngs": rngs}
+        options: dict[str, Any] = {"sign": sign, "eps": eps}
+        given: dict[str, Any] = {"metadata": metadata, "dtype": dtype, "rngs": rngs}
         return cls._from_params(params, options, given)
 
 
@@ -1005,8 +1012,8 @@ class NSR(_Layer):
         param_dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
     ):
-        options = {"scaling": scaling}
-        inits = {
+        options: dict[str, Any] = {"scaling": scaling}
+        inits: dict[str, Initial] = {
             "first_init": first_init,
             "second_init": second_init,
             "sign_init": sign_init,
@@ -1026,8 +1033,8 @@ class NSR(_Layer):
         rngs: nnx.Rngs | None = None,
     ) -> Layer:
         """A layer that computes with the params of `nalu_jax.nsr`."""
-        options = {"scaling": scaling}
-        given = {"metadata": metadata, "dtype": dtype, "rngs": rngs}
+        options: dict[str, Any] = {"scaling": scaling}
+        given: dict[str, Any] = {"metadata": metadata, "dtype": dtype, "rngs": rngs}
         return cls._from_params(params, options, given)
 
 
@@ -1056,8 +1063,8 @@ class DMU(_Layer):
         param_dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
     ):
-        options = {"select_form": select_form, "gate_form": gate_form, "eps": eps}
-        inits = {"select_init": select_init, "gate_init": gate_init}
+        options: dict[str, Any] = {"select_form": select_form, "gate_form": gate_form, "eps": eps}
+        inits: dict[str, Initial] = {"select_init": select_init, "gate_init": gate_init}
         self._build((n_in, n_out), options, inits, metadata, dtype, param_dtype, rngs)
 
     @classmethod
@@ -1073,8 +1080,8 @@ class DMU(_Layer):
         rngs: nnx.Rngs | None = None,
     ) -> Layer:
         """A layer that computes with the params of `nalu_jax.dmu`."""
-        options = {"select_form": select_form, "gate_form": gate_form, "eps": eps}
-        given = {"metadata": metadata, "dtype": dtype, "rngs": rngs}
+        options: dict[str, Any] = {"select_form": select_form, "gate_form": gate_form, "eps": eps}
+        given: dict[str, Any] = {"metadata": metadata, "dtype": dtype, "rngs": rngs}
         return cls._from_params(params, options, given)
 
 

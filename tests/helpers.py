@@ -1,6 +1,7 @@
 """What several test files share."""
 
 import inspect
+from collections.abc import Callable
 from typing import Any, Literal, get_args, get_origin
 
 import jax
@@ -49,18 +50,25 @@ POSITIVE = [unit.name for unit in ALL_UNITS if "domain" in unit.defaults]
 """Units with the option domain="positive"."""
 
 
+def oracle(name: str) -> Callable[..., Any]:
+    """The formula of a unit, or what a new unit still needs."""
+    if name not in ORACLES:
+        raise LookupError(f"tests/oracles.py has no formula of {name}: write one from its paper, and add it to ORACLES")
+    return ORACLES[name]
+
+
 def takes_negative(name: str, options: dict[str, Any]) -> bool:
     """Whether a variant is defined at negative inputs: its oracle says so, which is not the code under test."""
     params = {leaf: np.full(shape, 0.5) for leaf, shape in UNITS[name].bind(**options).leaves((2, 1)).items()}
-    return bool(np.isfinite(ORACLES[name](params, np.array([[-0.5, 2.0]]), **options)).all())
+    return bool(np.isfinite(oracle(name)(params, np.array([[-0.5, 2.0]]), **options)).all())
 
 
 def is_smooth(name: str, options: dict[str, Any]) -> bool:
     """Whether the oracle moves with every leaf: where it rounds one, derivatives pass straight through the steps."""
     unit, key = UNITS[name].bind(**options), jax.random.key(0)
     params, x = to_numpy(random_params(unit, key)), np.array([[0.5, 2.0, 3.0]])
-    value = ORACLES[name](params, x, **options)
-    return all((ORACLES[name](params | {leaf: params[leaf] * 1.001}, x, **options) != value).any() for leaf in params)
+    value = oracle(name)(params, x, **options)
+    return all((oracle(name)(params | {leaf: params[leaf] * 1.001}, x, **options) != value).any() for leaf in params)
 
 
 def within_domain(variant: tuple[str, dict[str, Any]], x: Any) -> Any:

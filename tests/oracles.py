@@ -8,10 +8,11 @@ initialises the leaves of its unit, in the words of nalu_jax/units/_initialisers
 import numpy as np
 
 EPS = 2.0**-52  # the machine epsilon of float64
+PI = np.longdouble("3.14159265358979323846264338327950288")
 
 
 def _sigmoid(z):
-    return 1 / (1 + np.exp(-z))
+    return np.exp(-np.logaddexp(0, -z))  # which keeps its digits far out on both sides
 
 
 def _tanh_sigmoid(params, which=""):
@@ -30,33 +31,28 @@ def nalu(params, x, *, separate=False, gate_form="matrix", use_bias=True, eps=1e
     w_add = _tanh_sigmoid(params, "add_" if separate else "")
     w_mul = _tanh_sigmoid(params, "mul_" if separate else "")
     logit = np.einsum("bi,io->bo", x, params["gate"] if gate_form == "matrix" else params["gate"][:, None])
-    g = _sigmoid(logit + (params["bias"] if use_bias else 0))
+    logit = logit + (params["bias"][None] if use_bias else 0)
     product = np.prod((np.abs(x) + eps)[:, :, None] ** w_mul[None], axis=1)
-    return g * np.einsum("bi,io->bo", x, w_add) + (1 - g) * product
+    return _sigmoid(logit) * np.einsum("bi,io->bo", x, w_add) + _sigmoid(-logit) * product
 
 
 def gnalu(params, x, *, eps=1e-7):
     phi = (1 + np.sqrt(5)) / 2
     tanh = (phi ** (2 * params["w_hat"]) - 1) / (phi ** (2 * params["w_hat"]) + 1)
     w = tanh / (1 + phi ** (-params["m_hat"]))
-    g = 1 / (1 + phi ** (-np.einsum("bi,io->bo", x, params["gate"])))
+    logit = np.log(phi) * np.einsum("bi,io->bo", x, params["gate"])
     product = phi ** np.einsum("bi,io->bo", np.log(np.abs(x) + eps) / np.log(phi), w)
-    return g * np.einsum("bi,io->bo", x, w) + (1 - g) * product
+    return _sigmoid(logit) * np.einsum("bi,io->bo", x, w) + _sigmoid(-logit) * product
 
 
 def inalu(params, x, *, separate=True, gate_form="matrix", eps=1e-7, omega=20.0):
     w_add = _tanh_sigmoid(params, "add_" if separate else "")
     w_mul = _tanh_sigmoid(params, "mul_" if separate else "")
-    out = np.empty((x.shape[0], w_add.shape[1]))
-    for b, o in np.ndindex(*out.shape):
-        a = sum(x[b, i] * w_add[i, o] for i in range(x.shape[1]))
-        log_m = sum(np.log(max(abs(x[b, i]), eps)) * w_mul[i, o] for i in range(x.shape[1]))
-        sign = 1.0
-        for i in range(x.shape[1]):
-            sign *= np.sign(x[b, i]) * abs(w_mul[i, o]) + 1 - abs(w_mul[i, o])
-        g = _sigmoid(x[b] @ params["gate"][:, o] if gate_form == "matrix" else params["gate"][o])
-        out[b, o] = g * a + (1 - g) * np.exp(min(log_m, omega)) * sign
-    return out
+    log_m = np.einsum("bi,io->bo", np.log(np.maximum(np.abs(x), eps)), w_mul)
+    sign = np.prod(np.sign(x)[:, :, None] * np.abs(w_mul)[None] + (1 - np.abs(w_mul)[None]), axis=1)
+    logit = np.einsum("bi,io->bo", x, params["gate"]) if gate_form == "matrix" else params["gate"][None]
+    a, m = np.einsum("bi,io->bo", x, w_add), np.exp(np.minimum(log_m, omega)) * sign
+    return _sigmoid(logit) * a + _sigmoid(-logit) * m
 
 
 def nau(params, x, *, clip=False):
@@ -72,7 +68,7 @@ def _complex_power(x, re, im, gate, eps):
     """Re(exp((log r + i k) W)) in complex128, with the complex logarithm of each gated input."""
     gate = np.clip(gate, 0, 1)
     r = gate * (np.abs(x) + eps) + (1 - gate)
-    z = np.log(r.astype(np.complex128)) + 1j * gate * np.pi * (x < 0)
+    z = np.log(r.astype(np.complex128)) + 1j * gate * PI * (x < 0)
     return np.exp(np.einsum("bi,io->bo", z, re + 1j * im)).real
 
 
@@ -98,8 +94,8 @@ def nru(params, x, *, sign="inside", eps=EPS, training=False):
     x = x[:, :, None]
     power = np.maximum(np.abs(x), eps) ** w
     if sign == "inside":
-        return np.prod(np.sign(x) * power * t + 1 - t, axis=1)
-    return np.prod(power * t + 1 - t, axis=1) * np.prod(np.sign(x) ** np.round(w), axis=1)
+        return np.prod(np.sign(x) * power * t + (1 - t), axis=1)
+    return np.prod(power * t + (1 - t), axis=1) * np.prod(np.sign(x) ** np.round(w), axis=1)
 
 
 def nmru(params, x, *, sign="cos", eps=EPS):
@@ -107,7 +103,7 @@ def nmru(params, x, *, sign="cos", eps=EPS):
     z = np.concatenate([x, np.sign(x) / np.maximum(np.abs(x), eps)], axis=1)
     if sign == "none":
         return nmu({"w": w}, z)
-    return nmu({"w": w}, np.abs(z)) * np.cos(np.pi * np.einsum("bi,io->bo", (z < 0).astype(float), w))
+    return nmu({"w": w}, np.abs(z)) * np.cos(PI * np.einsum("bi,io->bo", (z < 0).astype(float), w))
 
 
 def _softmax(z, axis):
@@ -127,9 +123,9 @@ def mul_mcfc(params, x, *, sign="inalu", eps=EPS):
     if sign == "none":
         return np.where((x < 0).any(axis=1, keepdims=True), np.nan, y)
     if sign == "inalu":
-        return y * np.prod(np.sign(x)[:, :, None] * share + 1 - share, axis=1)
+        return y * np.prod(np.sign(x)[:, :, None] * share + (1 - share), axis=1)
     gate = np.clip(params["sign_gate"], 0, 1)
-    return y * np.cos(np.einsum("bi,io->bo", gate * np.pi * (x < 0), share))
+    return y * np.cos(np.einsum("bi,io->bo", gate * PI * (x < 0), share))
 
 
 def nsr(params, x, *, scaling=1.0):
@@ -148,7 +144,7 @@ def dmu(params, x, *, select_form="clipped", gate_form="soft", eps=1e-11):
         a, b = np.where(a >= b, 1.0, 0.0), np.where(a >= b, 0.0, 1.0)
     linear = np.einsum("bi,io->bo", x, select)
     power = np.prod(np.maximum(np.abs(x), eps)[:, :, None] ** select, axis=1)
-    sign = a * np.tanh(linear / 1e-4) + b * np.cos(np.einsum("bi,io->bo", np.pi * (x < 0), np.abs(select)))
+    sign = a * np.tanh(linear / 1e-4) + b * np.cos(np.einsum("bi,io->bo", PI * (x < 0), np.abs(select)))
     return (a * np.sqrt(linear**2 + 1e-8) + b * power) * sign
 
 

@@ -149,8 +149,9 @@ def test_a17_a_column_that_is_constant_among_the_training_rows_only(tmp_path, ca
     """An indicator of the rows with the largest inputs, which are outside."""
     columns = gravity()
     del columns["body"]
-    large = columns["m"] + columns["r"] > 3.6
-    path = write(tmp_path / "indicator.csv", columns | {"large": large.astype(int)})
+    outside = discover.split(np.stack([columns["m"], columns["r"]], 1)).outside
+    large = np.isin(np.arange(ROWS), outside).astype(int)
+    path = write(tmp_path / "indicator.csv", columns | {"large": large})
     assert run(path, "--target", "g", *FAST) == 0
     assert "left out, since constant in all rows: 'large'" in capsys.readouterr().out
 

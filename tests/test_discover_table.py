@@ -1,4 +1,4 @@
-"""`discover.table`: laws that are recovered, errors, options, Ctrl-C, bad input. Numbers A.. are those of the trials."""
+"""`discover.table`: laws recovered, errors, options, Ctrl-C, bad input. Numbers A.. are those of the trials."""
 
 import functools
 import pathlib
@@ -231,7 +231,9 @@ def test_the_same_seed_gives_the_same_formula_and_jax_stays_as_it_was():
     y = x[:, 0] * x[:, 1] + 0.1 * np.random.default_rng(4).standard_normal(ROWS)
     before = jnp.ones(()).dtype
     first, second = (discover.table(x, y, seed=3) for _ in range(2))
-    assert str(first) == str(second) and [each.formula for each in first.front] == [each.formula for each in second.front]
+    assert str(first) == str(second) and [each.formula for each in first.front] == [
+        each.formula for each in second.front
+    ]
     assert jnp.ones(()).dtype == before
 
 
@@ -289,8 +291,15 @@ def test_save_and_load(tmp_path):
     np.testing.assert_array_equal(again.predict(x), found.predict(x))
 
 
-def test_a_constant_column_is_left_out_and_said():
-    x = np.column_stack([inputs(), np.full(ROWS, 7.0)])
+def test_noise_is_no_law():
+    random = np.random.default_rng(0)
+    found = discover.table(random.uniform(1, 2, (60, 1)), random.standard_normal(60))
+    assert found.verdict == NOTHING and "the target does not follow them" in found.reason
+
+
+@pytest.mark.parametrize("value", [7.0, 0.0, -1.0])
+def test_a_constant_column_is_left_out_and_said(value):
+    x = np.column_stack([inputs(), np.full(ROWS, value)])
     found = discover.table(x, x[:, 0] / x[:, 1], names=("a", "b", "room"))
     assert found.formula == "a/b" and "'room'" in found.notes[0] and "constant" in found.notes[0]
     assert "note: left out, since constant in all rows: 'room'" in str(found)
@@ -346,6 +355,8 @@ def test_split_takes_the_largest_inputs_outside():
     assert np.abs(x[parts.outside, 0]).min() > np.abs(np.delete(x, parts.outside, 0)[:, 0]).max()
     np.testing.assert_array_equal(parts.held_out, discover.split(x, held_out=0.25, outside=0.2, seed=1).held_out)
     assert [part.size for part in discover.split(x, held_out=0, outside=0)] == [50, 0, 0]
+    constant = np.column_stack([x, np.ones(50)])
+    np.testing.assert_array_equal(discover.split(constant, outside=0.2).outside, discover.split(x, outside=0.2).outside)
 
 
 @pytest.mark.parametrize(
@@ -439,7 +450,7 @@ def test_bad_data_frames_are_one_line():
 
 
 def test_what_works_though_it_is_unusual():
-    """Whole numbers, booleans that vary, lists, JAX arrays, masked arrays without a mask, Fortran order, a huge seed."""
+    """Whole numbers, lists, JAX arrays, masked arrays without a mask, Fortran order, a huge seed."""
     x = np.random.default_rng(0).integers(1, 9, (ROWS, 2))
     y = 3 * x[:, 0] * x[:, 1]
     for values in (x, x.tolist(), jnp.asarray(x), np.ma.array(x), np.asfortranarray(x.astype("float32"))):

@@ -8,7 +8,6 @@ be meant; numbers that are masked, complex, text or objects never can be.
 import functools
 import importlib
 import inspect
-import io
 import pathlib
 import traceback
 from collections.abc import Callable, Iterator
@@ -26,7 +25,7 @@ import nalu_jax
 import nalu_jax.eqx
 import nalu_jax.linen
 import nalu_jax.nnx
-from nalu_jax import UNITS, chain, discover, fast, fast_chain, fast_nau, models, nau, ode, plot, real_npu, symbolic
+from nalu_jax import discover, fast_nau, nau, ode, real_npu, symbolic
 from nalu_jax import training as training
 
 matplotlib.use("Agg")

@@ -205,7 +205,7 @@ def test_errors_of_params_name_the_layer(front):
         npu.from_params(inputs("nau")[0])
     with pytest.raises(ValueError, match=rf"{front}\.NPU.*'gate' has shape \(4,\), expected \(3,\).*make params"):
         npu.from_params(inputs("npu")[0] | {"gate": jnp.ones(4)})
-    with pytest.raises(ValueError, match=rf"{front}\.NPU.*'re' must be a matrix, got shape \(3,\)"):
+    with pytest.raises(ValueError, match=rf"{front}\.NPU.*'re' must be a matrix, got shape \(3,\).*take one member"):
         npu.from_params(inputs("npu")[0] | {"re": jnp.ones(3)})
     with pytest.raises(TypeError):
         npu.from_params((jnp.ones((3, 4)),))

@@ -37,7 +37,7 @@ class NnxModel(nnx.Module):
 
 class EqxModel(eqx.Module):
     blocks: list
-    head: eqx.nn.Sequential
+    head: Any
 
     def __init__(self, key):
         self.blocks = [eqx.nn.Linear(2, 2, key=key), nalu_jax.eqx.RealNPU(2, 3, domain="positive", key=key)]
@@ -187,12 +187,14 @@ def test_of_a_stacked_layer_to_sympy_says_how_to_take_one_member():
     assert symbolic.to_sympy(layer, member) == symbolic.to_sympy(npu, second)
 
 
-def test_sequentials_take_params_and_names():
-    """Of a model's own framework, and in linen also by the name that a layer was given."""
+def test_sequentials_take_params():
+    """Another tree of the same model: a state, a module, variables."""
     params = {"w": jnp.array([[1.0], [-1.0]])}
-    model = nn.Sequential([nalu_jax.linen.NAU(1, name="difference")])
     x, y = sympy.symbols("x y", real=True)
-    assert symbolic.to_sympy(model, model.init(jax.random.key(0), X) | {"params": {"difference": params}}) == [x - y]
+    model = nn.Sequential([nalu_jax.linen.NAU(1)])
+    assert symbolic.to_sympy(model, {"params": {"layers_0": params}}) == [x - y]
+    with pytest.raises(ValueError, match=r"pass variables, as layer.init returned them, with NAU"):
+        symbolic.to_sympy(model, {"params": params})
     of_nnx = nnx.Sequential(nalu_jax.nnx.NAU(2, 1, rngs=nnx.Rngs(0)))
     larger = jax.tree.map(lambda leaf: 0 * leaf + 2, nnx.state(of_nnx, nnx.Param))
     assert symbolic.to_sympy(of_nnx, larger) == [2 * x + 2 * y]
@@ -218,7 +220,8 @@ def test_errors_say_what_to_do(arguments, words, as_users_run_it):
         symbolic.read(*arguments)
     for word in words:
         assert word in str(caught.value)
+    unknown: Any = "complex"
     with pytest.raises(ValueError, match="read: domain must be one of"):
-        symbolic.read(*arguments, domain="complex")
+        symbolic.read(*arguments, domain=unknown)
     with pytest.raises(ValueError, match="read: digits must be at least 1"):
         symbolic.read(*arguments, digits=0)

@@ -73,7 +73,7 @@ def write(folder):
     eqx.tree_serialise_leaves(folder / "equinox.eqx", of_eqx)
     outputs: dict[str, Any] = {"linen": LinenModel().apply(variables, X), "nnx": of_nnx(X)}
     outputs["eqx"] = {label: layer(X) for label, layer in of_eqx.items()}
-    flat = {f"{front}/{label}": np.asarray(y) for front, ys in outputs.items() for label, y in ys.items()}
+    flat: Any = {f"{front}/{label}": np.asarray(y) for front, ys in outputs.items() for label, y in ys.items()}
     np.savez_compressed(folder / "outputs.npz", **flat)
 
 

@@ -10,7 +10,7 @@ from helpers import ALL_UNITS, variants_of
 from oracles import INITIAL
 
 from nalu_jax import UNITS
-from nalu_jax._front import option_of
+from nalu_jax._front import init_option
 from nalu_jax.units._initialisers import INITIALISERS, Name
 
 SHAPE = (300, 200)
@@ -59,7 +59,7 @@ def test_defaults_are_those_of_the_source(unit):
     assert unit.name in INITIAL, f"tests/oracles.py: write down how the source of {unit.name} initialises its leaves"
     assert INITIAL[unit.name].keys() == unit.leaves((2, 3)).keys()
     for leaf, name in INITIAL[unit.name].items():
-        assert unit.defaults[f"{option_of(leaf)}_init"] == name
+        assert unit.defaults[init_option(leaf)] == name
 
 
 @each_unit
@@ -67,10 +67,10 @@ def test_every_initialiser_draws_its_own_leaves(unit, key):
     for variant in variants_of(unit):
         bound = unit.bind(**variant)
         default = bound.init(key, SHAPE)
-        for option in {option_of(leaf) for leaf in default}:
-            drawn = bound.init(key, SHAPE, **{f"{option}_init": lambda key, shape, dtype: jnp.full(shape, 7, dtype)})
+        for option in {init_option(leaf) for leaf in default}:
+            drawn = bound.init(key, SHAPE, **{option: lambda key, shape, dtype: jnp.full(shape, 7, dtype)})
             for leaf in default:
-                expected = jnp.full_like(default[leaf], 7) if option_of(leaf) == option else default[leaf]
+                expected = jnp.full_like(default[leaf], 7) if init_option(leaf) == option else default[leaf]
                 np.testing.assert_array_equal(drawn[leaf], expected)
 
 

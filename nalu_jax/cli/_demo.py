@@ -12,7 +12,6 @@ read from the weights.
 
 import csv
 import importlib.resources
-import sys
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -22,7 +21,7 @@ import numpy as np
 import optax
 from jax import Array
 
-from .. import chain, nau, real_npu, symbolic, training
+from .. import _progress, chain, nau, real_npu, symbolic, training
 from . import _csv
 
 INNER = 5.0  # astronomical units: inside the orbit of Jupiter
@@ -84,7 +83,7 @@ def find_law(columns: _csv.Columns, rows: np.ndarray, *, restarts: int, seed: in
             data=data,
             restarts=restarts,
             finish=[training.levenberg_marquardt(_trained_residuals, steps=60, rtol=1e-10, atol=1e-12)],
-            progress="RealNPU -> NAU" if sys.stderr.isatty() else False,
+            progress=_progress.shown(None) and "RealNPU -> NAU",
         )
         return _read(_open(fit.params), data, columns)
 
@@ -153,7 +152,7 @@ def dense_periods(columns: _csv.Columns, rows: np.ndarray, *, restarts: int, see
         optimiser=optax.adam(optax.cosine_decay_schedule(0.02, DENSE_STEPS)),
         data=(x[rows], y[rows]),
         restarts=restarts,
-        progress="dense network" if sys.stderr.isatty() else False,
+        progress=_progress.shown(None) and "dense network",
     )
     return np.asarray(periods(fit.params, x), float)
 

@@ -12,7 +12,7 @@
 >>> found = discover.ode(ts, np.exp(-1.5 * ts), names=["mass"], progress=False)
 >>> found.verdict, found.best.exponents.tolist(), found.best.coefficients.round(6).tolist()
 ('recovered', [[1.0]], [[-1.5]])
->>> float(found.simulate([0.0, 1.0], [2.0])[-1, 0].round(6))
+>>> float(found.simulate([2.0], [0.0, 1.0])[-1, 0].round(6))
 0.44626
 """
 

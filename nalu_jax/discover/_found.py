@@ -166,7 +166,7 @@ class Found:
 
 
 def _noise_line(found: Found) -> str:
-    size = f"{found.deviation:.2g}" if found.noise == "absolute" else f"{found.deviation:.2%} of the value"
+    size = f"{found.deviation:.2g}" if found.noise == "absolute" else f"{100 * found.deviation:.2g} % of the value"
     return f"residuals: {size} ({found.noise}), {found.rows} rows"
 
 

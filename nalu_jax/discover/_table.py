@@ -5,7 +5,6 @@ formulas (`_formula`) with a verdict (`_found`).
 """
 
 import contextlib
-import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
@@ -13,12 +12,14 @@ from typing import Any, Literal
 import numpy as np
 from tqdm import tqdm
 
+from .. import _progress
 from .._interrupt import deferred
 from . import _inputs, _written
 from ._engine.candidate import Candidate, predict
 from ._engine.forms import FAMILIES
-from ._engine.search import Progress, search
-from ._found import Found
+from ._engine.search import Progress, Searched, search
+from ._formula import Formula
+from ._found import NOTHING, Found
 
 SCALED_NOTE = (
     "the inputs have mean 0 and standard deviation 1, as after a StandardScaler: products and powers of such numbers "
@@ -85,9 +86,10 @@ def table(
     best = searched.candidates[0]
     scale = _residual_scale(best, data)
     formulas = tuple(_written.formula_of(candidate, data, scale) for candidate in searched.candidates)
+    verdict, reason = _verdict(searched, formulas[0])
     return Found(
-        verdict=searched.verdict,
-        reason=searched.reason,
+        verdict=verdict,
+        reason=reason,
         candidates=formulas,
         alike=tuple(formulas[i] for i in searched.alike),
         noise=best.noise,
@@ -96,6 +98,13 @@ def table(
         notes=_notes(data, searched.constant, searched.screened, searched.stopped and not stopped),
         interrupted=interrupted(),
     )
+
+
+def _verdict(searched: Searched, best: Formula) -> tuple[str, str]:
+    """The engine's, but for a formula in which no input is left: as such it says nothing of the inputs."""
+    if any(term.factors for term in best.terms):
+        return searched.verdict, searched.reason
+    return NOTHING, "a constant does as well as anything in the inputs: the target does not follow them"
 
 
 def _options(functions: Any, nested: Any, terms: Any, seed: Any, time_limit: Any) -> dict[str, Any]:
@@ -130,8 +139,8 @@ def _residual_scale(best: Candidate, data: _inputs.Table) -> np.ndarray:
 def _notes(data: _inputs.Table, constant: Sequence[int], screened: Sequence[int], late: bool) -> tuple[str, ...]:
     listed = lambda places: ", ".join(repr(data.names[i]) for i in places)
     notes = []
-    if constant:
-        notes.append(f"left out, since constant in all rows: {listed(constant)}")
+    if still := sorted({*constant, *np.flatnonzero((data.x == data.x[0]).all(axis=0)).tolist()}):
+        notes.append(f"left out, since constant in all rows: {listed(still)}")
     if screened:
         notes.append(f"left out before the search, since the target does not follow them: {listed(screened)}")
     if late:
@@ -145,8 +154,7 @@ def _notes(data: _inputs.Table, constant: Sequence[int], screened: Sequence[int]
 @contextlib.contextmanager
 def _bar(progress: bool | None) -> Iterator[Progress]:
     """A progress bar as a function of the stage and the fraction done."""
-    shown = sys.stderr.isatty() if progress is None else progress
-    with tqdm(total=1.0, disable=not shown, bar_format="{desc:24} {bar} {elapsed}") as bar:
+    with tqdm(total=1.0, disable=not _progress.shown(progress), bar_format="{desc:24} {bar} {elapsed}") as bar:
 
         def report(stage: str, fraction: float) -> None:
             bar.set_description_str(stage, refresh=False)

@@ -15,7 +15,7 @@
 
 To fit measured trajectories: `data` checks and holds them, `smooth` puts splines through them, `windows` cuts them up;
 `trajectory_residual`, `shooting_residual` and `weak_residual` are what least squares makes small, `horizon` begins with
-the first intervals, `project` solves for what is linear, and `field` adds a unit to known physics.
+the first intervals, and `field` adds a unit to known physics.
 `nalu_jax.discover.ode` is made of these.
 """
 
@@ -26,7 +26,7 @@ from ._rollout import rollout
 from ._shooting import Windows, horizon, shoot, shooting_residual, trajectory_residual, windows
 from ._smooth import Smooth, smooth
 from ._solve import solve
-from ._weak import integrals, project, weak_residual
+from ._weak import integrals, weak_residual
 
 __all__ = [
     "Data",
@@ -44,7 +44,6 @@ __all__ = [
     "smooth",
     "solve",
     "integrals",
-    "project",
     "weak_residual",
 ]
 

@@ -16,7 +16,7 @@ from jax.typing import ArrayLike
 
 from .. import _arguments
 from .._checks import check_option
-from .._product import directional
+from .._derivatives import directional
 from ._problem import Trajectory, VectorField, as_mask, check_count, check_problem, finite_rows, trajectory
 
 _DENSE = 16  # entries of a state up to which derivatives are parallel by default: they form every step's Jacobian

@@ -103,8 +103,11 @@ def solve(
 def _finite_gradient(tree: Any) -> Any:
     """The tree as it is; in reverse mode an entry's gradient that is not finite counts as 0.
 
-    0 * inf is NaN: a state that the solver has rejected would spoil the gradient of a solve that has succeeded. It is
-    an identity with a transpose of its own, and as a linear solve that works in every mode of differentiation.
+    0 * inf is NaN: a state that the solver has rejected would spoil the gradient of a solve that has succeeded.
+
+    It is an identity with a transpose of its own. `jax.custom_vjp` would take forward mode away;
+    `jax.custom_derivatives.linear_call`, made for this, has no batching rule (jax 0.10.2), and restarts run under
+    `vmap`: once it has one, it belongs here. A custom linear solve of I x = x has all rules.
     """
     return jax.tree.map(lambda x: _finite_gradient_of(x) if _is_float(x) else x, tree)
 

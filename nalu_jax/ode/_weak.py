@@ -4,7 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import Array, lax
+from jax import Array
 
 from .. import _arguments
 from ._problem import VectorField
@@ -50,6 +50,7 @@ def weak_residual(
         _arguments.check_shape("ode.weak_residual", name, array, expected.get(name, ends), "See its docstring.")
     rates = jax.vmap(jax.vmap(lambda t, y: field(t, y, args)))(times, nodes)
     return (integrals(rates, weights) - changes) / scale
+<<<<<<< HEAD
 
 
 @_arguments.checked(
@@ -84,3 +85,5 @@ def project(features: Array, targets: Array, *, ridge: float = 1e-12) -> tuple[A
     residual = features @ coefficients - targets
     # the coefficients' own derivative only moves within the span of the features: it is taken out of the residual's
     return coefficients, residual - basis @ (basis.T @ (residual - lax.stop_gradient(residual)))
+=======
+>>>>>>> main

@@ -23,7 +23,7 @@ from .._checks import Domain, check_option
 from ._to_sympy import check_digits, check_member, formulas_of, rounded, symbols_of
 
 MEMBER = (
-    "read({{path: find_units(model)[path]}}, jax.tree.map(lambda leaf: leaf[0], params)), where path is {path} and "
+    "read({{path: find_units(model)[path]}}, {member}), where path is {path} and "
     "params are the model's, such as nnx.state(model, nnx.Param)."
 )
 
@@ -85,6 +85,6 @@ def _formulas(found: _front.Found, domain: Domain, eps: bool) -> list[sympy.Expr
     """The formulas of one unit of a model."""
     unit, (n_in, _), dtype = found.placed
     caller = f"read, at {'/'.join(found.path)!r}"
-    check_member(caller, unit, found.params, MEMBER.format(path=found.path))
+    check_member(caller, unit, found.params, MEMBER.format(path=found.path, member=_front.MEMBER))
     x = symbols_of("read", [f"x{i}" for i in range(n_in)], domain)
     return formulas_of(caller, unit, _front.in_dtype(found.params, dtype), x, eps)

@@ -24,7 +24,7 @@ from ..units._notation import Notation
 Part = tuple[Unit, Any]
 """A unit and its params."""
 
-MEMBER = "to_sympy(layer, jax.tree.map(lambda leaf: leaf[0], params)), with the dict of its params."
+MEMBER = f"to_sympy(layer, {_front.MEMBER}), with the dict of its params."
 
 
 def to_sympy(

@@ -43,8 +43,8 @@ from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Float
 
 from .._checks import check_apply, check_init, check_leaves, check_option
-from .._cosine import cosine
-from .._numerics import absolute, clip_straight_through, log, matmul, maximum
+from .._cosine import cosine_of_half_turns
+from .._numerics import absolute, clip_straight_through, log, matmul, maximum, tanh, times_exponential
 from .._unit import Params, Shape, Unit, zero_penalty
 from ._initialisers import Initial, draw
 from ._notation import Expr, Notation, Options, Weights, add, at_least, half_turns, multiply, signed_power
@@ -88,10 +88,11 @@ def apply(
 def _apply_weights(weights: Params, x: Array, *, eps: float = 1e-11) -> Array:
     w = weights["w"]
     linear = matmul(x, w)
-    power = jnp.exp(matmul(log(maximum(absolute(x), eps)), w))
-    phase = matmul(jnp.where(x < 0, jnp.full_like(x, math.pi), jnp.zeros_like(x)), absolute(w))
+    log_power = matmul(log(maximum(absolute(x), eps)), w)
+    turns = matmul((x < 0).astype(x.dtype), absolute(w))
     a, b = (jnp.broadcast_to(row, linear.shape) for row in weights["gate"])
-    return (a * _rounded_off(linear) + b * power) * (a * jnp.tanh(linear / _WIDTH) + b * cosine(phase))
+    sign = a * tanh(linear / _WIDTH) + b * cosine_of_half_turns(turns)
+    return a * _rounded_off(linear) * sign + times_exponential(b * sign, log_power)
 
 
 def _rounded_off(linear: Array) -> Array:

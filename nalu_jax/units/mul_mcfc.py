@@ -35,7 +35,6 @@ Example:
 """
 
 import functools
-import math
 from collections.abc import Sequence
 from typing import Literal, get_args
 
@@ -45,7 +44,7 @@ from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Float
 
 from .._checks import check_apply, check_init, check_leaves, check_option
-from .._cosine import cosine
+from .._cosine import exponential
 from .._numerics import clip_straight_through, log, machine_epsilon, magnitude, matmul, maximum, product
 from .._unit import Params, Shape, Unit
 from ._initialisers import Initial, draw
@@ -91,13 +90,13 @@ def apply(
 def _apply_weights(weights: Params, x: Array, *, sign: _Sign = "inalu", eps: float | None = None) -> Array:
     size = magnitude(x, positive=sign == "none")
     exponent = matmul(log(maximum(size, machine_epsilon(x, eps))), weights["w"])
-    m = jnp.exp(exponent + jnp.broadcast_to(weights["log_scale"], exponent.shape))
+    exponent += jnp.broadcast_to(weights["log_scale"], exponent.shape)
     if sign == "none":
-        return m
+        return jnp.exp(exponent)
     if sign == "inalu":
-        return m * product(_sign_factor, (jnp.sign(x),), (weights["share"],))
-    half_turn = jnp.broadcast_to(math.pi * weights["sign_gate"], x.shape)
-    return m * cosine(matmul(jnp.where(x < 0, half_turn, jnp.zeros_like(x)), weights["share"]))
+        return jnp.exp(exponent) * product(_sign_factor, (jnp.sign(x),), (weights["share"],))
+    turns = (x < 0).astype(x.dtype) * jnp.broadcast_to(weights["sign_gate"], x.shape)
+    return exponential(exponent, matmul(turns, weights["share"]))
 
 
 def weights(params: Params, *, sign: _Sign = "inalu") -> Params:

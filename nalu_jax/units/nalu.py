@@ -35,7 +35,6 @@ import functools
 from collections.abc import Sequence
 from typing import Literal, get_args
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -43,7 +42,7 @@ from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Float
 
 from .._checks import check_apply, check_init, check_leaves, check_option
-from .._numerics import absolute, log, matmul
+from .._numerics import absolute, gated, log, matmul
 from .._unit import Params, Shape, Unit, zero_penalty
 from ._initialisers import Initial, draw
 from ._notation import Expr, Notation, Options, Weights, sigmoid
@@ -100,12 +99,11 @@ def apply(
 
 def _apply_weights(weights: Params, x: Array, *, gate_form: _GateForm = "matrix", eps: float = 1e-8) -> Array:
     a = matmul(x, weights["w_add"])
-    m = jnp.exp(matmul(log(absolute(x) + eps), weights["w_mul"]))
+    log_m = matmul(log(absolute(x) + eps), weights["w_mul"])
     logit = matmul(x, weights["gate"] if gate_form == "matrix" else weights["gate"][:, None])
     if "bias" in weights:
         logit = jnp.broadcast_to(logit, a.shape) + jnp.broadcast_to(weights["bias"], a.shape)
-    g = jax.nn.sigmoid(logit)
-    return g * a + (1 - g) * m
+    return gated(jnp.broadcast_to(logit, a.shape), a, log_m)
 
 
 def _pair(params: Params, separate: bool) -> tuple[Array, Array]:

@@ -26,7 +26,6 @@ Example:
     Array([-0.75], dtype=float32)
 """
 
-import math
 from collections.abc import Sequence
 from typing import Literal, get_args
 
@@ -37,8 +36,8 @@ from jaxtyping import Float
 
 from .. import _numerics
 from .._checks import Domain, check_apply, check_init, check_leaves, check_option, is_positive
-from .._cosine import cosine
-from .._numerics import clip_straight_through, machine_epsilon, magnitude, matmul, maximum, product
+from .._cosine import cosine_of_half_turns
+from .._numerics import clip_straight_through, machine_epsilon, magnitude, matmul, maximum, product, reciprocal
 from .._unit import Params, Shape, Unit
 from ..penalties import sparsity
 from ._initialisers import Initial, draw
@@ -86,12 +85,12 @@ def train_apply(
 def _product(w: Array, x: Array, size: Array, divisor: Array, domain: Domain, sign: _Sign) -> Array:
     check_option("nmru", "sign", sign, get_args(_Sign))
     if sign == "none":
-        return product(_factor, (jnp.concatenate([x, _numerics.sign(x) / divisor], -1),), (w,))
-    y = product(_factor, (jnp.concatenate([size, 1 / divisor], -1),), (w,))
+        return product(_factor, (jnp.concatenate([x, _numerics.sign(x) * reciprocal(divisor)], -1),), (w,))
+    y = product(_factor, (jnp.concatenate([size, reciprocal(divisor)], -1),), (w,))
     if domain == "positive":
         return y
     negative = (x < 0).astype(x.dtype)
-    return y * cosine(math.pi * matmul(jnp.concatenate([negative, negative], -1), w))
+    return y * cosine_of_half_turns(matmul(jnp.concatenate([negative, negative], -1), w))
 
 
 def weights(params: Params) -> Params:

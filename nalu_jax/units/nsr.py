@@ -40,7 +40,7 @@ from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Float
 
 from .._checks import check_apply, check_init, check_leaves
-from .._numerics import matmul
+from .._numerics import matmul, tanh
 from .._unit import Params, Shape, Unit, zero_penalty
 from ._initialisers import Initial, draw
 from ._notation import Expr, Notation, Options, Weights, sigmoid
@@ -74,7 +74,7 @@ def apply(params: Params, x: ArrayLike, *, scaling: float = 1.0) -> Float[Array,
 
 
 def _apply_weights(weights: Params, x: Array, *, scaling: float = 1.0) -> Array:
-    t = jnp.tanh(scaling * matmul(x, weights["w"]))
+    t = tanh(scaling * matmul(x, weights["w"]))
     sign, zero, bias = (jnp.broadcast_to(weights[name], t.shape) for name in ("sign", "zero", "bias"))
     return jax.nn.sigmoid(sign * t + zero * (1 - 2 * t**2) + bias)
 

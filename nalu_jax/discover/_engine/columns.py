@@ -47,7 +47,9 @@ class Table:
         return len(self.columns)
 
 
-def prepare(x: np.ndarray, y: np.ndarray, columns: tuple[Column, ...], *, inputs: int) -> Table:
+def prepare(
+    x: np.ndarray, y: np.ndarray, columns: tuple[Column, ...], *, inputs: int, row_weights: np.ndarray | None = None
+) -> Table:
     """The table of these columns of x (rows, n_in) and the target y (rows,)."""
     values = np.array([column.values(x) for column in columns]).reshape(len(columns), len(y))
     logs = log_absolute(values)
@@ -70,7 +72,7 @@ def prepare(x: np.ndarray, y: np.ndarray, columns: tuple[Column, ...], *, inputs
         target=y / scale,
         target_scale=scale,
         inputs=inputs,
-        row_weights=np.ones(len(y)),
+        row_weights=np.ones(len(y)) if row_weights is None else row_weights,
     )
 
 
@@ -105,13 +107,23 @@ def sample(table: Table, rows: int, rng: np.random.Generator) -> Table:
     return take(table, np.sort(rng.permutation(table.rows)[:rows]))
 
 
-def noise_weights(table: Table, noise: Noise, values: np.ndarray) -> np.ndarray:
-    """Reciprocal sizes of the noise in each row, where the formula (or the target) has these values (..., rows)."""
+def noise_weights(
+    table: Table, noise: Noise, values: np.ndarray, *, floor: float = settings.RELATIVE_FLOOR
+) -> np.ndarray:
+    """Reciprocal sizes of the noise in each row, where the formula (or the target) has these values (..., rows).
+
+    Values below `floor` times the median |value| count as that large.
+    """
     if noise == "absolute":
         return np.broadcast_to(table.row_weights, values.shape)
     size = np.abs(values)
-    floor = settings.RELATIVE_FLOOR * np.median(size, axis=-1, keepdims=True)
-    return table.row_weights / np.maximum(size, np.maximum(floor, 1e-300))
+    least = floor * np.median(size, axis=-1, keepdims=True)
+    return table.row_weights / np.maximum(size, np.maximum(least, 1e-300))
+
+
+def soft_weights(table: Table, noise: Noise) -> np.ndarray:
+    """Weights for first steps: near a zero of the target no start is good enough for relative errors to mean much."""
+    return noise_weights(table, noise, table.target, floor=settings.SOFT_FLOOR)
 
 
 def has_zero(table: Table) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 
 from nalu_jax.discover._engine import settings
 from nalu_jax.discover._engine.candidate import Noise
-from nalu_jax.discover._engine.columns import Table, choose, noise_weights
+from nalu_jax.discover._engine.columns import Table, choose, noise_weights, soft_weights
 from nalu_jax.discover._engine.fit import Batch, distinct, improve, products, start
 from nalu_jax.discover._engine.forms import FUNCTIONS, Form
 from nalu_jax.discover._engine.library import library
@@ -49,22 +49,40 @@ def search_functions(
     front = _Front(scanned, noise)
     values = products(scanned, inner.exponents, inner.parity)
     fits: list[tuple[Form, Batch]] = []
-    weights = noise_weights(table, noise, table.target)
+    weights, soft = noise_weights(table, noise, table.target), soft_weights(table, noise)
     with np.errstate(all="ignore"):
         for name in FUNCTIONS:
             for beside in range(1 + added):
                 scan = _scan(front, inner, values, name, beside)
                 form = Form("function", (1, 1, beside), function=name)
-                batch = start(table, scan.exponents, scan.parity, scan.coefficients)
-                fits.append((form, improve(table, form, batch, weights, steps=settings.FIRST_STEPS)))
+                batch = _held_inside(start(table, scan.exponents, scan.parity, scan.coefficients))
+                fits.append((form, improve(table, form, batch, soft, steps=settings.FIRST_STEPS)))
     best = min((float(batch.rss.min()) for _, batch in fits if len(batch.rss)), default=np.inf)
     found: list[Fitted] = []
     for form, batch in fits:
         order = np.argsort(batch.rss, kind="stable")[: settings.FUNCTION_FITS]
         order = order[batch.rss[order] < settings.FUNCTION_BEHIND * best]
-        batch = improve(table, form, batch.take(order), weights, steps=settings.LATER_STEPS)
-        found += finish(judged, form, batch.take(distinct(batch, 2)), noise, bar=bar)
+        for trial in _to_the_end(table, form, batch.take(order), weights):
+            found += finish(judged, form, trial, noise, bar=bar)
+            bar = min([bar, *(fitted.evidence for fitted in found)])
     return found
+
+
+def _to_the_end(table: Table, form: Form, held: Batch, weights: np.ndarray) -> list[Batch]:
+    """The best fits with exponents inside the function held; and all free, where that fits much better."""
+    held = improve(table, form, held, weights, steps=settings.LATER_STEPS)
+    freed = held._replace(free=np.broadcast_to(~table.constant, held.free.shape).copy())
+    freed = improve(table, form, freed, weights, steps=settings.LATER_STEPS)
+    better = np.log(held.rss.min(initial=np.inf) / freed.rss) * table.rows / 2 > settings.FREE_INSIDE
+    freed = freed.take(np.flatnonzero(better))
+    return [trial.take(distinct(trial, 2)) for trial in (held, freed) if len(trial.rss)]
+
+
+def _held_inside(batch: Batch) -> Batch:
+    """The batch with the exponents inside the function kept: with narrow inputs a fit of all crawls along a valley."""
+    free = batch.free.copy()
+    free[:, 1] = False
+    return batch._replace(free=free)
 
 
 def inner_products(table: Table, limit: int) -> Inner:
@@ -85,7 +103,7 @@ class _Front:
 
     def __init__(self, table: Table, noise: Noise):
         self.table = table
-        self.weights = noise_weights(table, noise, table.target)
+        self.weights = soft_weights(table, noise)
         varying = np.maximum(table.logs, -40.0) * ~table.constant[:, None]
         self.design = np.concatenate([np.ones((1, table.rows)), varying])
         size = self.weights * np.abs(table.target)

@@ -1,7 +1,7 @@
 """Simple numbers and their prices: what naming an exponent costs.
 
 >>> round(float(prices(4).zero), 2), round(float(prices(4).of(np.array([1.0, -2.0]))[0]), 2)
-(0.92, 2.1)
+(0.92, 2.08)
 """
 
 from functools import lru_cache

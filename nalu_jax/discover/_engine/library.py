@@ -2,7 +2,7 @@
 
 >>> exponents, _ = products_of_powers((False, True), (False, False), (False, False), inputs=2, limit=4)
 >>> exponents.tolist()
-[[0.0, 0.0], [0.0, 1.0], [0.0, -1.0], [1.0, 0.0]]
+[[0.0, 0.0], [1.0, 0.0], [-1.0, 0.0], [0.0, 1.0]]
 """
 
 import heapq

@@ -10,7 +10,7 @@ import numpy as np
 
 from nalu_jax.discover._engine import settings, starts
 from nalu_jax.discover._engine.candidate import Noise
-from nalu_jax.discover._engine.columns import Table, noise_weights
+from nalu_jax.discover._engine.columns import Table, noise_weights, soft_weights
 from nalu_jax.discover._engine.fit import Batch, distinct, improve, products, start
 from nalu_jax.discover._engine.forms import Form
 from nalu_jax.discover._engine.library import best_additions, best_pairs, best_triples, joint_gains, library
@@ -48,6 +48,7 @@ def search_quotients(
         above, terms = divmod(name, 10)
         form = Form("quotient", (above, terms - above), power=power, below=power)
         finished += fit_form(table, judged, form, members[: settings.QUOTIENT_STARTS], noise, bar=bar)
+        bar = min([bar, *(fitted.evidence for fitted in finished)])
     return finished
 
 
@@ -116,25 +117,24 @@ def fit_form(
         return []
     exponents, parity, coefficients = (np.array(arrays) for arrays in zip(*begin, strict=True))
     batch = start(table, exponents.astype(float), parity.astype(int), coefficients)
+    held = _held(table, judged, form, batch, noise, keep, bar)
     weights = noise_weights(table, noise, table.target)
-    batch = improve(table, form, batch, weights, steps=settings.FIRST_STEPS)
+    batch = improve(table, form, batch, soft_weights(table, noise), steps=settings.FIRST_STEPS)
     order = np.argsort(batch.rss, kind="stable")[: max(8, 2 * keep)]
     order = order[np.isfinite(batch.rss[order])]
     batch = improve(table, form, batch.take(order), weights, steps=settings.LATER_STEPS)
     batch = batch.take(distinct(batch, keep))
     found = finish(judged, form, batch, noise, bar=bar)
-    return found + _rounded_start(judged, form, batch, noise, bar)
+    return found + held
 
 
-def _rounded_start(table: Table, form: Form, batch: Batch, noise: Noise, bar: float) -> list[Fitted]:
-    """The fits with all exponents at the nearest half at once, where that is near."""
-    step = np.where(table.signed, 1.0, 2.0)
-    near = np.round(batch.exponents * step) / step
-    close = np.flatnonzero((np.abs(near - batch.exponents) < 0.25).all((1, 2)))
-    if not len(close):
-        return []
-    held = batch.take(close)._replace(exponents=near[close], free=np.zeros((len(close), *near.shape[1:]), bool))
-    return finish(table, form, held, noise, bar=bar)
+def _held(table: Table, judged: Table, form: Form, batch: Batch, noise: Noise, keep: int, bar: float) -> list[Fitted]:
+    """The best starts with their simple exponents kept: with narrow inputs a fit of all crawls along a valley."""
+    batch = batch._replace(free=np.zeros(batch.free.shape, bool))
+    for weights in (soft_weights(table, noise), noise_weights(table, noise, table.target)):
+        batch = improve(table, form, batch, weights, steps=settings.FIRST_STEPS)
+    order = np.argsort(batch.rss, kind="stable")[:keep]
+    return finish(judged, form, batch.take(order[np.isfinite(batch.rss[order])]), noise, bar=bar)
 
 
 def search_rooted_quotients(table: Table, judged: Table, noise: Noise, *, below: float, bar: float) -> list[Fitted]:

@@ -136,7 +136,7 @@ def _fix_some(table: Table, form: Form, batch: Batch, noise: Noise) -> tuple[Bat
     while open_.any():
         loss = losses(quadratic, free, names, table.rows, odd).reshape(count, -1)
         choice = loss.argmin(1)
-        for member in np.flatnonzero(open_):
+        for member in np.flatnonzero(open_).tolist():
             place, value = divmod(int(choice[member]), len(VALUES))
             if loss[member, choice[member]] > (settings.SURE_ROUNDING if fixed[member] else settings.ROUNDING_SLACK):
                 open_[member] = False

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from nalu_jax.discover._engine.derived import proposals, search_derived
 from nalu_jax.discover._engine.evidence import linearise, variance
 from nalu_jax.discover._engine.forms import FAMILIES, FUNCTIONS
 from nalu_jax.discover._engine.functions import inner_products, search_functions
+from nalu_jax.discover._engine.misfit import robust_weights
 from nalu_jax.discover._engine.quotients import search_quotients, search_rooted_quotients
 from nalu_jax.discover._engine.rivals import improve_by_neighbours, names, same_law
 from nalu_jax.discover._engine.screening import screen
@@ -35,6 +36,7 @@ class Searched:
         screened: inputs that were left out before the search, because the target does not follow them.
         constant: inputs that do not vary.
         stopped: whether the time limit or an interrupt ended the search early.
+        row_weights: (rows,) weights that outliers made necessary, or None.
     """
 
     candidates: tuple[Candidate, ...]
@@ -44,6 +46,7 @@ class Searched:
     screened: tuple[int, ...]
     constant: tuple[int, ...]
     stopped: bool
+    row_weights: np.ndarray | None = None
 
 
 class Tables:
@@ -52,10 +55,13 @@ class Tables:
     Attributes:
         x, y: inputs (rows, n_in) and target (rows,).
         inputs: columns that are searched.
+        row_weights: (rows,) or None.
     """
 
-    def __init__(self, x: np.ndarray, y: np.ndarray, inputs: tuple[int, ...], seed: int):
-        self.x, self.y, self.inputs = x, y, inputs
+    def __init__(
+        self, x: np.ndarray, y: np.ndarray, inputs: tuple[int, ...], seed: int, row_weights: np.ndarray | None = None
+    ):
+        self.x, self.y, self.inputs, self.seed, self.row_weights = x, y, inputs, seed, row_weights
         self.columns = tuple(Column((j,)) for j in inputs)
         rng = np.random.default_rng(seed)
         self._order = rng.permutation(len(y))
@@ -65,11 +71,15 @@ class Tables:
         """All rows; the table of inputs and the one asked for last are kept."""
         if derived not in self._prepared:
             self._prepared = {key: table for key, table in self._prepared.items() if not key}
-            self._prepared[derived] = prepare(self.x, self.y, self.columns + derived, inputs=self.x.shape[1])
+            columns, inputs = self.columns + derived, self.x.shape[1]
+            self._prepared[derived] = prepare(self.x, self.y, columns, inputs=inputs, row_weights=self.row_weights)
         return self._prepared[derived]
 
     def few(self, table: Table, rows: int) -> Table:
-        return table if table.rows <= rows else take(table, np.sort(self._order[:rows]))
+        return table if table.rows <= rows else take(table, np.sort(self._order[self._order < table.rows][:rows]))
+
+    def reweighted(self, row_weights: np.ndarray) -> "Tables":
+        return Tables(self.x, self.y, self.inputs, self.seed, row_weights)
 
 
 class _Clock:
@@ -126,11 +136,15 @@ def search(
         screened = tuple(j for j in every if j not in inputs)
         tables = Tables(x, y, inputs, seed)
     found = _collect(tables, clock, terms, seed)
+    weights = _outlier_weights(found, tables) if found and not clock.stopped else None
+    if weights is not None:
+        tables = tables.reweighted(weights)
+        found = _collect(tables, clock, terms, seed) or found
     allowed = distinct_laws([fitted for fitted in found if _allowed(fitted, functions, nested)], tables)
     barred = distinct_laws([fitted for fitted in found if not _allowed(fitted, functions, nested)], tables)
     verdict = judge(allowed, barred)
     candidates = tuple(as_candidate(fitted) for fitted in allowed)
-    return Searched(candidates, *verdict, screened, constant, clock.stopped)
+    return Searched(candidates, *verdict, screened, constant, clock.stopped, weights)
 
 
 def _allowed(fitted: Fitted, functions: tuple[str, ...], nested: bool) -> bool:
@@ -164,11 +178,29 @@ def _collect(tables: Tables, clock: _Clock, terms: int, seed: int) -> list[Fitte
     return found
 
 
+def _outlier_weights(found: list[Fitted], tables: Tables) -> np.ndarray | None:
+    """Weights of all rows where residuals of the best formula have heavy tails, and nothing smooth is left in them."""
+    best = min(found, key=lambda fitted: fitted.evidence)
+    seen = signs(best)
+    if seen.exact or seen.tails < settings.HEAVY_TAILS or seen.misfit > settings.MISFIT:
+        return None
+    if best.table.rows < settings.ROBUST_ROWS:
+        return None
+    fitted = _on_all_rows(best, tables)
+    plain = fitted.table
+    weights = np.ones(plain.rows)
+    for _ in range(settings.ROBUST_ROUNDS):
+        fitted = refit(fitted._replace(table=replace(plain, row_weights=weights)))
+        residuals = linearise(plain, fitted.form, fitted.batch, fitted.noise).residuals[0]
+        weights = robust_weights(residuals)
+    return weights
+
+
 def _enough(best: Fitted) -> bool:
     """Whether a sum of products seems to be the law, so that the wider family is looked at for rivals only."""
     seen = signs(best)
-    poor = seen.misfit > settings.MISFIT or seen.cancelling > settings.CANCELLING or seen.free > 0
-    return not poor and best.form.terms <= settings.FEW_TERMS
+    poor = seen.misfit > settings.MISFIT or seen.cancelling > settings.CANCELLING
+    return not poor and seen.free <= settings.FREE_EXPONENTS and best.form.terms <= settings.FEW_TERMS
 
 
 def _worth_noises(found: list[Fitted], enough: bool) -> tuple[Noise, ...]:
@@ -264,6 +296,8 @@ def distinct_laws(found: list[Fitted], tables: Tables) -> list[Fitted]:
     best, around = improve_by_neighbours(ranked[0])
     near = [f for f in [best, *ranked, *around] if f.evidence < best.evidence + settings.RIVALS]
     near.sort(key=lambda fitted: fitted.evidence)
+    near = [*(_with_other_noise(f) for f in near[: settings.OTHER_NOISE]), *near]
+    near.sort(key=lambda fitted: fitted.evidence)
     forms: dict[tuple, Fitted] = {}
     for fitted in ranked:
         forms.setdefault((fitted.form.kind, fitted.form.terms), fitted)
@@ -277,6 +311,10 @@ def distinct_laws(found: list[Fitted], tables: Tables) -> list[Fitted]:
         if np.isfinite(fitted.evidence) and not any(same_law(other, fitted) for other in kept):
             kept.append(fitted)
     return kept
+
+
+def _with_other_noise(fitted: Fitted) -> Fitted:
+    return refit(fitted._replace(noise="absolute" if fitted.noise == "relative" else "relative"))
 
 
 def _on_all_rows(fitted: Fitted, tables: Tables) -> Fitted:

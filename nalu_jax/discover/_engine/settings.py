@@ -39,6 +39,8 @@ ADDED_TERM = 2.0  # of a term beside an elementary function
 EXACT = 1e-9  # residuals of this part of the target's size are rounding, not noise
 RELATIVE_FLOOR = 2e-3  # rows below this part of the median |y| weigh no more; 0.02 hurt sums that cross 0
 
+SOFT_FLOOR = 0.3  # the same while starts are chosen, so that rows near a zero of the target do not rule
+
 # --- sizes of the search --------------------------------------------------------------------------------------------
 
 SEARCH_ROWS = 400  # rows on which starts are tried; fits and evidence use all up to JUDGED_ROWS
@@ -98,6 +100,7 @@ FUNCTION_EACH = 4  # starts of one size
 FUNCTION_STARTS = 16  # fits of one function
 FUNCTION_FITS = 6  # of which so many are fitted to the end
 FUNCTION_BEHIND = 30.0  # a function whose best rss is this multiple of the best function's is left
+FREE_INSIDE = 5.0  # nats that free exponents inside a function must gain to be rounded
 INNER_PRODUCTS = 150  # inside a function
 DERIVED_INNER = 25  # products beside a derived column inside a function
 MOST_INSIDE = 8  # derived columns that are tried inside a function
@@ -122,15 +125,16 @@ FEW_COLUMNS = 6  # up to which absent inputs are tried with a free exponent
 SAME_EVIDENCE = 1e-3  # nats
 SAME_VALUES = 1e-3  # of the noise: fits that differ by less are one function
 SAME_EXPONENT = 3.0  # standard errors within which exponents are the same
+OTHER_NOISE = 5  # best formulas that are fitted with the other model of the noise as well
 REFITTED_CELLS = 2e7  # rows times parameters that are refitted in all
 FEWEST_REFITTED = 3
-REFITTED = 40  # formulas that are refitted on all rows
+REFITTED = 16  # formulas that are refitted on all rows
 RIVALS = 12.0  # nats behind the best from which a formula is no rival
 SMOOTHED_ROWS = 200  # on which residuals are looked at
 SMOOTH_JOINT = (0.5, 1.2)  # lengths of smooth functions of all inputs, in their standard deviations
 SMOOTH_SINGLE = 0.4  # of one input
 SMOOTH_RATIOS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0, 1e4)  # of the smooth function's variance to the noise's
-MISFIT = 2.0  # nats of lack of fit above which something is left
+MISFIT = 3.0  # nats of lack of fit above which something is left
 GAP = 6.0  # nats to the next different formula from which the best stands alone
 CANCELLING = 5.0  # terms larger than their sum by this cancel
 FREE_EXPONENTS = 2  # most exponents of a law that are no simple numbers
@@ -140,3 +144,7 @@ TAILS = 9.0  # of residuals' fourth moment (3 of normal noise)
 FEW_TERMS = 3  # more terms than these ask for a look at the wider family
 RIVAL_STAGES = 3  # of the wider family that are searched where a sum of products seems to be the law
 EFFORT_MARGIN = 20.0  # nats between the noise models below which both are searched
+HEAVY_TAILS = 6.0  # of the residuals' fourth moment, from which rows are weighted as Student's t does
+STUDENT_DEGREES = 3.0
+ROBUST_ROWS = 20  # fewer say nothing of tails
+ROBUST_ROUNDS = 8  # of fit and weights

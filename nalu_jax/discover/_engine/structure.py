@@ -12,7 +12,7 @@ from nalu_jax.discover._engine.fit import Batch, start
 from nalu_jax.discover._engine.forms import Form
 from nalu_jax.discover._engine.rounding import merge_equal, round_exponents, settle
 
-FINAL_STEPS = 60
+FINAL_STEPS = 30
 
 
 class Fitted(NamedTuple):
@@ -76,7 +76,7 @@ def as_candidate(fitted: Fitted) -> Candidate:
     full = covariance(linear, moving)[0] * s2[0]
     used = (batch.free[0] | (batch.exponents[0] != 0) | (batch.parity[0] != 0)).any(0)
     columns = tuple(column for column, use in zip(table.columns, used, strict=True) if use)
-    target = table.target * table.target_scale
+    squares = float(np.sum((table.target - linear.values[0]) ** 2))
     deviation = float(np.sqrt(s2[0])) * (table.target_scale if noise == "absolute" else 1.0)
     return Candidate(
         form=form,
@@ -90,7 +90,7 @@ def as_candidate(fitted: Fitted) -> Candidate:
         target_scale=table.target_scale,
         covariance=full[np.ix_(kept, kept)],
         evidence=fitted.evidence,
-        rss=float(np.sum((target - table.target_scale * linear.values[0]) ** 2)),
+        rss=squares * table.target_scale * table.target_scale,  # of floats, which become infinite without a warning
         noise=noise,
         deviation=deviation,
         rows=table.rows,
@@ -110,6 +110,7 @@ def fit_structure(
     log_coefficients: np.ndarray | None = None,
     signs: np.ndarray | None = None,
     inputs: int | None = None,
+    row_weights: np.ndarray | None = None,
 ) -> Candidate:
     """A formula of a known structure, fitted to a table: its numbers, errors and evidence.
 
@@ -127,9 +128,11 @@ def fit_structure(
         log_coefficients: (K,) of the formula as it is written, where the fit begins; for sums not needed.
         signs: (K,) of those coefficients.
         inputs: among which the name chooses; the number of columns of x.
+        row_weights: (rows,) reciprocal errors of rows, relative to each other: those of a search (`Searched`), so that
+            its evidence can be compared.
     """
     inputs = x.shape[1] if inputs is None else inputs
-    table = prepare(np.asarray(x, float), np.asarray(y, float), columns, inputs=inputs)
+    table = prepare(np.asarray(x, float), np.asarray(y, float), columns, inputs=inputs, row_weights=row_weights)
     batch = start(table, np.asarray(exponents, float)[None], np.asarray(parity)[None])
     batch = batch._replace(free=batch.free & np.asarray(free, bool))
     if log_coefficients is not None:

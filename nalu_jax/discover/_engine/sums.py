@@ -67,6 +67,7 @@ def search_sums(
         form = Form("sum", (terms,)) if power == 1 else Form("power", (terms,), power=power)
         if power != 1 and terms == 1:
             continue
+        bar = min([bar, *(fitted.evidence for fitted in found)])
         found += finish(judged, form, batch, noise, bar=bar)
         if terms > 1:
             found += _climbed(straight, judged, form, fits, weights, noise, bar)

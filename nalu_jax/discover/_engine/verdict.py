@@ -131,6 +131,8 @@ def _against(seen: Signs) -> str | None:
 
 def _doubt(seen: Signs) -> str | None:
     """Why a formula, though no rival is near, is not said to be recovered."""
+    if seen.exact:
+        return None
     if seen.weakest < settings.WEAKEST:
         return f"one of its terms is only {seen.weakest:.1f} standard errors large"
     if seen.inflation > settings.INFLATION:
