@@ -163,6 +163,55 @@ def names() -> Kind:
     return Kind("a sequence of names", 'Pass for example ["a", "b"].', fault)
 
 
+def real() -> Kind:
+    """A real number, which may be NaN or infinite."""
+
+    def fault(value: Any) -> type[Exception] | None:
+        return TypeError if isinstance(value, str | bytes) or np.shape(value) != () or not _is_real(value) else None
+
+    return Kind("a real number", "Convert it with float(...).", fault)
+
+
+def inputs() -> Kind:
+    """A sequence of names or symbols (of SymPy, which is not imported here)."""
+
+    def fault(value: Any) -> type[Exception] | None:
+        return None if isinstance(value, Sequence | np.ndarray) else TypeError
+
+    return Kind("a sequence of names and symbols", 'Pass for example ("x", "y").', fault)
+
+
+def expressions() -> Kind:
+    """One expression of SymPy or a sequence of them."""
+
+    def fault(value: Any) -> type[Exception] | None:
+        entries = value if isinstance(value, list | tuple) else [value]
+        return None if entries and all(hasattr(entry, "free_symbols") for entry in entries) else TypeError
+
+    return Kind("an expression of SymPy or a list of them", "Make it with symbolic.to_sympy.", fault)
+
+
+def dtype() -> Kind:
+    """Something that JAX takes for a floating dtype."""
+
+    def fault(value: Any) -> type[Exception] | None:
+        try:
+            return None if jnp.issubdtype(jnp.dtype(value), jnp.floating) and value is not None else TypeError
+        except TypeError:
+            return TypeError
+
+    return Kind("a floating dtype", "Pass for example jnp.float32.", fault)
+
+
+def functions_by_name() -> Kind:
+    """A dict of functions."""
+
+    def fault(value: Any) -> type[Exception] | None:
+        return None if isinstance(value, Mapping) and all(map(callable, value.values())) else TypeError
+
+    return Kind("a dict from names to functions", "Pass one.", fault)
+
+
 def numbers() -> Kind:
     """A few numbers in a tuple."""
 
@@ -229,7 +278,7 @@ def tree(what: str = "a tree of arrays of real numbers", *, finite: bool = False
     )
 
 
-def mapping(expected: str, of: type = object) -> Kind:
+def mapping(expected: str, of: type | tuple[type, ...] = object) -> Kind:
     """A dict or the like, with values of a type."""
 
     def fault(value: Any) -> type[Exception] | None:
