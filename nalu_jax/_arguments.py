@@ -158,6 +158,8 @@ def names() -> Kind:
     def fault(value: Any) -> type[Exception] | None:
         if isinstance(value, str) or not isinstance(value, Sequence | np.ndarray):
             return TypeError
+        if len(value) == 0:
+            return ValueError
         return None if all(isinstance(name, str) for name in value) else TypeError
 
     return Kind("a sequence of names", 'Pass for example ["a", "b"].', fault)
@@ -244,11 +246,12 @@ def either(first: Kind, second: Kind) -> Kind:
     return Kind(f"{first.expected}, or {second.expected}", first.cure, fault)
 
 
-def array(shape: str = "", *, finite: bool = False, whole: bool = True) -> Kind:
+def array(shape: str = "", *, axes: int | None = None, finite: bool = False, whole: bool = True) -> Kind:
     """Real numbers of at least one entry; masked ones, complex ones and text are not taken for numbers.
 
     Args:
         shape: in words, for the message; what it is made of is the function's to check.
+        axes: how many it has; any number by default.
         finite: whether NaN and infinity are refused, where the numbers are known.
         whole: whether integers are taken too.
     """
@@ -258,7 +261,8 @@ def array(shape: str = "", *, finite: bool = False, whole: bool = True) -> Kind:
     )
 
     def fault(value: Any) -> type[Exception] | None:
-        return _array_fault(value, finite, whole)
+        found = _array_fault(value, finite, whole)
+        return ValueError if found is None and axes not in (None, np.ndim(value)) else found
 
     return Kind(f"an array {shape} of {what}".replace("  ", " "), cure, fault)
 

@@ -30,7 +30,7 @@ class Split(NamedTuple):
 
 @_arguments.checked(
     "split",
-    x=_arguments.array(),
+    x=_arguments.array("(rows, n_in)", axes=2),
     held_out=_arguments.number(0.0, 1.0),
     outside=_arguments.number(0.0, 1.0),
     seed=_arguments.count(0),

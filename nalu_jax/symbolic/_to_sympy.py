@@ -29,6 +29,7 @@ MEMBER = f"to_sympy(layer, {_front.MEMBER}), with the dict of its params."
 
 @_arguments.checked(
     "to_sympy",
+    params=_arguments.optional(_arguments.tree()),
     inputs=_arguments.inputs(),
     domain=_arguments.choice("real", "positive"),
     digits=_arguments.optional(_arguments.count()),

@@ -36,7 +36,7 @@ Rows = tuple[tuple[float, ...], ...]
 @_arguments.checked(
     "consistent",
     dimensions=_arguments.mapping("a dict from names to sequences of exponents", (list, tuple, np.ndarray)),
-    output=_arguments.array(finite=True),
+    output=_arguments.array("(dimensions,)", axes=1, finite=True),
 )
 def consistent(dimensions: Mapping[str, Sequence[float]], output: Sequence[float]) -> Unit:
     """A RealNPU of which every output has one dimension, whatever its params: a `Unit` like any other.
