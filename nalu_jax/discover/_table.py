@@ -26,6 +26,7 @@ SCALED_NOTE = (
 )
 
 
+@deferred()
 def table(
     x: Any,
     y: Any,
@@ -94,7 +95,7 @@ def table(
         deviation=float(best.deviation),
         rows=len(data.y),
         notes=_notes(data, searched.constant, searched.screened, searched.stopped and not stopped),
-        interrupted=stopped,
+        interrupted=interrupted(),
     )
 
 
