@@ -15,7 +15,7 @@ from nalu_jax.discover._engine.forms import FAMILIES, FUNCTIONS
 from nalu_jax.discover._engine.functions import inner_products, search_functions
 from nalu_jax.discover._engine.misfit import robust_weights
 from nalu_jax.discover._engine.quotients import search_quotients, search_rooted_quotients
-from nalu_jax.discover._engine.rivals import improve_by_neighbours, names, same_law
+from nalu_jax.discover._engine.rivals import distinct_structures, improve_by_neighbours, names, same_values
 from nalu_jax.discover._engine.screening import screen
 from nalu_jax.discover._engine.structure import Fitted, as_candidate, refit
 from nalu_jax.discover._engine.sums import search_sums
@@ -303,12 +303,13 @@ def distinct_laws(found: list[Fitted], tables: Tables) -> list[Fitted]:
         forms.setdefault((fitted.form.kind, fitted.form.terms), fitted)
     cells = best.form.terms * (1 + best.table.width) * len(tables.y)
     most = int(np.clip(settings.REFITTED_CELLS // cells, settings.FEWEST_REFITTED, settings.REFITTED))
-    chosen = near[:most]
+    chosen = distinct_structures(near, most)
     if most == settings.REFITTED:
         chosen += list(forms.values())
+    chosen = sorted((_on_all_rows(fitted, tables) for fitted in chosen), key=lambda fitted: fitted.evidence)
     kept: list[Fitted] = []
-    for fitted in sorted((_on_all_rows(fitted, tables) for fitted in chosen), key=lambda fitted: fitted.evidence):
-        if np.isfinite(fitted.evidence) and not any(same_law(other, fitted) for other in kept):
+    for fitted in distinct_structures([f for f in chosen if np.isfinite(f.evidence)], len(chosen)):
+        if not any(same_values(other, fitted) for other in kept):
             kept.append(fitted)
     return kept
 
