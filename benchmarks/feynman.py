@@ -22,6 +22,8 @@ from typing import Any
 import numpy as np
 import sympy
 
+from nalu_jax.symbolic._parse import parse
+
 from . import _judge, _law_answers, _pool, _report
 from ._law import FRESH_ROWS, Law, with_noise
 
@@ -127,8 +129,7 @@ def measure(row: _report.Row) -> _report.Row:
     found = _law_answers.judged(one)
     if "skipped" in found:
         return found | {"rows": row["rows"]}
-    inputs = [one["name"] for one in equations()[row["id"]]["inputs"]]
-    answer = sympy.sympify(found["answer"], locals={s.name: s for s in _law_answers.symbols(len(inputs))})
+    answer = parse(found["answer"], one.names)
     exact = _judge.srbench(answer, formula(equations()[row["id"]]), one.fresh_x)
     del found["errors"], found["seed"], found["tails"], found["kind"]
     return found | {"rows": row["rows"], "srbench": exact}

@@ -36,6 +36,7 @@ TABLES = {"sum of products": 36, "nested": 12, "elementary": 12}
 SECONDS = 10
 JUDGED_SECONDS = 60  # an answer so long that its numbers cannot be fitted in this time is not the law
 EXACT = 1e-6  # relative noise that Operon is told where there is none
+LONGEST = 300  # characters of an answer that are kept
 PATIENCE = 6  # times the seconds that a peer was given: then it has no answer
 FUNCTIONS = {
     "add": sympy.Add,
@@ -85,7 +86,7 @@ def measure(row: _report.Row, *, python: str, seconds: int) -> _report.Row:
         "exact": exact,
         "right": found,
         "seconds": round(taken, 3),
-        "answer": str(_law_answers.six_digits(expression))[:500],
+        "answer": str(six_digits(expression))[:LONGEST],
     }
 
 
@@ -118,6 +119,11 @@ def ask(law: Law, method: str, python: str, seconds: int) -> dict[str, Any]:
     except (sympy.SympifyError, TypeError, ValueError) as error:
         return {"skipped": f"{method}: cannot be read: {error}"}
     return {"expression": expression, "seconds": answer["seconds"]}
+
+
+def six_digits(expression: sympy.Expr) -> sympy.Expr:
+    """The expression with shorter floating-point numbers; exact ones stay."""
+    return expression.xreplace({number: sympy.Float(number, 6) for number in expression.atoms(sympy.Float)})
 
 
 def header_and_lines(rows: Sequence[_report.Row]) -> tuple[list[str], list[list[str]]]:

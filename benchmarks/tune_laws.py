@@ -5,7 +5,7 @@ changed at a time, on the same laws:
 
 right       the answer is the law (`_judge`)
 failures    wrong answers although the law has better evidence
-said        how often the verdict is "recovered", and how often that is wrong
+said        how often the verdict is "recovered", and how often that is wrong; also at other thresholds of the verdict
 recall      of the right answers at 1 % noise and less, how many are "recovered"
 
     python -m benchmarks.tune_laws --json benchmarks/results/tune_laws.json
@@ -14,19 +14,31 @@ recall      of the right answers at 1 % noise and less, how many are "recovered"
 A number is kept unless another one is better in the first three columns by more than chance (a few tables).
 """
 
+import contextlib
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
-from nalu_jax.discover._engine import settings
+from nalu_jax.discover._engine import search, settings, verdict
 
 from . import _drawn_laws, _law_answers, _pool, _report, laws
 
 QUESTION = _report.question(__doc__)
 FAMILIES = {"sum of products": 40, "hard sum of products": 20, "nested": 20, "elementary": 20, "unreachable": 20}
 FIRST_SEED = 1
+VERDICT: dict[str, tuple[float, ...]] = {
+    "GAP": (2.0, 4.0, 6.0, 8.0, 12.0),
+    "MISFIT": (1.0, 2.0, 4.0, 8.0),
+    "CANCELLING": (3.0, 5.0, 20.0),
+    "FREE_EXPONENTS": (0, 1, 2, 3),
+    "WEAKEST": (4.0, 8.0, 12.0),
+    "INFLATION": (1.15, 1.3, 2.0),
+    "TAILS": (6.0, 9.0, 30.0),
+}
+"""Thresholds of the verdict, and values at which every law is judged after one search."""
 FACTORS: dict[str, tuple[float, ...]] = {
     "TERM": (0.0, 2.0),
     "FREE_EXPONENT": (0.3, 3.0),
@@ -34,7 +46,7 @@ FACTORS: dict[str, tuple[float, ...]] = {
     "COEFFICIENT_SPREAD": (0.5, 2.0),
     "EXPONENT_SPREAD": (0.5, 2.0),
 }
-"""Factors by which every setting is tried, beside the setting as it is."""
+"""Factors by which settings of the search are tried, beside the setting as it is; each needs a search of every law."""
 
 
 def tasks(values: dict[str, Sequence[float]], families: dict[str, int], first_seed: int) -> Iterator[_report.Row]:
@@ -46,19 +58,45 @@ def tasks(values: dict[str, Sequence[float]], families: dict[str, int], first_se
 
 
 def measure(row: _report.Row) -> _report.Row:
-    """What the search says of the law with the changed setting."""
-    name, value = row["setting"], row["value"]
-    before = getattr(settings, name) if name else None
-    if name:
-        setattr(settings, name, value)
-    try:
+    """What the search says of the law with the changed setting; as they are, also at every threshold of the verdict."""
+    judged_with: list[tuple[Any, Any]] = []
+
+    def judge(found: Any, barred: Any) -> verdict.Verdict:
+        judged_with.append((found, barred))
+        return verdict.judge(found, barred)
+
+    with changed(row["setting"], row["value"]), mock.patch.object(search, "judge", judge):
         found = _law_answers.judged(_drawn_laws.draw(row["family"], row["seed"]))
-    finally:
-        if name:
-            setattr(settings, name, before)
     if "skipped" in found:
         return found
-    return {key: found[key] for key in ("form", "terms", "noise", "right", "verdict", "failure", "seconds")}
+    kept = {key: found[key] for key in ("form", "terms", "noise", "right", "verdict", "failure", "seconds")}
+    if row["setting"] is None:
+        kept["recovered_at"] = {name: _recovered_at(name, judged_with[-1]) for name in VERDICT}
+    return kept
+
+
+def thresholds(name: str) -> list[float]:
+    """The values of a threshold of the verdict that are tried, the present one among them."""
+    return sorted({*VERDICT[name], getattr(settings, name)})
+
+
+def _recovered_at(name: str, arguments: tuple[Any, Any]) -> list[float]:
+    """The values of a threshold at which the verdict is "recovered"."""
+    said = []
+    for value in thresholds(name):
+        with changed(name, value):
+            said += [value] * (verdict.judge(*arguments).verdict == verdict.RECOVERED)
+    return said
+
+
+@contextlib.contextmanager
+def changed(name: str | None, value: float | None) -> Iterator[None]:
+    """The settings with one number changed, or as they are."""
+    if name is None:
+        yield
+        return
+    with mock.patch.object(settings, name, value):
+        yield
 
 
 def header_and_lines(rows: Sequence[_report.Row]) -> tuple[list[str], list[list[str]]]:
@@ -84,13 +122,28 @@ def header_and_lines(rows: Sequence[_report.Row]) -> tuple[list[str], list[list[
     return header, lines
 
 
+def verdict_lines(rows: Sequence[_report.Row]) -> list[list[str]]:
+    """What "recovered" would be worth at every value of a threshold, the others as they are."""
+    measured = [row for row in rows if "recovered_at" in row]
+    lines = []
+    for name in VERDICT:
+        for value in thresholds(name):
+            said = [row["right"] for row in measured if value in row["recovered_at"][name]]
+            exact = [row for row in laws.of_noise(measured, 0.0, 0.01) if row["right"]]
+            recall = [value in row["recovered_at"][name] for row in exact]
+            now = " (now)" if value == getattr(settings, name) else ""
+            lines.append([name, f"{value:g}{now}", f"{len(said)}: {said.count(False)}", _count(recall)])
+    return lines
+
+
 def _count(values: Sequence[bool]) -> str:
     return f"{sum(values)}/{len(values)}" if values else "-"
 
 
 def table(rows: Sequence[_report.Row]) -> str:
     """One line for each value of a setting."""
-    return _report.text_table(*header_and_lines(rows))
+    verdicts = _report.text_table(["threshold", "value", "said: wrong", "recall"], verdict_lines(rows))
+    return f"{_report.text_table(*header_and_lines(rows))}\n\n{verdicts}"
 
 
 def summary(data: dict[str, Any]) -> str:
@@ -100,6 +153,10 @@ def summary(data: dict[str, Any]) -> str:
     for name, value, *cells in lines:
         counts = ", ".join(f"{title} {cell}" for title, cell in zip(header[2:], cells, strict=True))
         parts.append(f"{name} {value}".strip() + f" - {counts}")
+    parts += [
+        f'{name} {value} - said "recovered": wrong {said}, recall {recall}'
+        for name, value, said, recall in verdict_lines(data["rows"])
+    ]
     return "; ".join(parts) or "nothing measured"
 
 
@@ -118,7 +175,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("even seeds are for reports; --first-seed is odd.")
     if options.values and len(options.settings) != 1:
         parser.error("--values are those of one setting; give it with --settings.")
-    share = {"full": options.share, "quick": 0.05, "smoke": 0.05}[_report.effort_of(options).name]
+    effort = _report.effort_of(options).name
+    share = {"full": options.share, "quick": 0.05, "smoke": 0.0}[effort]
+    if effort != "full":
+        options.settings = options.settings[:1]
     families = {name: max(1, round(share * n)) for name, n in FAMILIES.items()}
     values = {
         name: options.values or [factor * getattr(settings, name) for factor in FACTORS.get(name, (0.5, 2.0))]

@@ -4,6 +4,7 @@ import argparse
 import functools
 import json
 import sys
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -25,8 +26,10 @@ from benchmarks import (
     table_speed,
     tune_laws,
 )
-from nalu_jax.discover._engine.candidate import Candidate, Column, predict
-from nalu_jax.discover._engine.forms import FUNCTIONS, Form, evaluate
+from nalu_jax import discover
+from nalu_jax.discover._engine import settings
+from nalu_jax.discover._engine.candidate import Column
+from nalu_jax.discover._engine.forms import Form, evaluate
 
 SEEDS = range(1, 41, 2)
 X0, X1, X2 = INPUTS = _law_answers.symbols(3)
@@ -183,58 +186,6 @@ def test_srbench_wants_a_constant_difference_or_quotient():
     assert not _judge.srbench(None, law, x)
 
 
-def candidate(form, columns, exponents, parity, rng):
-    exponents = np.array(exponents, float)
-    return Candidate(
-        form=form,
-        columns=columns,
-        exponents=exponents,
-        parity=np.array(parity),
-        free=exponents != np.round(exponents),
-        log_coefficients=rng.normal(size=len(exponents)) - 1,
-        signs=np.ones(len(exponents)),
-        centre=rng.normal(size=len(columns)) / 3,
-        target_scale=2.5,
-        covariance=np.eye(len(exponents) + int((exponents != np.round(exponents)).sum())),
-        evidence=0.0,
-        rss=1.0,
-        noise="absolute",
-        deviation=1.0,
-        rows=10,
-    )
-
-
-FORMS = [
-    Form("sum", (2,)),
-    Form("power", (2,), power=-1.0),
-    Form("power", (2,), power=0.5),
-    Form("quotient", (1, 1)),
-    Form("quotient", (1, 1), power=0.5, below=0.5),
-    *(Form("function", (1, 1, 0), function=name) for name in FUNCTIONS),
-    Form("function", (1, 1, 1), function="exp"),
-]
-
-
-@pytest.mark.parametrize("form", FORMS, ids=str)
-def test_the_expression_of_a_candidate_has_its_values(form):
-    rng = np.random.default_rng(0)
-    exponents = [[1, -0.37], [0.5, 0], [0.25, 1]][: form.terms]
-    found = candidate(form, (Column((0,)), Column((1,))), exponents, np.zeros((form.terms, 2), int), rng)
-    x = rng.uniform(0.2, 0.7, (20, 2))
-    values = sympy.lambdify(_law_answers.symbols(2), _law_answers.expression(found), "numpy")(*x.T)
-    np.testing.assert_allclose(values, predict(found, x), rtol=1e-10)
-
-
-def test_the_expression_of_signed_and_derived_columns_has_their_values():
-    rng = np.random.default_rng(0)
-    columns = (Column((0,)), Column((1, 2), (1.0, -1.0)), Column((2,), (1.0,), "sin"))
-    parity = [[1, 0, 0], [0, 0, 1]]
-    found = candidate(Form("sum", (2,)), columns, [[1, 2, 0], [0, 0, 3]], parity, rng)
-    x = rng.normal(size=(30, 3))
-    values = sympy.lambdify(INPUTS, _law_answers.expression(found), "numpy")(*x.T)
-    np.testing.assert_allclose(values, predict(found, x), rtol=1e-10)
-
-
 @pytest.mark.parametrize("family", ["sum of products", "nested", "elementary"])
 def test_the_evidence_of_a_law_is_better_than_that_of_one_power_of_every_input(family):
     law = next(law for law in drawn(family) if law.noise == 0.01 and law.x.shape[1] > 1)
@@ -253,28 +204,22 @@ def test_the_evidence_of_a_law_is_better_than_that_of_one_power_of_every_input(f
     assert _law_answers.law_evidence(law) < other.evidence
 
 
+def formula(exponents, estimates, error):
+    terms = []
+    for powers, estimate in zip(exponents, estimates, strict=True):
+        factors = [
+            discover.Factor(Column((j,)), discover.Number(p, Fraction(p), p, 0.0)) for j, p in enumerate(powers) if p
+        ]
+        terms.append(discover.Term("sum", discover.Number(estimate, None, estimate, error * estimate), tuple(factors)))
+    facts = {"names": ("a", "b", "c"), "symbols": ("a", "b", "c"), "target": "y", "absolute": False, "complexity": 1}
+    return discover.Formula(Form("sum", (2,)), tuple(terms), **facts, error=0.0, description_length=0.0)
+
+
 def test_errors_are_in_standard_errors_of_the_right_numbers():
     law = _hand_laws.draw("energy", 1)
-    columns = tuple(Column((j,)) for j in range(3))
-    found = Candidate(
-        form=Form("sum", (2,)),
-        columns=columns,
-        exponents=law.exponents[::-1],
-        parity=np.zeros((2, 3), int),
-        free=np.zeros((2, 3), bool),
-        log_coefficients=np.log(law.constants[::-1] * np.array([1.0, 1.02])),
-        signs=np.ones(2),
-        centre=np.zeros(3),
-        target_scale=1.0,
-        covariance=np.diag([1e-4, 1e-4]),
-        evidence=0.0,
-        rss=1.0,
-        noise="absolute",
-        deviation=1.0,
-        rows=50,
-    )
-    assert _law_answers.errors(law, found) == [["coefficient", 0.0], ["coefficient", pytest.approx(1.961, abs=1e-3)]]
-    wrong = Candidate(**{**vars(found), "exponents": law.exponents[::-1] + np.array([[0.5, 0, 0], [0, 0, 0]])})
+    right = formula(law.exponents[::-1], law.constants[::-1] * np.array([1.0, 1.02]), 0.01)
+    assert _law_answers.errors(law, right) == [["coefficient", pytest.approx(1.961, abs=1e-3)], ["coefficient", 0.0]]
+    wrong = formula(law.exponents[::-1] + np.array([[0.5, 0, 0], [0, 0, 0]]), law.constants[::-1], 0.01)
     assert _law_answers.errors(law, wrong) == []
 
 
@@ -418,6 +363,18 @@ def test_scripts_run(script, tmp_path):
     data = json.loads(path.read_text())
     assert data["status"] == "complete"
     assert not [row["skipped"] for row in data["rows"] if "skipped" in row]
+
+
+def test_thresholds_of_the_verdict_are_tried_after_one_search():
+    row = tune_laws.measure({"setting": None, "value": None, "family": "sum of products", "seed": 1})
+    assert row["right"] and row["verdict"] == "recovered"
+    assert set(row["recovered_at"]) == set(tune_laws.VERDICT)
+    for name in tune_laws.VERDICT:
+        assert getattr(settings, name) in row["recovered_at"][name]
+    assert f"GAP {settings.GAP:g} (now) - said" in tune_laws.summary({"rows": [{"setting": None, "value": None} | row]})
+    with tune_laws.changed("GAP", 99.0):
+        assert settings.GAP == 99.0
+    assert settings.GAP != 99.0
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ LEVELS = [
     ["_interrupt"],
     ["_starting", "_exponents", "_cosine", "_derivatives"],
     ["_product"],
-    ["_numerics", "_unit", "_checks", "_trees", "_prior", "_progress"],
+    ["_numerics", "_unit", "_checks", "_trees", "_prior", "_progress", "_recall"],
     ["penalties", "schedules", "_solvers"],
     ["units"],
     ["_front"],

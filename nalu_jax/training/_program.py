@@ -22,6 +22,7 @@ import numpy as np
 from jax import Array, lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from .._recall import while_alive
 from .._trees import join, split
 from . import _loop
 from ._loop import Inputs, Log, Spec, State
@@ -151,21 +152,26 @@ def in_lanes(function: Callable[..., Tree], lanes: int, *trees: Tree) -> Tree:
     return join(lax.map(lambda group: function(*group), split(trees, lanes)))
 
 
-@functools.lru_cache(maxsize=8)
-def compiled(spec: Spec) -> Program:
+@while_alive(maxsize=8)
+def compiled(recall: Callable[[], tuple[Spec]]) -> Program:
     """The functions of a spec, jitted; the same spec again costs no compilation."""
+    [spec] = recall()
+    mesh = spec.mesh
+    del spec  # what is compiled does not hold the user's functions
 
     def start_all(inputs: Inputs) -> State:
+        [spec] = recall()
         begin = jax.vmap(lambda keys, context: _loop.start(spec, keys, context, inputs.data))
         return in_lanes(begin, spec.lanes, inputs.keys, inputs.context)
 
     def chunk(states: State, inputs: Inputs, first: Array, stop: Array) -> tuple[State, Log]:
+        [spec] = recall()
         run = lambda states, keys, context: _loop.run_lanes(spec, states, keys, context, inputs, first, stop)
         return in_lanes(run, spec.lanes, states, inputs.keys, inputs.context)
 
     return Program(
-        jit(start_all, spec.mesh, (INPUTS,)),
-        jit(chunk, spec.mesh, (RESTARTS, INPUTS, WHOLE, WHOLE), donate_argnums=0),
+        jit(start_all, mesh, (INPUTS,)),
+        jit(chunk, mesh, (RESTARTS, INPUTS, WHOLE, WHOLE), donate_argnums=0),
     )
 
 

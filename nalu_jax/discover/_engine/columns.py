@@ -47,7 +47,9 @@ class Table:
         return len(self.columns)
 
 
-def prepare(x: np.ndarray, y: np.ndarray, columns: tuple[Column, ...], *, inputs: int) -> Table:
+def prepare(
+    x: np.ndarray, y: np.ndarray, columns: tuple[Column, ...], *, inputs: int, row_weights: np.ndarray | None = None
+) -> Table:
     """The table of these columns of x (rows, n_in) and the target y (rows,)."""
     values = np.array([column.values(x) for column in columns]).reshape(len(columns), len(y))
     logs = log_absolute(values)
@@ -70,7 +72,7 @@ def prepare(x: np.ndarray, y: np.ndarray, columns: tuple[Column, ...], *, inputs
         target=y / scale,
         target_scale=scale,
         inputs=inputs,
-        row_weights=np.ones(len(y)),
+        row_weights=np.ones(len(y)) if row_weights is None else row_weights,
     )
 
 

@@ -62,11 +62,20 @@ def search_functions(
     for form, batch in fits:
         order = np.argsort(batch.rss, kind="stable")[: settings.FUNCTION_FITS]
         order = order[batch.rss[order] < settings.FUNCTION_BEHIND * best]
-        batch = batch.take(order)
-        for trial in (batch, batch._replace(free=np.broadcast_to(~table.constant, batch.free.shape).copy())):
-            trial = improve(table, form, trial, weights, steps=settings.LATER_STEPS)
-            found += finish(judged, form, trial.take(distinct(trial, 2)), noise, bar=bar)
+        for trial in _to_the_end(table, form, batch.take(order), weights):
+            found += finish(judged, form, trial, noise, bar=bar)
+            bar = min([bar, *(fitted.evidence for fitted in found)])
     return found
+
+
+def _to_the_end(table: Table, form: Form, held: Batch, weights: np.ndarray) -> list[Batch]:
+    """The best fits with exponents inside the function held; and all free, where that fits much better."""
+    held = improve(table, form, held, weights, steps=settings.LATER_STEPS)
+    freed = held._replace(free=np.broadcast_to(~table.constant, held.free.shape).copy())
+    freed = improve(table, form, freed, weights, steps=settings.LATER_STEPS)
+    better = np.log(held.rss.min(initial=np.inf) / freed.rss) * table.rows / 2 > settings.FREE_INSIDE
+    freed = freed.take(np.flatnonzero(better))
+    return [trial.take(distinct(trial, 2)) for trial in (held, freed) if len(trial.rss)]
 
 
 def _held_inside(batch: Batch) -> Batch:

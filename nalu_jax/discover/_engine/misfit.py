@@ -55,3 +55,13 @@ def kurtosis(residuals: np.ndarray) -> float:
     """Fourth moment of residuals about 0 by the square of the second: 3 of normal noise."""
     second = np.mean(residuals**2)
     return float(np.mean(residuals**4) / max(second**2, 1e-300))
+
+
+def robust_weights(residuals: np.ndarray) -> np.ndarray:
+    """(rows,) weights that residuals have under Student's t distribution, about 1 for most of them.
+
+    Lange, Little, Taylor (1989), "Robust statistical modeling using the t distribution".
+    """
+    scale = 1.4826 * np.median(np.abs(residuals)) + 1e-300
+    degrees = settings.STUDENT_DEGREES
+    return np.sqrt((degrees + 1) / (degrees + (residuals / scale) ** 2))

@@ -48,6 +48,7 @@ def search_quotients(
         above, terms = divmod(name, 10)
         form = Form("quotient", (above, terms - above), power=power, below=power)
         finished += fit_form(table, judged, form, members[: settings.QUOTIENT_STARTS], noise, bar=bar)
+        bar = min([bar, *(fitted.evidence for fitted in finished)])
     return finished
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,8 +13,9 @@ from nalu_jax.discover._engine.derived import proposals, search_derived
 from nalu_jax.discover._engine.evidence import linearise, variance
 from nalu_jax.discover._engine.forms import FAMILIES, FUNCTIONS
 from nalu_jax.discover._engine.functions import inner_products, search_functions
+from nalu_jax.discover._engine.misfit import robust_weights
 from nalu_jax.discover._engine.quotients import search_quotients, search_rooted_quotients
-from nalu_jax.discover._engine.rivals import improve_by_neighbours, names, same_law
+from nalu_jax.discover._engine.rivals import distinct_structures, improve_by_neighbours, names, same_values
 from nalu_jax.discover._engine.screening import screen
 from nalu_jax.discover._engine.structure import Fitted, as_candidate, refit
 from nalu_jax.discover._engine.sums import search_sums
@@ -35,6 +36,7 @@ class Searched:
         screened: inputs that were left out before the search, because the target does not follow them.
         constant: inputs that do not vary.
         stopped: whether the time limit or an interrupt ended the search early.
+        row_weights: (rows,) weights that outliers made necessary, or None.
     """
 
     candidates: tuple[Candidate, ...]
@@ -44,6 +46,7 @@ class Searched:
     screened: tuple[int, ...]
     constant: tuple[int, ...]
     stopped: bool
+    row_weights: np.ndarray | None = None
 
 
 class Tables:
@@ -52,10 +55,13 @@ class Tables:
     Attributes:
         x, y: inputs (rows, n_in) and target (rows,).
         inputs: columns that are searched.
+        row_weights: (rows,) or None.
     """
 
-    def __init__(self, x: np.ndarray, y: np.ndarray, inputs: tuple[int, ...], seed: int):
-        self.x, self.y, self.inputs = x, y, inputs
+    def __init__(
+        self, x: np.ndarray, y: np.ndarray, inputs: tuple[int, ...], seed: int, row_weights: np.ndarray | None = None
+    ):
+        self.x, self.y, self.inputs, self.seed, self.row_weights = x, y, inputs, seed, row_weights
         self.columns = tuple(Column((j,)) for j in inputs)
         rng = np.random.default_rng(seed)
         self._order = rng.permutation(len(y))
@@ -65,11 +71,15 @@ class Tables:
         """All rows; the table of inputs and the one asked for last are kept."""
         if derived not in self._prepared:
             self._prepared = {key: table for key, table in self._prepared.items() if not key}
-            self._prepared[derived] = prepare(self.x, self.y, self.columns + derived, inputs=self.x.shape[1])
+            columns, inputs = self.columns + derived, self.x.shape[1]
+            self._prepared[derived] = prepare(self.x, self.y, columns, inputs=inputs, row_weights=self.row_weights)
         return self._prepared[derived]
 
     def few(self, table: Table, rows: int) -> Table:
         return table if table.rows <= rows else take(table, np.sort(self._order[self._order < table.rows][:rows]))
+
+    def reweighted(self, row_weights: np.ndarray) -> "Tables":
+        return Tables(self.x, self.y, self.inputs, self.seed, row_weights)
 
 
 class _Clock:
@@ -126,11 +136,15 @@ def search(
         screened = tuple(j for j in every if j not in inputs)
         tables = Tables(x, y, inputs, seed)
     found = _collect(tables, clock, terms, seed)
+    weights = _outlier_weights(found, tables) if found and not clock.stopped else None
+    if weights is not None:
+        tables = tables.reweighted(weights)
+        found = _collect(tables, clock, terms, seed) or found
     allowed = distinct_laws([fitted for fitted in found if _allowed(fitted, functions, nested)], tables)
     barred = distinct_laws([fitted for fitted in found if not _allowed(fitted, functions, nested)], tables)
     verdict = judge(allowed, barred)
     candidates = tuple(as_candidate(fitted) for fitted in allowed)
-    return Searched(candidates, *verdict, screened, constant, clock.stopped)
+    return Searched(candidates, *verdict, screened, constant, clock.stopped, weights)
 
 
 def _allowed(fitted: Fitted, functions: tuple[str, ...], nested: bool) -> bool:
@@ -162,6 +176,24 @@ def _collect(tables: Tables, clock: _Clock, terms: int, seed: int) -> list[Fitte
         for noise in _worth_noises(found, enough):
             found += _wider(tables, table, judged, noise, best.evidence, clock, seed, enough)
     return found
+
+
+def _outlier_weights(found: list[Fitted], tables: Tables) -> np.ndarray | None:
+    """Weights of all rows where residuals of the best formula have heavy tails, and nothing smooth is left in them."""
+    best = min(found, key=lambda fitted: fitted.evidence)
+    seen = signs(best)
+    if seen.exact or seen.tails < settings.HEAVY_TAILS or seen.misfit > settings.MISFIT:
+        return None
+    if best.table.rows < settings.ROBUST_ROWS:
+        return None
+    fitted = _on_all_rows(best, tables)
+    plain = fitted.table
+    weights = np.ones(plain.rows)
+    for _ in range(settings.ROBUST_ROUNDS):
+        fitted = refit(fitted._replace(table=replace(plain, row_weights=weights)))
+        residuals = linearise(plain, fitted.form, fitted.batch, fitted.noise).residuals[0]
+        weights = robust_weights(residuals)
+    return weights
 
 
 def _enough(best: Fitted) -> bool:
@@ -271,12 +303,13 @@ def distinct_laws(found: list[Fitted], tables: Tables) -> list[Fitted]:
         forms.setdefault((fitted.form.kind, fitted.form.terms), fitted)
     cells = best.form.terms * (1 + best.table.width) * len(tables.y)
     most = int(np.clip(settings.REFITTED_CELLS // cells, settings.FEWEST_REFITTED, settings.REFITTED))
-    chosen = near[:most]
+    chosen = distinct_structures(near, most)
     if most == settings.REFITTED:
         chosen += list(forms.values())
+    chosen = sorted((_on_all_rows(fitted, tables) for fitted in chosen), key=lambda fitted: fitted.evidence)
     kept: list[Fitted] = []
-    for fitted in sorted((_on_all_rows(fitted, tables) for fitted in chosen), key=lambda fitted: fitted.evidence):
-        if np.isfinite(fitted.evidence) and not any(same_law(other, fitted) for other in kept):
+    for fitted in distinct_structures([f for f in chosen if np.isfinite(f.evidence)], len(chosen)):
+        if not any(same_values(other, fitted) for other in kept):
             kept.append(fitted)
     return kept
 
