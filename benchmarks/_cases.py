@@ -5,12 +5,13 @@ import pathlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import _textbook
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 import nalu_jax
+
+from . import _textbook
 
 Size = tuple[int, int, int]
 """(batch, n_in, n_out)."""
@@ -29,6 +30,10 @@ FACTOR_SECONDS = {"forward": 1e-8, "gradient": 3e-8}
 POWER = 4
 MATMUL_SECONDS = 2e-9
 FACTOR_ARRAYS = {"forward": 3, "gradient": 6}
+
+
+NO_TEXTBOOK = "the unit has no form in benchmarks/_textbook.py"
+NO_TORCH = "the unit has no form in benchmarks/_torch_units.py"
 
 
 class Case(NamedTuple):
@@ -68,9 +73,9 @@ def value_and_gradient(apply: Callable[..., Any]) -> Callable[..., Any]:
     return jax.value_and_grad(loss, argnums=(0, 1))
 
 
-def textbook(unit: str, *, positive: bool = False) -> Callable[..., Any]:
-    """The textbook form of a unit."""
-    return (_textbook.POSITIVE if positive else _textbook.TEXTBOOK)[unit]
+def textbook(unit: str, *, positive: bool = False) -> Callable[..., Any] | None:
+    """The textbook form of a unit, None where it has none."""
+    return (_textbook.POSITIVE if positive else _textbook.TEXTBOOK).get(unit)
 
 
 def elements(unit: str, size: Size) -> int:

@@ -20,8 +20,8 @@ from jax import Array
 import nalu_jax
 from nalu_jax import training
 from nalu_jax._numerics import log, matmul
-from nalu_jax.models import growth, linear_ramp
 from nalu_jax.penalties import away_from_zero, l1, sparsity
+from nalu_jax.schedules import growth, linear_ramp
 
 TUNING_SEED, REPORT_SEED = 1_000, 20_000
 Params = Any

@@ -27,7 +27,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 SCHEMA = 1
 VARIABLES = ("XLA_FLAGS", "JAX_PLATFORMS", "OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT")  # change speed
 MEASURED = ("nalu_jax", "benchmarks/*.py")  # where an uncommitted change would change a result
-UNRECORDED = ("json", "child", "plot", "parser")  # options that change no result
+UNRECORDED = ("json", "child", "plot", "parser", "resume", "python")  # options that change no result
 INTERRUPTED = 130  # the exit code of a program that Ctrl-C ended
 
 Row = dict[str, Any]
@@ -117,8 +117,23 @@ class Results:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         draft = self.path.with_name(self.path.name + ".part")
-        draft.write_text(json.dumps(self.data, indent=1) + "\n")
+        draft.write_text(as_text(self.data))
         os.replace(draft, self.path)
+
+
+def as_text(data: Mapping[str, Any]) -> str:
+    """JSON with one field a line, and one line for every element of a list of objects: rows, and cells of a row."""
+    fields = [f" {json.dumps(name)}: {_text(value, '  ')}" for name, value in data.items()]
+    return "{\n" + ",\n".join(fields) + "\n}\n"
+
+
+def _text(value: Any, indent: str) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(name)}: {_text(one, indent)}" for name, one in value.items()) + "}"
+    if not isinstance(value, list) or not value or not all(isinstance(one, dict) for one in value):
+        return json.dumps(value)
+    lines = ",\n".join(indent + _text(one, indent + " ") for one in value)
+    return f"[\n{lines}\n{indent[1:]}]"
 
 
 def results(file: str, question: str, options: argparse.Namespace) -> Results:
@@ -223,12 +238,13 @@ def _git(*arguments: str) -> str | None:
 
 
 def child(script: str, *arguments: str) -> Row:
-    """What `python script arguments` prints last, as JSON; a failure is a row with the reason.
+    """What `python -m benchmarks.script arguments` prints last, as JSON; a failure is a row with the reason.
 
     The child's stderr is passed on only as that reason. A signal that ends it, as of the out-of-memory killer, counts
     as a failure of the row, not of the script.
     """
-    done = subprocess.run([sys.executable, script, *arguments], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", f"benchmarks.{script}", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return json.loads(done.stdout.splitlines()[-1])
     last_line = (done.stderr.strip().splitlines() or ["no message"])[-1]

@@ -8,8 +8,6 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import _recipes
-import _success
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,6 +15,8 @@ from jax import Array, lax
 
 from nalu_jax import training
 from nalu_jax.tasks import measures
+
+from . import _recipes, _success
 
 BLOCK = 500  # rows of a held-out set that are evaluated at once
 LOG_EVERY = 1_000

@@ -17,12 +17,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import _plots
-import _recipes
-import _report
 import numpy as np
 
 from nalu_jax import training
+
+from . import _plots, _recipes, _report
 
 Cell = dict[str, Any]
 
@@ -217,10 +216,11 @@ def times(rows: Sequence[_report.Row]) -> list[str]:
 
 
 def summary(data: Mapping[str, Any]) -> str:
-    """One line: successes of every recipe, unit and operation."""
-    parts = []
-    for (recipe, unit, operation), group in totals(cells_of(data["rows"])).items():
-        name = next(iter(group[0]["successes"]))
-        done, runs = sum(cell["successes"][name] for cell in group), sum(cell["runs"] for cell in group)
-        parts.append(f"{recipe} {unit} {operation} {done}/{runs}")
-    return "; ".join(parts) if parts else "nothing measured"
+    """The share of runs that each recipe solved, by the first criterion; `header_and_lines` says which."""
+    solved: dict[str, list[int]] = {}
+    for cell in cells_of(data["rows"]):
+        total = solved.setdefault(cell["recipe"], [0, 0])
+        total[0] += next(iter(cell["successes"].values()))
+        total[1] += cell["runs"]
+    parts = [f"{recipe}: {done} of {runs} runs" for recipe, (done, runs) in solved.items()]
+    return "; ".join(parts) or "nothing measured"

@@ -1,13 +1,18 @@
 """Every unit as its paper, or a tutorial, would write it in plain JAX: the baseline of the speed comparisons.
 
-`TEXTBOOK[name](params, x)` computes what the unit's `apply` does, with the same leaves; `POSITIVE[name]` the form for
-positive inputs. No guards, no code of the package. Only where the formula says so are values and gradients equal:
-inside the range of every clip, and away from zero inputs (a test compares them there).
+`TEXTBOOK[name](params, x)` computes what the unit's `apply` does, with the same leaves: the function here that has the
+name of the unit; `POSITIVE[name]` the form for positive inputs, `<name>_positive`. A unit that has none is timed alone,
+and its row says so. No guards, no arithmetic of the package. Only where the formula says so are values and gradients
+equal: inside the range of every clip, and away from zero inputs (a test compares them there).
 """
+
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 from jax import Array
+
+import nalu_jax
 
 Params = dict[str, Array]
 
@@ -61,6 +66,9 @@ def nmu(params: Params, x: Array) -> Array:
     return jnp.prod(x[..., None] * w + 1 - w, -2)
 
 
+snmu = nmu
+
+
 def npu(params: Params, x: Array) -> Array:
     g = jnp.clip(params["gate"], 0, 1)
     return _complex_power(params, *_polar(x, g))
@@ -107,6 +115,35 @@ def nmru(params: Params, x: Array) -> Array:
     return jnp.prod(jnp.abs(z)[..., None] * w + 1 - w, -2) * jnp.cos(jnp.pi * (z < 0).astype(x.dtype) @ w)
 
 
+def _share(params: Params) -> tuple[Array, Array]:
+    return jax.nn.softmax(params["r"], 1), jax.nn.sigmoid(params["gate"] + params["bias"])
+
+
+def mc_fc(params: Params, x: Array) -> Array:
+    share, o = _share(params)
+    return o * (x @ share)
+
+
+def mul_mcfc(params: Params, x: Array) -> Array:
+    share, o = _share(params)
+    m = jnp.exp(o * (jnp.log(jnp.abs(x)) @ share) + params["log_scale"])
+    return m * jnp.prod(jnp.sign(x)[..., None] * share + 1 - share, -2)
+
+
+def nsr(params: Params, x: Array) -> Array:
+    d = x @ jax.nn.softmax(params["first"], 0) - x @ jax.nn.softmax(params["second"], 0)
+    t = jnp.tanh(d)
+    return jax.nn.sigmoid(params["sign"] * t + params["zero"] * (1 - 2 * t**2) + params["bias"])
+
+
+def dmu(params: Params, x: Array) -> Array:
+    w = jnp.clip(params["select"], -1, 1)
+    a, b = jax.nn.softmax(params["gate"], 0)
+    linear, power = x @ w, jnp.exp(jnp.log(jnp.maximum(jnp.abs(x), 1e-11)) @ w)
+    sign = a * jnp.tanh(linear / 1e-4) + b * jnp.cos(jnp.pi * (x < 0).astype(x.dtype) @ jnp.abs(w))
+    return (a * jnp.sqrt(linear**2 + 1e-8) + b * power) * sign
+
+
 def npu_positive(params: Params, x: Array) -> Array:
     g = jnp.clip(params["gate"], 0, 1)
     return _complex_power_positive(params, _log_size(x, g))
@@ -133,26 +170,10 @@ def _complex_power_positive(params: Params, log_r: Array) -> Array:
     return jnp.exp(log_r @ params["re"]) * jnp.cos(log_r @ params["im"])
 
 
-TEXTBOOK = {
-    "nac": nac,
-    "nac_mul": nac_mul,
-    "nalu": nalu,
-    "gnalu": gnalu,
-    "inalu": inalu,
-    "nau": nau,
-    "nmu": nmu,
-    "snmu": nmu,
-    "npu": npu,
-    "real_npu": real_npu,
-    "naive_npu": naive_npu,
-    "real_naive_npu": real_naive_npu,
-    "nru": nru,
-    "nmru": nmru,
-}
+def _names(suffix: str) -> dict[str, Callable[[Params, Array], Array]]:
+    forms = {unit: globals().get(f"{unit}{suffix}") for unit in nalu_jax.UNITS}
+    return {unit: form for unit, form in forms.items() if form is not None}
 
-POSITIVE = {
-    "npu": npu_positive,
-    "real_npu": real_npu_positive,
-    "naive_npu": naive_npu_positive,
-    "real_naive_npu": real_naive_npu_positive,
-}
+
+TEXTBOOK = _names("")
+POSITIVE = _names("_positive")

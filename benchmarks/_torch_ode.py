@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
-import _torch_units
 import numpy as np
 import torch  # pyright: ignore[reportMissingImports]
 import torchdiffeq  # pyright: ignore[reportMissingImports]
+
+from . import _torch_units
 
 
 def call(

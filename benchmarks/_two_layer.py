@@ -12,17 +12,18 @@ recipe does not know the operation.
 import math
 from typing import Any, NamedTuple
 
-import _levenberg
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 import nalu_jax
+from nalu_jax import _solvers
 
 PATHS = ("add", "multiply", "power")
 STARTS, STEPS = 64, 300
 EXACT = 1e-20  # a mean square relative to that of y below which no other start is tried
+TOLERANCE = 1e-12  # of a step, where the fit ends: exact weights are wanted
 Params = Any
 
 _SECOND = {
@@ -56,8 +57,8 @@ def fit_path(
     chain = network(path)
     size = jnp.sqrt(jnp.mean(rows[1] ** 2))
 
-    def residual(params: Params, row: tuple[Array, Array]) -> Array:
-        x, y = row
+    def residual(params: Params) -> Array:
+        x, y = rows
         if path == "power":
             hidden = nalu_jax.nau.apply(params[0], x)
             return jnp.log(jnp.abs(hidden)) @ params[1]["re"] - jnp.log(jnp.abs(y))
@@ -65,11 +66,12 @@ def fit_path(
 
     params = chain.init(key, (rows[0].shape[1], 2, 1), jnp.float64)
     if path == "power":
-        params = _levenberg.levenberg_marquardt(residual, params, rows, steps=steps)
+        params = _solvers.levenberg_marquardt(residual, params, steps=steps, rtol=TOLERANCE, atol=TOLERANCE)
     else:  # the second layer stays as it is: it adds or multiplies both; weights around 0 keep products small
         start = jax.tree.map(lambda w: w - 0.5, params[0])
-        free = lambda first, row: residual((first, params[1]), row)
-        params = (_levenberg.levenberg_marquardt(free, start, rows, steps=steps), params[1])
+        free = lambda first: residual((first, params[1]))
+        first = _solvers.levenberg_marquardt(free, start, steps=steps, rtol=TOLERANCE, atol=TOLERANCE)
+        params = (first, params[1])
     return params, jnp.mean((chain.apply(params, held_out[0]) - held_out[1]) ** 2)
 
 

@@ -9,45 +9,37 @@ to it. Images are split once, into 1197 to train, 250 to choose settings (`--val
     large    have both results above every one in training, such as 6 * 7 and 9 * 9.
 Both heads have the same encoder, loss, settings and number of steps. The seeds reported were not used for choosing.
 
-    python benchmarks/digit_arithmetic.py --seeds 3 --json benchmarks/results/digit_arithmetic.json
+    python -m benchmarks.digit_arithmetic --json benchmarks/results/digit_arithmetic.json
 
-Answer (3 seeds in linen and in NNX, mean and range of 6 runs, results/digit_arithmetic.json), in percent:
-
-            arithmetic: sum     product             dense: sum          product
-    seen    95.6 (89.0-99.3)    96.2 (89.0-99.5)    89.3 (76.4-100.0)   88.0 (68.5-100.0)
-    unseen  93.3 (77.5-98.8)    88.0 (66.4-98.8)    59.3 (0.0-100.0)    53.1 (14.6-91.6)
-    large   82.3 (42.8-98.9)    60.1 (9.4-98.9)     45.6 (10.2-100.0)   4.2 (0.0-13.3)
-
-The arithmetic head is ahead on average, most on unseen pairs and large products; seen pairs in NNX are a tie (95.4 and
-95.6, 95.5 and 96.3). Runs of either head can end in a poor optimum (arithmetic: both of seed 201). Settings were chosen
-mostly on the arithmetic head (39 validation runs, 7 dense), so the dense means may be too low: its best validation run,
-with 24 symbols, had unseen 98.7 and 91.8, large 93.7 and 0.0: it need not lose on sums, but does on large products.
+The arithmetic head was ahead on average, most on unseen pairs and large products. Runs of either head can end in a poor
+optimum. Settings were chosen mostly on the arithmetic head (39 validation runs, 7 dense), so the dense means may be too
+low: its best validation run, with 24 symbols, had unseen 98.7 and 91.8, large 93.7 and 0.0 % right: it need not lose on
+sums, but does on large products.
 Accuracies on large pairs of validation images were visible while settings were chosen: extrapolation was not blind.
-Every finished run is written at once: after an interruption the same command continues with what is missing.
 """
 
-import argparse
-import json
-import pathlib
-import platform
+import functools
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import flax
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import linen as nn
 from flax import nnx
-from sklearn.datasets import load_digits
 from tqdm.auto import trange
 
 import nalu_jax
 import nalu_jax.linen
 import nalu_jax.nnx
-from nalu_jax import models
+from nalu_jax import models, schedules
+
+from . import _report
+
+QUESTION = _report.question(__doc__)
 
 MAX_SUM = 12  # of the training pairs
 MAX_PRODUCT = 36  # which follows: 6 * 6
@@ -62,6 +54,7 @@ NOISE = 2.0  # of the logits, from none to this over the first half of training:
 HUBER = 0.1  # in standard deviations of a result; beyond it the loss is linear, so that a misread image pulls less
 FIRST_SEED = 200  # settings were chosen with seeds from 100 to 104
 GROUPS = ("seen", "unseen", "large")
+HEADS = ("arithmetic", "dense")
 
 
 class Pairs(NamedTuple):
@@ -82,6 +75,8 @@ class Data(NamedTuple):
 
 def load(seed: int, *, validation: bool = False) -> Data:
     """Pairs drawn by seed from images split once for all seeds; `validation` pairs in place of those to test."""
+    from sklearn.datasets import load_digits  # an extra, that reading the results does without
+
     digits: Any = load_digits()
     order = np.random.default_rng(0).permutation(len(digits.target))
     train, validate, test = np.split(order, [TRAIN_IMAGES, TRAIN_IMAGES + VALIDATION_IMAGES])
@@ -183,7 +178,7 @@ def train_linen(head: str, data: Data, seed: int, steps: int, batches: Any) -> t
     """(predict, params of the units by name)."""
     model, key, x = LinenModel(head), jax.random.key(seed), jnp.zeros((1, 2, 8, 8, 1))
     params, units = model.init(key, x)["params"], nalu_jax.linen.find_units(model, key, x)
-    optimiser, ramp = _optimiser(units, steps), models.linear_ramp(PENALTY, start=0, end=steps // 2)
+    optimiser, ramp = _optimiser(units, steps), schedules.linear_ramp(PENALTY, start=0, end=steps // 2)
     spread = jnp.asarray(data.train.results.std(0))[None]
 
     @jax.jit
@@ -206,7 +201,7 @@ def train_linen(head: str, data: Data, seed: int, steps: int, batches: Any) -> t
 def train_nnx(head: str, data: Data, seed: int, steps: int, batches: Any) -> tuple[Callable, dict]:
     """(predict, params of the units by name)."""
     model = NnxModel(head, nnx.Rngs(seed))
-    units, ramp = nalu_jax.nnx.find_units(model), models.linear_ramp(PENALTY, start=0, end=steps // 2)
+    units, ramp = nalu_jax.nnx.find_units(model), schedules.linear_ramp(PENALTY, start=0, end=steps // 2)
     optimizer = nnx.Optimizer(model, _optimiser(units, steps), wrt=nnx.Param)
     spread = jnp.asarray(data.train.results.std(0))[None]
 
@@ -228,14 +223,12 @@ def train_nnx(head: str, data: Data, seed: int, steps: int, batches: Any) -> tup
 TRAIN = {"linen": train_linen, "nnx": train_nnx}
 
 
-def run(
-    front: str, head: str, seed: int, steps: int, *, validation: bool = False, progress: bool = False
-) -> dict[str, Any]:
+def run(front: str, head: str, seed: int, steps: int, *, validation: bool = False) -> dict[str, Any]:
     """One training and its accuracies: {"accuracy": {"seen" | "unseen" | "large": {"sum", "product"}}, ...}."""
     data, rng, start = load(seed, validation=validation), np.random.default_rng(seed), time.perf_counter()
 
     def batches():
-        for _ in trange(steps, desc=f"{front} {head} seed {seed}", disable=not progress, leave=False):
+        for _ in trange(steps, desc=f"{front} {head} seed {seed}", disable=None, leave=False):
             i = rng.integers(0, len(data.train.a), BATCH)
             images = jnp.stack([data.images[data.train.a[i]], data.images[data.train.b[i]]], 1)
             yield images, jnp.asarray(data.train.results[i])
@@ -254,47 +247,57 @@ def run(
 # command line --------------------------------------------------------------------------------------------------------
 
 
-def _report(runs: list[dict[str, Any]]) -> None:
-    print("\n" + " " * 24 + "".join(f"{group:>18}" for group in GROUPS))
-    print(" " * 24 + f"{'sum':>9}{'product':>9}" * len(GROUPS))
-    for run in runs:
-        cells = [run["accuracy"][group][result] for group in GROUPS for result in ("sum", "product")]
-        label = f"{run['front']} {run['head']} seed {run['seed']}"
-        print(f"{label:24}" + "".join(f"{100 * cell:8.1f}%" for cell in cells))
+def tasks(seeds: int) -> list[_report.Row]:
+    """One row for each seed, front end and head."""
+    numbers = range(FIRST_SEED, FIRST_SEED + seeds)
+    return [{"front": front, "head": head, "seed": seed} for seed in numbers for front in TRAIN for head in HEADS]
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Runs what is missing in the JSON file, and prints the table."""
-    parser = argparse.ArgumentParser(description="Sum and product of two digit images, learned end to end.")
-    parser.add_argument("--quick", action="store_true", help="one seed and 400 steps: a smoke test")
+def measure(row: _report.Row, *, steps: int, validation: bool) -> _report.Row:
+    """One training."""
+    return run(row["front"], row["head"], row["seed"], steps, validation=validation)
+
+
+def table(rows: Sequence[_report.Row]) -> str:
+    """The share of right results of every run."""
+    results = [(group, result) for group in GROUPS for result in ("sum", "product")]
+    header = ["front", "head", "seed", *(f"{group} {result}" for group, result in results)]
+    lines = [
+        [row["front"], row["head"], str(row["seed"]), *(f"{row['accuracy'][g][r]:.1%}" for g, r in results)]
+        for row in rows
+        if "accuracy" in row
+    ]
+    return _report.text_table(header, lines)
+
+
+def summary(data: dict[str, Any]) -> str:
+    """For each head and group of pairs, sums and products that are right: the mean over runs, and the range."""
+    parts = []
+    for head in HEADS:
+        found = [row["accuracy"] for row in data["rows"] if row["head"] == head and "accuracy" in row]
+        share = lambda group, result, found=found: _percent([accuracy[group][result] for accuracy in found])
+        groups = [f"{group} {share(group, 'sum')} and {share(group, 'product')}" for group in GROUPS if found]
+        parts += [f"{head} head, sums and products right in {len(found)} runs: {', '.join(groups)}"] if found else []
+    return "; ".join(parts) or "nothing measured"
+
+
+def _percent(shares: Sequence[float]) -> str:
+    return f"{100 * np.mean(shares):.1f} % ({100 * min(shares):.1f} - {100 * max(shares):.1f})"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmark; returns the exit code."""
+    parser = _report.parser(__doc__)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--validation", action="store_true", help="report validation images: to choose settings")
-    parser.add_argument("--json", type=pathlib.Path, help="write every finished run here; continue what is there")
     options = parser.parse_args(arguments)
-    seeds, steps = (1, 400) if options.quick else (options.seeds, options.steps)
-    setting = {"steps": steps, "batch": BATCH, "learning_rate": LEARNING_RATE, "penalty": PENALTY, "symbols": SYMBOLS}
-    setting |= {"dropout": DROPOUT, "noise": NOISE, "huber": HUBER, "validation": options.validation}
-    versions = {"jax": jax.__version__, "flax": flax.__version__, "nalu_jax": nalu_jax.__version__}
-    record = {"setting": setting, "versions": versions, "machine": platform.machine(), "runs": []}
-    if options.json and options.json.exists():
-        earlier = json.loads(options.json.read_text())
-        record["runs"] = earlier["runs"] if earlier["setting"] == setting else []
-    done = {(run["front"], run["head"], run["seed"]) for run in record["runs"]}
-    try:
-        for wanted in [
-            (f, h, s) for s in range(FIRST_SEED, FIRST_SEED + seeds) for f in TRAIN for h in ("arithmetic", "dense")
-        ]:
-            if wanted not in done:
-                record["runs"].append(run(*wanted, steps, validation=options.validation, progress=True))
-                if options.json:
-                    partial = options.json.with_suffix(".partial")
-                    partial.write_text(json.dumps(record, indent=1) + "\n")
-                    partial.replace(options.json)
-    except KeyboardInterrupt:
-        print("\ninterrupted; finished runs:")
-    _report(record["runs"])
+    effort = _report.effort_of(options)
+    seeds, steps = {"full": (options.seeds, options.steps), "quick": (1, 400), "smoke": (1, 4)}[effort.name]
+    results = _report.results(__file__, QUESTION, options)
+    step = functools.partial(measure, steps=steps, validation=options.validation)
+    return _report.run(results, tasks(seeds), step, table, effort)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -8,8 +8,8 @@ per cent for another order of summation). Small numbers have two inputs or one, 
 Recipes are those of `single_module.py`, unchanged: `ours`, which does not know that the operation is division, `plain`
 (the squared error of y), `published` (RealNPU, RealNPU modified, NRU, NMRU), and least squares.
 
-    python benchmarks/division.py --json benchmarks/results/division.json
-    python benchmarks/division.py --inputs 10 --recipe ours "least squares"
+    python -m benchmarks.division --json benchmarks/results/division.json
+    python -m benchmarks.division --inputs 10 --recipe ours "least squares"
 """
 
 import functools
@@ -18,10 +18,6 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import _recipes
-import _report
-import _runs
-import _success
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -29,6 +25,8 @@ from jax import Array
 
 from nalu_jax.tasks import division as task
 from nalu_jax.tasks import single_module
+
+from . import _recipes, _report, _runs, _success
 
 QUESTION = _report.question(__doc__)
 RECIPES = ("ours", "plain", "published", "least squares")

@@ -5,7 +5,7 @@
 draws of normal noise of 1 % of each state's standard deviation with a known initial state, the published one. Before
 and after: with all exponents fitted, and rounded where they are within three of their standard errors of simple ones.
 
-    python benchmarks/fractional_sir.py --json benchmarks/results/fractional_sir.json
+    python -m benchmarks.fractional_sir --json benchmarks/results/fractional_sir.json
 
 Published (NPU paper, figure 6): exponents .62 and .57 for .5 and .5.
 """
@@ -15,12 +15,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import _report
-import _sir
 import numpy as np
 import sympy
 
 from nalu_jax import discover
+
+from . import _report, _sir
 
 QUESTION = _report.question(__doc__)
 NOISES = (0.0, 0.01)
@@ -48,7 +48,7 @@ def measure(row: _report.Row) -> _report.Row:
         result[name]["error"] = candidate.error
     if found.best is not None:
         result["equations"] = [str(sympy.N(equation, 6)) for equation in found.best.equations]
-        simulated = found.simulate(ts, exact[0])
+        simulated = found.simulate(exact[0], ts)
         result["mse"] = float(np.mean((simulated - exact) ** 2)) if np.isfinite(simulated).all() else None
     return result
 

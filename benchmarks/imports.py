@@ -4,7 +4,7 @@ Every sample is a fresh process that times one import statement; the candidates 
 within each round. "jax and jaxtyping" are the package's two dependencies at import, so the rest is the package itself.
 Compiled bytecode and the file cache are warm: one import comes first.
 
-    python benchmarks/imports.py --json benchmarks/results/imports.json
+    python -m benchmarks.imports --json benchmarks/results/imports.json
 """
 
 import subprocess
@@ -12,9 +12,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-import _report
-import _timing
 import numpy as np
+
+from . import _report, _timing
 
 QUESTION = _report.question(__doc__)
 TARGET = 1.15

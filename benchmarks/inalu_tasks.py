@@ -12,8 +12,8 @@ the last step counts. Its deviations: rows are fresh, not 64,000 fixed ones; the
 asks the last validation error, not the batch's; whether to begin anew is asked after every epoch, not every tenth.
 Least squares stands beside them.
 
-    python benchmarks/inalu_tasks.py --json benchmarks/results/inalu_tasks.json
-    python benchmarks/inalu_tasks.py --inputs 100 --json benchmarks/results/inalu_tasks_in100.json
+    python -m benchmarks.inalu_tasks --json benchmarks/results/inalu_tasks.json
+    python -m benchmarks.inalu_tasks --inputs 100 --json benchmarks/results/inalu_tasks_in100.json
 """
 
 import collections
@@ -23,11 +23,6 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import _recipes
-import _report
-import _runs
-import _success
-import _two_layer
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -38,6 +33,8 @@ import nalu_jax
 from nalu_jax import training
 from nalu_jax.tasks import inalu as task
 from nalu_jax.tasks.single_module import operate
+
+from . import _recipes, _report, _runs, _success, _two_layer
 
 QUESTION = _report.question(__doc__)
 RECIPES = ("ours", "published", "least squares")
@@ -142,7 +139,7 @@ def train(row: _report.Row, runs: Sequence[Run], effort: _report.Effort) -> list
 
 def published(n_in: int) -> _recipes.Recipe:
     """The iNALU's own recipe; two layers of it where there are 100 inputs."""
-    layer = nalu_jax.inalu.UNIT.bind(gate="independent")
+    layer = nalu_jax.inalu.UNIT.bind(gate_form="independent")
     unit: Any = layer if n_in == 2 else nalu_jax.chain(layer, layer)
     shape = (n_in, 1) if n_in == 2 else (n_in, HIDDEN, 1)
 

@@ -9,7 +9,7 @@ pass were rounded to it. `published` is the paper's script: NAU(100, 100) and a 
 RMSProp, 100,000 steps, a growing sum of Frobenius norms. Least squares (of y in x, and of log |y| in log x) stands
 beside them.
 
-    python benchmarks/large_scale.py --json benchmarks/results/large_scale.json
+    python -m benchmarks.large_scale --json benchmarks/results/large_scale.json
 """
 
 import functools
@@ -19,10 +19,6 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import _recipes
-import _report
-import _success
-import _two_layer
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -31,10 +27,12 @@ from jax import Array
 
 import nalu_jax
 from nalu_jax import training
-from nalu_jax.models import growth
 from nalu_jax.penalties import frobenius
+from nalu_jax.schedules import growth
 from nalu_jax.tasks import draw
 from nalu_jax.tasks import large_scale as task
+
+from . import _recipes, _report, _success, _two_layer
 
 QUESTION = _report.question(__doc__)
 RECIPES = ("ours", "published", "least squares")

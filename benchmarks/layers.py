@@ -6,7 +6,7 @@ that size, which does the arithmetic of a forward pass and nothing else. A gradi
 to params and inputs. Product units also report multiply-adds per second (batch * rows of w * n_out forward, four times
 that with both gradients) and how many times the matrix product's rate that is; 1 is as good as arithmetic gets.
 
-    python benchmarks/layers.py --json benchmarks/results/layers.json
+    python -m benchmarks.layers --json benchmarks/results/layers.json
 
 The NPU family is measured in float64 and with domain="positive" as well. There the baseline is a line that drops the
 sign path too, and takes negative inputs without a word; the textbook form for inputs of any sign ("textbook real": four
@@ -19,15 +19,14 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import _cases
-import _report
-import _timing
 import jax
 
 import nalu_jax
 
+from . import _cases, _report, _timing
+
 try:
-    import _torch_units
+    from . import _torch_units
 except ModuleNotFoundError:  # torch is an extra
     _torch_units = None
 
@@ -86,14 +85,18 @@ def _calls(
         else:
             calls[name] = compiled.call
 
-    offer(BASELINE, _cases.textbook(unit, positive=positive), slow)
+    def offer_textbook(name: str, form: Any) -> None:
+        offer(name, form, slow if form else _cases.NO_TEXTBOOK)
+
+    offer_textbook(BASELINE, _cases.textbook(unit, positive=positive))
     offer("nalu_jax", _bound(unit, task["domain"]).apply, None)
     if positive:
-        offer(BASELINE_REAL, _cases.textbook(unit), slow)
+        offer_textbook(BASELINE_REAL, _cases.textbook(unit))
         offer("nalu_jax real", nalu_jax.UNITS[unit].apply, None)
     if with_torch and _torch_units is not None:
         needed = _cases.estimated_bytes(unit, size, mode, case.x.dtype.itemsize)
-        reason = slow or _cases.too_big(needed, _cases.available_bytes())
+        missing = None if unit in _torch_units.TORCH else _cases.NO_TORCH
+        reason = missing or slow or _cases.too_big(needed, _cases.available_bytes())
         candidates["torch"] = {"skipped": reason} if reason else {"threads": _torch_units.threads()}
         if not reason:
             calls["torch"] = _torch_call(unit, case, mode, positive)

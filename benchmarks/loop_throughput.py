@@ -5,7 +5,7 @@ the papers train it; 225 restarts in as many lanes, 25 seeds on nine ranges. "ow
 "shared": the nine ranges of a seed share theirs (`fit(..., shared=9)`). Beside it a plain PyTorch loop of the same, one
 run at a time, where PyTorch is installed. A round times each once; median over the rounds.
 
-    taskset -c 0 python benchmarks/loop_throughput.py --json benchmarks/results/loop_throughput.json
+    taskset -c 0 python -m benchmarks.loop_throughput --json benchmarks/results/loop_throughput.json
 
 `taskset -c 0` keeps all of them on one core.
 """
@@ -16,15 +16,14 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import _recipes
-import _report
-import _timing
 import jax
 import jax.numpy as jnp
 from jax import Array
 
 from nalu_jax import training
 from nalu_jax.tasks import single_module as task
+
+from . import _recipes, _report, _timing
 
 QUESTION = _report.question(__doc__)
 OPERATION = {"nau": "add", "nmu": "mul"}

@@ -3,7 +3,7 @@
 dx/dt = 1.3 x + ?, dy/dt = -1.8 y + ?, with the interactions -0.9 x y and 0.8 x y unknown: 31 points over [0, 3] from
 (0.44249296, 4.6280594), ten draws of normal noise of 0.5 % of each state's standard deviation, and exact data.
 
-    python benchmarks/lotka_volterra.py --json benchmarks/results/lotka_volterra.json
+    python -m benchmarks.lotka_volterra --json benchmarks/results/lotka_volterra.json
 
 Reference:
     Rackauckas et al., "Universal Differential Equations for Scientific Machine Learning", 2020, whose example it is.
@@ -14,14 +14,14 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import _report
-import fractional_sir
 import jax.numpy as jnp
 import numpy as np
 import sympy
 from scipy.integrate import solve_ivp
 
 from nalu_jax import discover
+
+from . import _report, fractional_sir
 
 QUESTION = _report.question(__doc__)
 GROWTH, EATEN, BORN, DEATH = 1.3, 0.9, 0.8, 1.8

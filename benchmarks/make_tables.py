@@ -1,7 +1,7 @@
-"""Writes the tables of benchmark results: the index in benchmarks/README.md, the section of the main README, TASKS.md.
+"""Writes what benchmarks/README.md and benchmarks/TASKS.md say of results: an index, what came out, and tables.
 
-    python benchmarks/make_tables.py            # after a run into benchmarks/results/
-    python benchmarks/make_tables.py --check    # exit code 1 where a file is not up to date
+    python -m benchmarks.make_tables            # after a run into benchmarks/results/
+    python -m benchmarks.make_tables --check    # exit code 1 where a file is not up to date
 
 Everything between the two marker lines of a file is replaced; no number there is ever typed. A table comes from
 benchmarks/results/<script>.json alone, or <script>_<part>.json where a script was run in parts, so that running this
@@ -15,28 +15,36 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-import _cases
-import _report
-import _success
-import compile as compile_times
-import division
-import fractional_sir
-import imports
-import inalu_tasks
-import large_scale
-import layers
-import loop_throughput
-import lotka_volterra
-import memory
-import ode
-import odebench
-import odebench_pysindy
-import read_out
-import simple_task
-import single_module
-import sir_front
-import static_task
-import training_step
+from . import (
+    _cases,
+    _report,
+    _success,
+    digit_arithmetic,
+    division,
+    feynman,
+    fractional_sir,
+    imports,
+    inalu_tasks,
+    large_scale,
+    laws,
+    layers,
+    loop_throughput,
+    lotka_volterra,
+    memory,
+    ode,
+    odebench,
+    odebench_pysindy,
+    read_out,
+    simple_task,
+    single_module,
+    sir_front,
+    static_task,
+    table_peers,
+    table_speed,
+    training_step,
+    tune_laws,
+)
+from . import compile as compile_times
 
 BEGIN = "<!-- benchmarks:begin -->"
 END = "<!-- benchmarks:end -->"
@@ -54,6 +62,12 @@ SCRIPTS = {
     "large_scale": large_scale,
     "inalu_tasks": inalu_tasks,
     "read_out": read_out,
+    "digit_arithmetic": digit_arithmetic,
+    "laws": laws,
+    "feynman": feynman,
+    "table_peers": table_peers,
+    "table_speed": table_speed,
+    "tune_laws": tune_laws,
     "ode": ode,
     "fractional_sir": fractional_sir,
     "sir_front": sir_front,
@@ -62,8 +76,7 @@ SCRIPTS = {
     "lotka_volterra": lotka_volterra,
 }
 TASKS = ("single_module", "division", "simple_task", "static_task", "large_scale", "inalu_tasks")
-EQUATIONS = ("fractional_sir", "sir_front", "odebench", "odebench_pysindy", "lotka_volterra")
-README_UNITS = ("nmu", "inalu", "nru", "nmru", "npu", "real_npu")
+COMPARED_UNITS = ("nmu", "inalu", "nru", "nmru", "npu", "real_npu")
 
 
 def load(results: pathlib.Path) -> dict[str, dict[str, Any]]:
@@ -81,9 +94,9 @@ def load(results: pathlib.Path) -> dict[str, dict[str, Any]]:
         data = json.loads(path.read_text())
         arguments = data["arguments"]
         if data["schema"] != _report.SCHEMA or data["script"] != name:
-            raise ValueError(f"{path.name}: schema {data['schema']} of script {data['script']!r}; run {name}.py again.")
+            raise ValueError(f"{path.name}: schema {data['schema']} of script {data['script']!r}; run {name} again.")
         if data["status"] != "complete" or arguments["quick"] or arguments["smoke"]:
-            raise ValueError(f"{path.name}: only a complete run without --quick is published; run {name}.py again.")
+            raise ValueError(f"{path.name}: only a complete run without --quick is published; run {name} again.")
         found[path.stem] = data
     return found
 
@@ -93,22 +106,32 @@ def of_script(found: dict[str, dict[str, Any]], script: str) -> dict[str, dict[s
     return {name: data for name, data in found.items() if data["script"] == script}
 
 
+def index_section(found: dict[str, dict[str, Any]]) -> str:
+    """The scripts with their questions, what came out of each, and the tables of times."""
+    parts = [index_table(found), "## Results", *(_results(name, found) for name in SCRIPTS)]
+    return "\n\n".join([*parts, *filter(None, (_layers_section(found), _laws_section(found), _ode_section(found)))])
+
+
 def index_table(found: dict[str, dict[str, Any]]) -> str:
-    """One line a result: script, question, command, what came out."""
-    header = ["script", "question", "command", "last result"]
-    lines = []
-    for name, script in SCRIPTS.items():
-        for file, data in of_script(found, name).items() or [(name, None)]:
-            last = f"{script.summary(data)} ({conditions(data)})" if data else "not measured yet"
-            lines.append([f"`{name}.py`", script.QUESTION, f"`{command(name, file, data)}`", last])
-    return markdown_table(header, lines)
+    """One line a script: its question, and how many results there are."""
+    counts = {name: len(of_script(found, name)) for name in SCRIPTS}
+    lines = [[f"[`{name}`](#{name})", script.QUESTION, str(counts[name] or "-")] for name, script in SCRIPTS.items()]
+    return markdown_table(["script", "question", "results"], lines)
+
+
+def _results(name: str, found: dict[str, dict[str, Any]]) -> str:
+    """For every result of a script: the command, where and when it ran, and a line for each part of its summary."""
+    lines = [f"### `{name}`", ""]
+    for file, data in of_script(found, name).items() or [(name, None)]:
+        lines.append(f"- `{command(name, file, data)}`: {conditions(data) if data else 'not measured yet'}")
+        lines += [f"  - {part}" for part in SCRIPTS[name].summary(data).split("; ")] if data else []
+    return "\n".join(lines)
 
 
 def command(script: str, file: str, data: dict[str, Any] | None) -> str:
     """What was typed to get a result."""
     words = [
-        "python",
-        f"benchmarks/{script}.py",
+        f"python -m benchmarks.{script}",
         (data or {}).get("typed", ""),
         f"--json benchmarks/results/{file}.json",
     ]
@@ -122,32 +145,35 @@ def conditions(data: dict[str, Any]) -> str:
     return f"{e['device']['kind']}, {e['cpu_count']} cores, jax {e['versions']['jax']}, {commit}, {e['date'][:10]}"
 
 
-def readme_section(found: dict[str, dict[str, Any]]) -> str:
-    """How much faster value and gradient are than textbook JAX and PyTorch, by size, the peak of memory, and ODEs."""
-    sections = (_layers_section(found), _ode_section(found), _equations_section(found))
-    parts = [section for section in sections if section]
-    return "\n\n".join(parts) or "Not measured yet: see [benchmarks/](benchmarks/README.md)."
-
-
 def _ode_section(found: dict[str, dict[str, Any]]) -> str:
     """Times of every row of ode.py, ours and the others'."""
     if "ode" not in found:
         return ""
     data = found["ode"]
     return (
-        f"Differential equations, time per call ({conditions(data)}); the candidates are explained in "
-        f"`benchmarks/ode.py`.\n\n{markdown_table(*ode.header_and_lines(data['rows'], ode.SHORT))}"
+        f"## Times of differential equations\n\nPer call ({conditions(data)}); the candidates are explained in "
+        f"`ode.py`.\n\n{markdown_table(*ode.header_and_lines(data['rows'], ode.SHORT))}"
     )
 
 
-def _equations_section(found: dict[str, dict[str, Any]]) -> str:
-    """What every script about governing equations found."""
-    lines = [
-        f"- `{file}`: {SCRIPTS[name].summary(data)} ({conditions(data)})."
-        for name in EQUATIONS
-        for file, data in of_script(found, name).items()
-    ]
-    return "\n".join(["Equations from trajectories:", "", *lines]) if lines else ""
+def _laws_section(found: dict[str, dict[str, Any]]) -> str:
+    """Laws found in tables, beside what others find."""
+    parts = []
+    for script in ("laws", "feynman", "table_peers", "table_speed", "tune_laws"):
+        for file, data in of_script(found, script).items():
+            parts += [
+                f"`{file}` ({conditions(data)}):",
+                markdown_table(*SCRIPTS[script].header_and_lines(data["rows"])),
+            ]
+            plot = _report.RESULTS / f"{file}.png"
+            parts += [f"![{file}](results/{plot.name})"] if plot.exists() else []
+    if of_script(found, "feynman"):
+        header = ["exact symbolic recovery of SRBench's 116 Feynman problems, %", *map(str, feynman.NOISES)]
+        parts += [
+            "What SRBench and PhySO publish (`feynman.PUBLISHED`):",
+            markdown_table(header, feynman.published_lines()),
+        ]
+    return "\n\n".join(["## Laws in tables", *parts]) if parts else ""
 
 
 def _layers_section(found: dict[str, dict[str, Any]]) -> str:
@@ -160,18 +186,18 @@ def _layers_section(found: dict[str, dict[str, Any]]) -> str:
         if row["mode"] == "gradient" and row["domain"] == "real" and row["dtype"] == "float32"
     }
     sizes = list(dict.fromkeys(size for _, size in rows))
-    units = [unit for unit in README_UNITS if any(unit == name for name, _ in rows)]
+    units = [unit for unit in COMPARED_UNITS if any(unit == name for name, _ in rows)]
     header = ["batch, n_in, n_out", *units]
     lines = [[_cases.size_name(size), *(_ratios(rows.get((unit, size))) for unit in units)] for size in sizes]
     text = [
+        "## Times of units",
+        "",
         "Value and gradient with respect to params and inputs: how many times faster than the textbook line in JAX, "
         "and in brackets than the same unit in PyTorch",
-        f"({conditions(data)}). A dash was not measured; [benchmarks/](benchmarks/README.md) has everything else.",
+        f"({conditions(data)}). A dash was not measured.",
         "",
         markdown_table(header, lines),
     ]
-    if "memory" in found:
-        text += ["", f"Memory: {memory.summary(found['memory'])}."]
     return "\n".join(text)
 
 
@@ -181,7 +207,7 @@ def task_section(found: dict[str, dict[str, Any]]) -> str:
     for name in TASKS:
         results = of_script(found, name)
         question = f"{SCRIPTS[name].QUESTION} {SCRIPTS[name].PUBLISHED}"
-        parts.append(f"## `{name}.py`\n\n{question if results else 'Not measured yet.'}")
+        parts.append(f"## `{name}`\n\n{question if results else 'Not measured yet.'}")
         for file, data in results.items():
             rows = markdown_table(*SCRIPTS[name].header_and_lines(data["rows"]))
             facts = f"Seeds from {data['arguments']['first_seed']}; {conditions(data)}."
@@ -229,8 +255,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     found = load(options.root / "benchmarks" / "results")
     sections = {
-        "benchmarks/README.md": index_table(found),
-        "README.md": readme_section(found),
+        "benchmarks/README.md": index_section(found),
         "benchmarks/TASKS.md": task_section(found),
     }
     stale = []

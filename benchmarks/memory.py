@@ -5,7 +5,7 @@ and inputs, calls it twice and reports the peak of its resident memory. "inputs 
 calls: Python, JAX, the compiler's libraries and the inputs. The textbook form holds the (batch, n_in, n_out) array of
 all factors several times over.
 
-    python benchmarks/memory.py --json benchmarks/results/memory.json
+    python -m benchmarks.memory --json benchmarks/results/memory.json
 """
 
 import argparse
@@ -15,12 +15,11 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-import _cases
-import _report
-import _timing
 import jax
 
 import nalu_jax
+
+from . import _cases, _report, _textbook, _timing
 
 QUESTION = _report.question(__doc__)
 CANDIDATES = ("inputs only", "nalu_jax", "textbook")
@@ -40,7 +39,7 @@ def tasks(units: Sequence[str], batches: Sequence[int], width: int) -> list[_rep
 def measure(task: _report.Row) -> _report.Row:
     """Every candidate in its own process."""
     size = [str(n) for n in task["size"]]
-    return {"candidates": {name: _report.child(__file__, "--child", name, task["unit"], *size) for name in CANDIDATES}}
+    return {"candidates": {name: _report.child("memory", "--child", name, task["unit"], *size) for name in CANDIDATES}}
 
 
 def run_child(candidate: str, unit: str, size: _cases.Size) -> _report.Row:
@@ -48,7 +47,7 @@ def run_child(candidate: str, unit: str, size: _cases.Size) -> _report.Row:
     case = jax.block_until_ready(_cases.make_case(nalu_jax.UNITS[unit], size))
     if candidate == "inputs only":
         return {"peak_bytes": peak_bytes()}
-    apply = nalu_jax.UNITS[unit].apply if candidate == "nalu_jax" else _cases.textbook(unit)
+    apply = nalu_jax.UNITS[unit].apply if candidate == "nalu_jax" else _textbook.TEXTBOOK[unit]
     compiled = _timing.compile_apart(_cases.value_and_gradient(apply), *case)
     if reason := _cases.too_big(compiled.memory_bytes, _cases.available_bytes()):
         return {"skipped": reason, "planned_bytes": compiled.memory_bytes}

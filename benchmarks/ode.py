@@ -12,7 +12,7 @@ fit after the initial one; the loss is the mean squared error. Every row takes t
     no layer         adaptive Tsit5 of dy/dt = args * y: what the solver costs by itself, to be compared per step
     torchdiffeq      the same in PyTorch, one restart, where it is installed
 
-    python benchmarks/ode.py --json benchmarks/results/ode.json
+    python -m benchmarks.ode --json benchmarks/results/ode.json
 
 Rows: restarts (a vmap over thetas), hidden sizes, and horizons (the same interval in more steps). A Jacobian is
 jax.jacfwd of the residuals by theta. Every candidate has its compile time and the memory that XLA plans; in adaptive
@@ -24,22 +24,19 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import _cases
-import _report
-import _textbook
-import _timing
 import diffrax
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from nalu_jax import fast_chain, fast_nau, fast_npu
+from nalu_jax import Fast, fast_chain, fast_nau, fast_npu
 from nalu_jax import ode as nalu_ode
-from nalu_jax.fast import Fast
+
+from . import _cases, _report, _textbook, _timing
 
 try:
-    import _torch_ode
+    from . import _torch_ode
 except ModuleNotFoundError:  # torch and torchdiffeq are not needed
     _torch_ode = None
 
@@ -295,12 +292,11 @@ def summary(data: dict[str, Any]) -> str:
     rows = [row for row in data["rows"] if speedup(row) and row["mode"] == "gradient"]
     if not rows:
         return "nothing measured"
-    parts = [
-        f"{' / '.join(speedups(row))} with {row['solver']}, hidden {row['hidden']}, {row['restarts']} restarts, "
-        f"{row['steps']} steps"
-        for row in rows
-    ]
-    return f"gradient against textbook / plain units in diffrax: {'; '.join(parts)}"
+    baselines = {"the textbook form": 0, "plain units in diffrax": 1}
+    found = {name: [speedups(row)[i] for row in rows if speedups(row)[i]] for name, i in baselines.items()}
+    key = lambda text: float(text.removesuffix("x"))
+    parts = [f"{min(own, key=key)} to {max(own, key=key)} faster than {name}" for name, own in found.items() if own]
+    return f"gradient, over {len(rows)} rows: {', '.join(parts)}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

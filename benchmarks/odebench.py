@@ -7,7 +7,7 @@ recovered       every equation has the true products and no others, exponents wi
 coefficients    largest relative error of a coefficient, of recovered systems
 R2              of the trajectory from the second initial state, which was never seen, in the worst state
 
-    python benchmarks/odebench.py --json benchmarks/results/odebench.json
+    python -m benchmarks.odebench --json benchmarks/results/odebench.json
 """
 
 import argparse
@@ -17,13 +17,13 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import _odebench_systems
-import _report
 import numpy as np
 import sympy
-from _odebench_systems import SYSTEMS
 
 from nalu_jax import discover
+
+from . import _odebench_systems, _report
+from ._odebench_systems import SYSTEMS
 
 QUESTION = _report.question(__doc__)
 NOISES = (0.0, 0.01)
@@ -53,7 +53,7 @@ def measure(row: _report.Row, *, seed: int) -> _report.Row:
     return result | {
         "recovered": recovered,
         "coefficient_error": max(errors, default=0.0) if recovered else None,
-        "r2": r2(system.simulate(system.second, ts), found.simulate(ts, system.second)),
+        "r2": r2(system.simulate(system.second, ts), found.simulate(system.second, ts)),
         "equations": [str(sympy.N(equation, 6)) for equation in found.best.equations],
     }
 

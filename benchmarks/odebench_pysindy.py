@@ -5,7 +5,7 @@ sequentially thresholded least squares with threshold 0.1), and with every produ
 -1, -0.5, 0.5, 1, 1.5, 2, 3 in the library, else the same. Data, noise and what counts as recovered are those of
 `odebench.py`: exponents are then exact or wrong, as the library has them or not.
 
-    python benchmarks/odebench_pysindy.py --json benchmarks/results/odebench_pysindy.json
+    python -m benchmarks.odebench_pysindy --json benchmarks/results/odebench_pysindy.json
 
 Needs pysindy: `pip install -e ".[bench]"`.
 
@@ -22,11 +22,11 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-import _report
 import numpy as np
-import odebench
-from _odebench_systems import SYSTEMS
 from scipy.integrate import solve_ivp
+
+from . import _report, odebench
+from ._odebench_systems import SYSTEMS
 
 try:
     import pysindy  # pyright: ignore[reportMissingImports]

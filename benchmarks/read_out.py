@@ -7,7 +7,7 @@ that range choose one; then `symbolic.prune`, by the BIC, and `symbolic.snap`. N
 A seed counts where the four expressions that are printed are the four above, symbol for symbol. The extrapolation error
 is the mean absolute one of the network, not of its formula, over the task's grid, which reaches to -4.1 and 4.
 
-    python benchmarks/read_out.py --json benchmarks/results/read_out.json
+    python -m benchmarks.read_out --json benchmarks/results/read_out.json
 """
 
 import functools
@@ -16,8 +16,6 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import _report
-import _success
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -26,6 +24,8 @@ from jax import Array
 
 from nalu_jax import chain, nau, real_npu, symbolic, training
 from nalu_jax.tasks import simple as task
+
+from . import _report, _success
 
 QUESTION = _report.question(__doc__)
 RANGE = (0.1, 2.0)

@@ -7,8 +7,8 @@ and any schedule; `ours` is one model and one recipe for all four operations. Al
 random numbers of its own. Plain least squares on 128 rows, in x and in log |x|, stands beside them: what it solves,
 training does not have to.
 
-    python benchmarks/single_module.py --json benchmarks/results/single_module.json
-    python benchmarks/single_module.py --recipe ours --inputs 2 10 100 --plot single_module.png
+    python -m benchmarks.single_module --json benchmarks/results/single_module.json
+    python -m benchmarks.single_module --recipe ours --inputs 2 10 100 --plot single_module.png
 
 Deviations from the protocol: see `nalu_jax.tasks.single_module`. Training stops at a step where the parameters would
 become NaN or infinite, and counts as failed there.
@@ -20,16 +20,14 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import _recipes
-import _report
-import _runs
-import _success
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from nalu_jax.tasks import single_module as task
+
+from . import _recipes, _report, _runs, _success
 
 QUESTION = _report.question(__doc__)
 RECIPES = ("ours", "plain", "published", "least squares")

@@ -12,7 +12,7 @@ those above 1e-3, gates included. Two recipes, never mixed:
 The whole grid of a model trains at once: params of every size are padded to the largest, and a mask keeps the padding
 at zero.
 
-    python benchmarks/sir_front.py --json benchmarks/results/sir_front.json
+    python -m benchmarks.sir_front --json benchmarks/results/sir_front.json
 
 Under this solver even the true equations have a mean squared error of about 1: a small error does not mean that they
 were found (`fractional_sir.py` asks for that).
@@ -28,8 +28,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import _report
-import _sir
 import diffrax
 import jax
 import jax.numpy as jnp
@@ -39,6 +37,8 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 
 from nalu_jax import fast_chain, fast_nau, fast_npu, fast_real_npu, ode, symbolic, training
+
+from . import _report, _sir
 
 QUESTION = _report.question(__doc__)
 MODELS = ("npu", "real_npu", "dense")

@@ -8,7 +8,7 @@ powers. Trained in float64; "float32" in front of a criterion means that weights
 `published` is the paper's: NAU -> NAU for sums, NAU -> NMU for products, Adam 1e-3, sparsity ramps, 5,000,000 steps
 (`--steps` for fewer). Least squares (of t in x, and of log t in log x) stands beside them.
 
-    python benchmarks/static_task.py --json benchmarks/results/static_task.json
+    python -m benchmarks.static_task --json benchmarks/results/static_task.json
 """
 
 import functools
@@ -17,10 +17,6 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import _recipes
-import _report
-import _success
-import _two_layer
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -29,9 +25,11 @@ from jax import Array
 
 import nalu_jax
 from nalu_jax import training
-from nalu_jax.models import linear_ramp
+from nalu_jax.schedules import linear_ramp
 from nalu_jax.tasks import measures, single_module
 from nalu_jax.tasks import static as task
+
+from . import _recipes, _report, _success, _two_layer
 
 QUESTION = _report.question(__doc__)
 RECIPES = ("ours", "published", "least squares")

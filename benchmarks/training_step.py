@@ -5,7 +5,7 @@ units' papers (`project`), all under one `jit`; restarts are a leading axis unde
 that it is updated in place. Within a row all numbers of restarts take turns, of the package and of the textbook form.
 "speedup" compares with the textbook form at the same number of restarts, "gain" with as many steps of one restart.
 
-    python benchmarks/training_step.py --json benchmarks/results/training_step.json
+    python -m benchmarks.training_step --json benchmarks/results/training_step.json
 """
 
 import functools
@@ -13,15 +13,14 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import _cases
-import _report
-import _timing
 import jax
 import jax.numpy as jnp
 import optax
 
 import nalu_jax
 from nalu_jax._unit import Chain
+
+from . import _report, _textbook, _timing
 
 QUESTION = _report.question(__doc__)
 CHAINS = {"nau-nmu": ("nau", "nmu"), "real_npu-nau": ("real_npu", "nau"), "nmu-nmu": ("nmu", "nmu")}
@@ -63,7 +62,7 @@ def candidate_name(form: str, restarts: int) -> str:
 def apply_textbook(units: Sequence[str], params: Sequence[Any], x: jax.Array) -> jax.Array:
     """The chain's forward pass from textbook forms."""
     for unit, unit_params in zip(units, params, strict=True):
-        x = _cases.textbook(unit)(unit_params, x)
+        x = _textbook.TEXTBOOK[unit](unit_params, x)
     return x
 
 

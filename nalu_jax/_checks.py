@@ -11,7 +11,7 @@ x with the n_in that the params were made for, or make them with nau.init(key, (
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 
 import jax.numpy as jnp
 from jax import Array
@@ -19,12 +19,17 @@ from jax.typing import ArrayLike, DTypeLike
 
 from ._unit import Leaves, Params, Shape
 
+_DTYPES = ("bfloat16", "float32", "float64")
+
+Domain = Literal["real", "positive"]
+"""Which inputs a unit is for: of any sign, or without the handling of signs, where a negative one gives NaN."""
+
 
 def check_init(unit: str, shape: Shape, dtype: DTypeLike) -> tuple[int, int]:
     """(n_in, n_out) of `shape`, after a check of what `init` was given.
 
     Raises:
-        ValueError: shape is not two positive sizes, or dtype is not a real floating one.
+        ValueError: shape is not two positive sizes, or dtype is not bfloat16, float32 or float64.
     """
     if not isinstance(shape, tuple | list) or len(shape) != 2 or not all(_is_size(size) for size in shape):
         raise ValueError(
@@ -33,8 +38,21 @@ def check_init(unit: str, shape: Shape, dtype: DTypeLike) -> tuple[int, int]:
         )
     if not jnp.issubdtype(jnp.dtype(dtype), jnp.floating):
         raise ValueError(f"{unit}.init: dtype must be a real floating dtype such as float32, got {jnp.dtype(dtype)}.")
+    if fault := _unsupported(dtype):
+        raise ValueError(f"{unit}.init: dtype {fault}")
     n_in, n_out = shape
     return int(n_in), int(n_out)
+
+
+def _unsupported(dtype: DTypeLike) -> str:
+    """What is wrong with a floating dtype; empty where nothing is.
+
+    float16 has no range for products of powers (300 squared is beyond it), float8 no digits for their logarithms.
+    """
+    name = jnp.dtype(dtype).name
+    if name in _DTYPES:
+        return ""
+    return f"must be one of {', '.join(_DTYPES)}, got {name}: its range is too small. Use bfloat16 or float32 instead."
 
 
 def _is_size(size: Any) -> bool:
@@ -47,9 +65,9 @@ def check_option(unit: str, option: str, value: Any, allowed: Sequence[Any]) -> 
         raise ValueError(f"{unit}: {option} must be one of {', '.join(map(repr, allowed))}, got {value!r}.")
 
 
-def is_positive(unit: str, domain: str) -> bool:
-    """Whether `domain` is "positive"; the other domain is "real"."""
-    check_option(unit, "domain", domain, ("real", "positive"))
+def is_positive(unit: str, domain: Domain) -> bool:
+    """Whether `domain` is "positive"."""
+    check_option(unit, "domain", domain, get_args(Domain))
     return domain == "positive"
 
 
@@ -75,7 +93,7 @@ def check_input(unit: str, x: ArrayLike) -> Array:
     """x as a JAX array, after a check of its dtype and of its having an input axis.
 
     Raises:
-        TypeError: x is not real floating point.
+        TypeError: x is not bfloat16, float32 or float64.
         ValueError: x is a scalar.
     """
     x = jnp.asarray(x)
@@ -84,6 +102,8 @@ def check_input(unit: str, x: ArrayLike) -> Array:
             f"{unit}: x must be real floating point, got {x.dtype}. "
             "Convert it first, for example x.astype(jnp.float32); of complex data pass real parts."
         )
+    if fault := _unsupported(x.dtype):
+        raise TypeError(f"{unit}: x {fault}")
     if x.ndim == 0:
         raise ValueError(f"{unit}: x must have shape (..., n_in), got a scalar. Pass x[None] for a single input.")
     return x
@@ -93,7 +113,7 @@ def check_apply(unit: str, params: Params, x: ArrayLike, leaves: Leaves) -> tupl
     """Params and x as JAX arrays, after a check of leaf names, shapes and dtypes.
 
     Raises:
-        TypeError: x is not real floating point, or a leaf has another dtype than x.
+        TypeError: x is not bfloat16, float32 or float64, or a leaf has another dtype than x.
         ValueError: x has no input axis, or a leaf is missing, one too many, or of the wrong shape.
     """
     x = check_input(unit, x)

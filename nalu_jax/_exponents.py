@@ -32,8 +32,11 @@ def scale(x: Array, exponent: Array) -> Array:
     return x * power_of_two(half, x.dtype) * power_of_two(exponent - half, x.dtype)
 
 
-def products_of_others(factors: Array, axis: int) -> Array:
-    """For every factor the product of all others, from partial products: slow, and differentiable at zeros."""
+def products_of_others(factors: Array, times: Array, shift: Array, axis: int) -> Array:
+    """For every factor the product of all others, times its own entry of `times`, divided by 2^shift.
+
+    From partial products: slow, and differentiable at zeros.
+    """
 
     def multiply(a: tuple[Array, Array], b: tuple[Array, Array]) -> tuple[Array, Array]:
         mantissa, exponent = split(a[0] * b[0])
@@ -46,8 +49,8 @@ def products_of_others(factors: Array, axis: int) -> Array:
         edge = jnp.expand_dims(edge, [i for i in range(factors.ndim) if i != axis])
         return jnp.where(edge, jnp.ones_like(mantissa), mantissa), jnp.where(edge, jnp.zeros_like(exponent), exponent)
 
-    (before, exponent_before), (after, exponent_after) = partial_products(False), partial_products(True)
-    return scale(before * after, exponent_before + exponent_after)
+    mantissa, exponent = multiply(multiply(partial_products(False), partial_products(True)), split(times))
+    return scale(mantissa, exponent - shift)
 
 
 def power_of_two(exponent: Array, dtype: Any) -> Array:

@@ -1,5 +1,8 @@
 """What the three front ends share: checks that name the layer, the cast to the computation dtype, and where units sit.
 
+A front end registers its classes with `parts_of` and `held_by`, so that what reads whole models (`symbolic`) imports no
+framework: whoever has a model with layers in it has imported theirs.
+
 >>> import jax
 >>> from nalu_jax import _front, npu
 >>> _front.shape_of("NPU", npu.UNIT, npu.init(jax.random.key(0), (2, 6)))
@@ -15,11 +18,15 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import DTypeLike
 
-from . import _unit
-from ._unit import FUNCTIONS, Params, Shape, Unit
+from ._unit import Params, Shape, Unit
+from .units._initialisers import Name
 
-Initial = str | Callable[..., Any]
+Initial = Name | Callable[..., Any]
 """An initialiser by name, or a function (key, shape, dtype) -> array as in `jax.nn.initializers`, boxed or not."""
+
+
+MEMBER = "jax.tree.map(lambda leaf: leaf[0], params)"
+"""What takes the params of one layer out of those of stacked ones."""
 
 
 class Placed(NamedTuple):
@@ -28,26 +35,37 @@ class Placed(NamedTuple):
     Attributes:
         unit: its record, bound to the options of its layer.
         shape: its (n_in, n_out).
+        dtype: that its layer computes in; None is the dtype that x and the params promote to.
     """
 
     unit: Unit
     shape: tuple[int, int]
+    dtype: DTypeLike | None = None
 
 
 Units = Mapping[tuple[str, ...], Placed]
 """The units of a model by the path of their params in the model's tree; list indices count as names."""
 
 
-@functools.cache
-def options_of(unit: Unit) -> dict[str, Any]:
-    """Every option of every function of an unbound unit with its default, `<leaf>_init` included."""
-    functions = [getattr(unit, name) for name in FUNCTIONS if getattr(unit, name) is not None]
-    return {name: default for function in functions for name, default in _unit.options_of(function).items()}
+class Found(NamedTuple):
+    """One unit of a model with its params.
+
+    Attributes:
+        path: of its params in the model's tree.
+        placed: the unit.
+        params: its params, with a leading axis more for every stack that the layer is in.
+        indices: of its leaves in the flat tree.
+    """
+
+    path: tuple[str, ...]
+    placed: Placed
+    params: Params
+    indices: dict[str, int]
 
 
-def option_of(leaf: str) -> str:
-    """The word that stands for a leaf in `<leaf>_init`: the two pairs of NALU and iNALU share one."""
-    return leaf.replace("_add_", "_").replace("_mul_", "_")
+def init_option(leaf: str) -> str:
+    """The option that draws a leaf, `<leaf>_init`: the two pairs of NALU and iNALU share theirs."""
+    return leaf.replace("_add_", "_").replace("_mul_", "_") + "_init"
 
 
 def is_initial(option: str) -> bool:
@@ -91,10 +109,11 @@ def check_shapes(layer: str, unit: Unit, params: Mapping[str, Any], shape: Shape
     """Raise a ValueError unless every leaf has its shape for (n_in, n_out) = shape; `cause` says where that is from."""
     for name, expected in unit.leaves(shape).items():
         if name in params and jnp.shape(params[name]) != expected:
-            raise ValueError(
-                f"{layer}: leaf {name!r} has shape {jnp.shape(params[name])}, expected {expected} for {cause}. "
-                f"Pass x with the n_in that the params were made for, or make params for (n_in, n_out) = {shape}."
-            )
+            got = jnp.shape(params[name])
+            cure = f"Pass x with the n_in that the params were made for, or make params for (n_in, n_out) = {shape}."
+            if got[-len(expected) :] == expected:
+                cure = f"Layers that vmap or scan has stacked are called under it, too; or take one member: {MEMBER}."
+            raise ValueError(f"{layer}: leaf {name!r} has shape {got}, expected {expected} for {cause}. {cure}")
 
 
 def check_width(layer: str, x: Array, n_in: int) -> None:
@@ -116,7 +135,10 @@ def shape_of(layer: str, unit: Unit, params: Any) -> tuple[int, int]:
     check_leaves(layer, unit, params)
     first, (rows, _) = next(iter(unit.leaves((1, 1)).items()))
     if len(jnp.shape(params[first])) != 2:
-        raise ValueError(f"{layer}: leaf {first!r} must be a matrix, got shape {jnp.shape(params[first])}.")
+        raise ValueError(
+            f"{layer}: leaf {first!r} must be a matrix, got shape {jnp.shape(params[first])}. "
+            f"Of params of stacked layers take one member: {MEMBER}."
+        )
     height, n_out = jnp.shape(params[first])
     shape = (height // rows, n_out)
     check_shapes(layer, unit, params, shape, f"(n_in, n_out) = {shape}, read off the first leaf")
@@ -147,6 +169,89 @@ def forward(
     """apply(params, x) in the computation dtype; every front end computes here."""
     x, params = cast(layer, dtype, x, {name: jnp.asarray(leaf) for name, leaf in params.items()})
     return apply(params, x)
+
+
+def in_dtype(params: Mapping[str, Any], dtype: DTypeLike | None) -> Params:
+    """Params as a layer with this computation dtype reads them."""
+    return {leaf: jnp.asarray(value, dtype) for leaf, value in params.items()}
+
+
+@functools.singledispatch
+def parts_of(model: Any, params: Any) -> list[tuple[Unit, Params]]:
+    """For `symbolic.to_sympy`: the units of a layer, or of its framework's Sequential of layers, in the order in which
+    x meets them, each with its params: the given ones, or where they are None the model's own.
+
+    Raises:
+        TypeError: anything else, of which a front end has registered no class.
+    """
+    raise TypeError(
+        f"to_sympy: expected a unit, a chain, a spec of fast, a layer of nalu_jax.linen, .nnx or .eqx, or a Sequential "
+        f"of such layers, got {type(model).__name__}. symbolic.read reads models with other layers around the units."
+    )
+
+
+@functools.singledispatch
+def held_by(model: Any, params: Any, *args: Any) -> tuple[Units, Any]:
+    """(the units of a model, the tree of its params): the given tree, or where that is None the model's own.
+
+    Every front end registers its framework's modules; here are the containers that may hold some. `args` are what a
+    linen model is called with.
+    """
+    children = (
+        model.items() if isinstance(model, Mapping) else enumerate(model) if isinstance(model, list | tuple) else ()
+    )
+    units: dict[tuple[str, ...], Placed] = {}
+    own = {}
+    for name, child in children:
+        below, own[name] = held_by(child, None, *args)
+        units |= {(str(name), *path): placed for path, placed in below.items()}
+    return units, own if params is None else params
+
+
+def gather(caller: str, tree: Any, units: Units) -> list[Found]:
+    """Every unit with its params out of a model's tree, after a check of their shapes.
+
+    Raises:
+        ValueError: the tree is not that of the model.
+    """
+    leaves, _ = jax.tree.flatten_with_path(tree)
+    found = []
+    for path, indices in _indices(caller, leaves, units).items():
+        params = {leaf: jnp.asarray(leaves[index][1]) for leaf, index in indices.items()}
+        for leaf, shape in units[path].unit.leaves(units[path].shape).items():
+            if params[leaf].shape[params[leaf].ndim - len(shape) :] != shape:
+                raise ValueError(
+                    f"{caller}: leaf {leaf!r} of the {units[path].unit.name} at {'/'.join(path)!r} has shape "
+                    f"{params[leaf].shape}, expected {shape}, or (layers, *{shape}) where layers are stacked. "
+                    "Pass the params of the model that find_units was given; stack layers along the first axis."
+                )
+        found.append(Found(path, units[path], params, indices))
+    return found
+
+
+def _indices(caller: str, leaves: list[tuple[Any, Any]], units: Units) -> dict[tuple[str, ...], dict[str, int]]:
+    """For every unit, {leaf: its index in the flat tree}."""
+    found: dict[tuple[str, ...], dict[str, int]] = {path: {} for path in units}
+    names = {path: placed.unit.leaves(placed.shape).keys() for path, placed in units.items()}
+    for index, (keys, _) in enumerate(leaves):
+        path = path_of(keys)  # what follows the leaf's name is a box, as of nnx.Param or nn.Partitioned
+        for depth, name in enumerate(path):
+            if name in names.get(path[:depth], ()):
+                found[path[:depth]][name] = index
+    for path, indices in found.items():
+        if missing := sorted(names[path] - indices.keys()):
+            raise ValueError(
+                f"{caller}: the tree has no leaves {missing} of the {units[path].unit.name} at {'/'.join(path)!r}. "
+                'Pass the params of the model that find_units was given (of linen, variables["params"]); of a part of '
+                "them, pass that part of units."
+            )
+    return found
+
+
+def stack_depth(unit: Unit, params: Mapping[str, Any]) -> int:
+    """How many axes of stacked layers, as `nnx.vmap` and `nn.scan` make them, params have before the unit's own."""
+    leaf, shape = next(iter(unit.leaves((1, 1)).items()))
+    return jnp.ndim(params[leaf]) - len(shape)
 
 
 def path_of(keys: tuple[Any, ...]) -> tuple[str, ...]:

@@ -7,26 +7,45 @@
 (Array(1., dtype=float32, weak_type=True), Array(0., dtype=float32, weak_type=True))
 
 `product`, the kernel of the product units, lives in `_product`.
+
+What every unit promises, with its default options. "Fits" means: is at most this share of the largest number.
+
+    dtype     |x| up to  |param| up to  fits
+    bfloat16  2^100      4              2^-10
+    float32   2^100      4              2^-10
+    float64   2^1000     4              2^-10
+
+- The value is finite wherever the true value fits.
+- The gradient in params and x, in reverse and in forward mode, is finite wherever the value and the true gradient fit,
+  and the Hessian wherever the value, the gradient and the true Hessian fit.
+- Zero, -0 and subnormal inputs are no exception.
+- "True" is the formula of the unit's docstring in exact arithmetic, of the numbers as they are stored: half of pi is
+  not rounded, so that cos(3 pi / 2) is 0. Of the nmru, whose cosine comes last, the product before it must fit, and
+  so must its derivatives.
+- Finite is not exact. The relative error of a product of powers is about machine epsilon times its logarithm, and parts
+  of a derivative that are below the smallest normal number, beside others that are not, are taken to be 0.
+- Beyond: infinity or NaN, and no finite number of the wrong size.
+
+`tests/test_promise.py` reads this table and searches for counterexamples.
 """
 
 import functools
+import math
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from . import _compiler
 from ._product import product as product
-
-_SMALL = 2**10  # entries of a matrix up to which a vector times it is a sum of rows
-_ROWS = 8  # but no more rows than these: they are written out one by one
 
 
 def matmul(x: Array, w: Array) -> Array:
     """x (..., n_in) @ w (n_in, n_out) in the full precision of the dtype: accelerators default to fewer digits.
 
-    A single x times a small w, as in every step of an ODE, is a sum of scaled rows: it fuses with what is around it.
+    A single x times a small w, as in every step of an ODE, is a sum of scaled rows on CPU (`_compiler.ROWS`).
     """
-    if x.ndim == 1 and w.size <= _SMALL and w.shape[0] <= _ROWS:
+    if x.ndim == 1 and w.size <= _compiler.ROWS_ENTRIES and w.shape[0] <= _compiler.ROWS:
         return _sum_of_rows(x, w)
     return _product_of_matrices(x, w)
 
@@ -36,7 +55,8 @@ _product_of_matrices = functools.partial(jnp.matmul, precision=lax.Precision.HIG
 
 @jax.custom_jvp
 def _sum_of_rows(x: Array, w: Array) -> Array:
-    return functools.reduce(jnp.add, [x[i] * w[i] for i in range(w.shape[0])])
+    rows = lambda x, w: functools.reduce(jnp.add, [x[i] * w[i] for i in range(w.shape[0])])
+    return _compiler.on_cpu(rows, _product_of_matrices, x, w)
 
 
 @_sum_of_rows.defjvp
@@ -86,7 +106,60 @@ def log(x: Array, *, least: float = 0.0) -> Array:
     `least` is what x is known not to be below.
     """
     tiny = float(jnp.finfo(x.dtype).tiny)
-    return jnp.log(x if least > tiny else maximum(x, tiny))
+    return _log(x if least > tiny else maximum(x, tiny))
+
+
+@jax.custom_jvp
+def _log(x: Array) -> Array:
+    """log(x), x > 0, whose derivatives multiply by 1 / x: JAX's second one divides by x^2, which leaves the range."""
+    return jnp.log(x)
+
+
+@_log.defjvp
+def _log_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    return _log(*primals), tangents[0] * reciprocal(*primals)
+
+
+@jax.custom_jvp
+def reciprocal(x: Array) -> Array:
+    """1 / x, with derivatives as products of it: JAX's own multiply before they divide."""
+    return 1 / x
+
+
+@reciprocal.defjvp
+def _reciprocal_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    inverse = reciprocal(*primals)
+    return inverse, -(inverse * tangents[0]) * inverse
+
+
+@jax.custom_jvp
+def tanh(x: Array) -> Array:
+    """tanh(x), whose derivatives decay as they should: JAX's own are 1e-7 far out, where a large tangent meets them."""
+    return jnp.tanh(x)
+
+
+@tanh.defjvp
+def _tanh_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    decay = jnp.exp(-2 * absolute(primals[0]))
+    return tanh(*primals), tangents[0] * (4 * decay / (1 + decay) ** 2)
+
+
+def times_exponential(factor: Array, log_m: Array) -> Array:
+    """factor * exp(log_m): exp(log_m) itself may leave the range where the result fits."""
+    root = jnp.exp(minimum(log_m / 2, math.log(float(jnp.finfo(log_m.dtype).max))))
+    return root * factor * root
+
+
+def gated(logit: Array, a: Array, log_m: Array) -> Array:
+    """sigmoid(logit) * a + sigmoid(-logit) * exp(log_m): exp(log_m) itself may leave the range where the result fits.
+
+    Both sides of each selection are one analytic function, so that nothing is lost at logit = 0.
+    """
+    positive = logit >= 0
+    nothing = jnp.zeros_like(logit)
+    decay = jnp.exp(jnp.where(positive, -logit, logit))  # exp(-|logit|)
+    m = jnp.exp(log_m - jnp.where(positive, logit, nothing))
+    return (jnp.where(positive, a, decay * a) + m) * reciprocal(1 + decay)
 
 
 def machine_epsilon(x: Array, eps: float | None) -> float:

@@ -17,15 +17,9 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.custom_derivatives import SymbolicZero
 
+from . import _compiler
+from ._derivatives import directional
 from ._exponents import power_of_two, products_of_others, scale, split
-
-# Sizes of the product kernel, from trials on one CPU with two cores; benchmarks/layers.py shows what they give.
-_SMALL = 2**11  # up to this many factors, all of them at once
-_BLOCK = 2**20  # beyond: entries (rows x n_in, or rows x n_out) of a block, over which the loops run
-_LANES = 32  # rows that one step takes together, so that more cores have work
-_ENTRIES = 2**13, 2**17  # but so many of them that rows x n_in x n_out is in between: many restarts stay in the cache
-_GROUP = 16  # at most so many inputs between two rescalings of a block
-_PASS = 8, 2**16  # inputs of one pass over y, where y has so many entries (2 or 4 inputs are slower than 1); below, 1
 
 Factor = Callable[..., Array]
 
@@ -34,17 +28,17 @@ _recomputed = functools.partial(jax.checkpoint, prevent_cse=False)
 
 
 class _Rest(NamedTuple):
-    """What the product of the others is made of: for a factor f it is numerator / f * scale. One entry for every y.
+    """What the product of the others is made of: for a factor f it is numerator / f * 2^shift. One entry for every y.
 
     Attributes:
         numerator: product of all factors, 0 where one is zero.
         numerator_of_zero: for a factor that is zero: product of the rest, 0 where another is zero too.
-        scale: the power of two by which the numerators would leave the range of the dtype.
+        shift: the exponent by which the numerators would leave the range of the dtype, float32.
     """
 
     numerator: Array
     numerator_of_zero: Array
-    scale: Array
+    shift: Array
 
 
 def product(factor: Factor, inputs: tuple[Array, ...], matrices: tuple[Array, ...]) -> Array:
@@ -75,12 +69,17 @@ def product(factor: Factor, inputs: tuple[Array, ...], matrices: tuple[Array, ..
     if n_in <= 2:  # no partial products; with the batch last, which vectorises also where n_out is 1
         each = [factor(*(x.T[i, None] for x in rows), *(w[i, :, None] for w in matrices)) for i in range(n_in)]
         y = functools.reduce(jnp.multiply, each).T
-    elif batch * n_in * n_out <= _SMALL and n_in < jnp.finfo(inputs[0].dtype).maxexp:  # mantissas are below 2
+    elif _at_once(batch, n_in, n_out, inputs[0].dtype):
         expanded = [x[:, :, None] for x in rows] + [w[None] for w in matrices]
         y = _product_of_all(factor(*_broadcast((batch, n_in, n_out), expanded)))
     else:
         y = _product_in_blocks(factor, rows, matrices)
     return y.reshape(*batch_shape, n_out)
+
+
+def _at_once(batch: Any, n_in: int, n_out: int, dtype: Any) -> bool:
+    """Whether all factors fit beside one another, and their mantissas, below 2, into the range of the dtype."""
+    return n_in < jnp.finfo(dtype).maxexp and _compiler.at_most(batch * n_in * n_out, _compiler.PRODUCT_AT_ONCE)
 
 
 @jax.custom_jvp
@@ -97,15 +96,15 @@ def _product_of_all_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[
     mantissas, exponents = split(_one_for_zero(constants))
     mantissa, exponent = split(jnp.prod(mantissas, 1))
     rest = _rest(mantissa, exponent + exponents.sum(1), _is_zero(constants).sum(1))
-    others = _others(factors, _expanded(rest, 1), 1)
-    return _product_of_all(factors), (others * tangent).sum(1) * rest.scale
+    return _product_of_all(factors), _moved(factors, tangent, _expanded(rest, 1), 1).sum(1) * _scale_of(rest)
 
 
 def _product_in_blocks(factor: Factor, inputs: tuple[Array, ...], matrices: tuple[Array, ...]) -> Array:
     """As `product` for inputs (batch, n_in), block by block of rows."""
     batch, n_in = inputs[0].shape
     n_out = matrices[0].shape[1]
-    rows = max(1, min(batch, _BLOCK // max(n_in, n_out)))
+    most = max(1, _compiler.PRODUCT_BLOCK // max(n_in, n_out))
+    rows = max(1, min(batch, most)) if _compiler.is_known(batch) else batch
     blocks = -(-batch // rows)
 
     def in_blocks(x: Array) -> Array:
@@ -172,19 +171,22 @@ def _multiply(
 
     @_recomputed
     def one_block(block: tuple[Array, ...]) -> tuple[Array, Array, Array | None]:
-        none_yet = jnp.zeros(shape, jnp.float32)
-        start = jnp.ones(shape, block[0].dtype), none_yet, none_yet if count_zeros else None
-        return lax.scan(one_group, start, (tuple(x.T.reshape(-1, group, shape[0]) for x in block), grouped))[0]
+        columns = tuple(x.T.reshape(-1, group, shape[0]) for x in block), grouped
+        first = factor(*_broadcast(shape, [x[0, 0, :, None] for x in columns[0]] + [w[0, 0, None] for w in grouped]))
+        none_yet = jnp.zeros_like(first, jnp.float32)  # like a factor: on a mesh with the same sharding
+        start = jnp.ones_like(first), none_yet, none_yet if count_zeros else None
+        return lax.scan(one_group, start, columns)[0]
 
     return lax.map(one_block, inputs)
 
 
-def _group(n_in: int, entries: int) -> tuple[int, int]:
+def _group(n_in: int, entries: Any) -> tuple[int, int]:
     """Inputs of a group, for an y of so many entries: equal groups, or full ones with several inputs in one pass."""
-    together, least = _PASS
-    if entries >= least and -n_in % _GROUP <= n_in / together:  # few to pad with
-        return _GROUP, together
-    return -(-n_in // -(-n_in // _GROUP)), 1
+    together, least = _compiler.PRODUCT_PASS
+    full = _compiler.PRODUCT_GROUP
+    if not _compiler.at_most(entries, least - 1) and -n_in % full <= n_in / together:  # few to pad with
+        return full, together
+    return -(-n_in // -(-n_in // full)), 1
 
 
 def _tangent(factor: Factor, primals: Any, tangents: Any, rest: _Rest) -> Array:
@@ -211,7 +213,7 @@ def _tangent_by_inputs(factor: Factor, inputs: Any, inputs_dot: Any, matrices: A
     def one_output(inputs: Any, inputs_dot: Any, ws: Any, rest: _Rest) -> Array:  # (rows,)
         arguments = *inputs, *_broadcast(inputs[0].shape, [w[None] for w in ws])
         factors, factors_dot = directional(factor, arguments, (*inputs_dot, *(None for _ in ws)))
-        return (_others(factors, _expanded(rest, 1), 1) * factors_dot).sum(1) * rest.scale
+        return _moved(factors, factors_dot, _expanded(rest, 1), 1).sum(1) * _scale_of(rest)
 
     def one_block(block: Any) -> Array:  # (rows, n_out)
         inputs, inputs_dot, rest = block
@@ -224,36 +226,23 @@ def _tangent_by_inputs(factor: Factor, inputs: Any, inputs_dot: Any, matrices: A
 def _tangent_by_matrices(factor: Factor, matrices: Any, matrices_dot: Any, inputs: Any, rest: _Rest) -> Array:
     """The part of the matrices that move, for inputs (rows, n_in); some rows at each step, each with a gradient."""
     rows, (n_in, n_out) = inputs[0].shape[0], matrices[0].shape
-    fewest, most = (entries // (n_in * n_out) for entries in _ENTRIES)
-    lanes = max(1, min(rows, most, max(_LANES, fewest)))
+    fewest, most = (entries // (n_in * n_out) for entries in _compiler.PRODUCT_ENTRIES)
+    lanes = max(1, min(most, max(_compiler.PRODUCT_LANES, fewest)))
+    lanes = max(1, min(rows, lanes)) if _compiler.is_known(rows) else lanes
+    count = -(-rows // lanes)
 
     @_recomputed
     def one_row(matrices_dot: Any, xs: Any, rest: _Rest) -> Array:  # (n_out,)
         arguments = *_broadcast((n_in, n_out), [x[:, None] for x in xs]), *matrices
         factors, factors_dot = directional(factor, arguments, (*(None for _ in xs), *matrices_dot))
-        return (_others(factors, _expanded(rest, 0), 0) * factors_dot).sum(0) * rest.scale
+        return _moved(factors, factors_dot, _expanded(rest, 0), 0).sum(0) * _scale_of(rest)
 
-    def in_steps(x: Array) -> Array:  # padded with rows like the last: scales of 0 would be divided by
-        return jnp.pad(x, ((0, -rows % lanes), (0, 0)), mode="edge").reshape(-1, lanes, x.shape[1])
+    def in_steps(x: Array) -> Array:
+        return jnp.pad(x, ((0, count * lanes - rows), (0, 0))).reshape(count, lanes, x.shape[1])
 
     per_lane = jax.tree.map(lambda w: jnp.broadcast_to(w, (lanes, *w.shape)), matrices_dot)
     steps = jax.tree.map(in_steps, (inputs, rest))
-    return lax.map(lambda step: jax.vmap(one_row)(per_lane, *step), steps).reshape(-1, n_out)[:rows]
-
-
-def directional(
-    function: Callable[..., Array], primals: Sequence[Array], tangents: Sequence[Array | None]
-) -> tuple[Array, Array]:
-    """`jax.jvp`, where a tangent of None is zero."""
-    moving = [index for index, tangent in enumerate(tangents) if tangent is not None]
-
-    def of_moving(*values: Array) -> Array:
-        arguments = list(primals)
-        for index, value in zip(moving, values, strict=True):
-            arguments[index] = value
-        return function(*arguments)
-
-    return jax.jvp(of_moving, [primals[index] for index in moving], [tangents[index] for index in moving])
+    return lax.map(lambda step: jax.vmap(one_row)(per_lane, *step), steps).reshape(count * lanes, n_out)[:rows]
 
 
 def _rest(mantissa: Array, exponent: Array, zeros: Array) -> _Rest:
@@ -261,30 +250,43 @@ def _rest(mantissa: Array, exponent: Array, zeros: Array) -> _Rest:
     info = jnp.finfo(mantissa.dtype)
     within = jnp.clip(exponent, info.minexp, info.maxexp - 2)  # a mantissa is below 2
     numerator, nothing = mantissa * power_of_two(within, mantissa.dtype), jnp.zeros_like(mantissa)
-    scale = power_of_two(exponent - within, mantissa.dtype)
-    return _Rest(jnp.where(zeros == 0, numerator, nothing), jnp.where(zeros == 1, numerator, nothing), scale)
+    return _Rest(
+        jnp.where(zeros == 0, numerator, nothing), jnp.where(zeros == 1, numerator, nothing), exponent - within
+    )
+
+
+def _scale_of(rest: _Rest) -> Array:
+    return power_of_two(rest.shift, rest.numerator.dtype)
 
 
 def _expanded(rest: _Rest, axis: int) -> _Rest:
     return _Rest(*(jnp.expand_dims(part, axis) for part in rest))
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(2,))
-def _others(factors: Array, rest: _Rest, axis: int) -> Array:
-    """For every factor the product of all others along the axis, divided by rest.scale.
+def _moved(factors: Array, tangent: Array, rest: _Rest, axis: int) -> Array:
+    """For every factor its tangent times the product of all others along the axis, divided by 2^rest.shift.
 
-    rest broadcasts with the factors and counts as constant: the derivative is that of `products_of_others`.
+    Of the three, tangent / factor comes first: it stays in the range where the product of the others leaves it.
     """
-    zero = factors == 0
-    numerator = jnp.where(zero, rest.numerator_of_zero, rest.numerator)
-    return numerator / _one_for_zero(factors)
+    divisors = _one_for_zero(lax.stop_gradient(factors))
+    return _numerators(factors, divisors, rest, axis) * (tangent / divisors)
 
 
-@_others.defjvp
-def _others_jvp(axis: int, primals: tuple[Array, _Rest], tangents: tuple[Array, _Rest]) -> tuple[Array, Array]:
-    factors, rest = primals
-    _, others_dot = jax.jvp(lambda f: products_of_others(f, axis), (factors,), tangents[:1])
-    return _others(factors, rest, axis), others_dot / rest.scale
+@functools.partial(jax.custom_jvp, nondiff_argnums=(3,))
+def _numerators(factors: Array, divisors: Array, rest: _Rest, axis: int) -> Array:
+    """For every factor the product of all others along the axis, times its divisor, divided by 2^rest.shift.
+
+    divisors and rest (which broadcasts with the factors) count as constants: the derivative is that of
+    `products_of_others`.
+    """
+    return jnp.where(factors == 0, rest.numerator_of_zero, rest.numerator)
+
+
+@_numerators.defjvp
+def _numerators_jvp(axis: int, primals: Any, tangents: Any) -> tuple[Array, Array]:
+    factors, divisors, rest = primals
+    _, dot = jax.jvp(lambda f: products_of_others(f, divisors, rest.shift, axis), (factors,), tangents[:1])
+    return _numerators(*primals, axis), dot
 
 
 def _is_zero(x: Array) -> Array:

@@ -3,7 +3,7 @@
 >>> import jax
 >>> import nalu_jax
 >>> from nalu_jax import nau, npu
->>> model = nalu_jax.chain(npu.UNIT.bind(domain="positive"), nau)
+>>> model = nalu_jax.chain(npu.bind(domain="positive"), nau)
 >>> params = model.init(jax.random.key(0), (2, 6, 4))
 >>> model.apply(params, jax.numpy.ones((5, 2))).shape
 (5, 4)
@@ -14,7 +14,7 @@ import inspect
 import itertools
 from collections.abc import Callable, Hashable, Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -30,6 +30,8 @@ Shape = tuple[int, ...]
 Leaves = Callable[..., dict[str, Shape]]
 """From (n_in, n_out) to the shape of every leaf, in flat order; the first leaf is a matrix that ends in n_out."""
 
+Computes = Literal["sum", "product", "either", "comparison"]
+"""What an output is of the inputs: of "either" a gate, learned, decides between sum and product."""
 
 FUNCTIONS = ("leaves", "init", "apply", "weights", "apply_weights", "penalty", "project", "train_apply", "log_polar")
 """The fields of a `Unit` that are functions, and may take options."""
@@ -46,55 +48,88 @@ class _Bound:
         return self.function(*args, **(dict(self.options) | options))
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
 class Unit:
     """A neural arithmetic unit as data: the pure functions of its module, hashable, picklable, without arrays.
 
     Attributes:
         name: the module's name, and the key in `nalu_jax.UNITS`.
+        layer: the name of its class in `nalu_jax.linen`, `nalu_jax.nnx` and `nalu_jax.eqx`.
+        computes: what an output is of the inputs; plots draw a sum and a product by different nodes.
         leaves: (n_in, n_out) -> {leaf: shape}, in the order of the flat vector.
         init: (key, (n_in, n_out), dtype) -> params.
         apply: (params, x) -> y, with x (..., n_in) and y (..., n_out).
+        train_apply: (params, x, *, key) -> y, the forward pass in training; None where it is `apply`.
         weights: params -> the effective weights that the unit computes with.
         apply_weights: (weights, x) -> y, the rest of apply: apply(params, x) is apply_weights(weights(params), x), so
             that a loop which keeps its params finds the weights once. For trusted callers: it checks nothing.
         penalty: params -> the regulariser of the unit's paper, a scalar, unscaled.
         project: params -> params, the clamp of the unit's paper after an optimiser step.
-        train_apply: (params, x, *, key) -> y, the forward pass in training; None where it is `apply`.
         log_polar: (params, x) -> (u, v) with apply(params, x) = exp(u) * cos(v), each like y; None where a unit has no
             such form.
-        options: what `bind` has fixed.
+        formula: (effective weights, x, options, notation) -> the equation of the unit's docstring in SymPy, one
+            expression for every output; None where a unit has none to read. `notation` writes its numbers: it is a
+            `nalu_jax.units._notation.Notation`. SymPy is imported within the function, so that units load without it.
+        noisy: whether `train_apply` draws random numbers; without, its key is not used.
+        options: what `bind` has fixed, apart from values that are defaults.
     """
 
     name: str
+    layer: str
+    computes: Computes
     leaves: Leaves
     init: Callable[..., Params]
     apply: Callable[..., Array]
+    train_apply: Callable[..., Array] | None = None
     weights: Callable[..., Params]
     apply_weights: Callable[..., Array]
     penalty: Callable[..., Array]
     project: Callable[..., Params]
-    train_apply: Callable[..., Array] | None = None
     log_polar: Callable[..., tuple[Array, Array]] | None = None
+    formula: Callable[..., list[Any]] | None = None
+    noisy: bool = False
     options: tuple[tuple[str, Hashable], ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<{', '.join([f'unit {self.name}', *(f'{name}={value!r}' for name, value in self.options)])}>"
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """Every option of the unit, `<leaf>_init` included, with its default: what `bind` has fixed is not in it."""
+        options = [options_of(function) for function in self._functions().values()]
+        return {name: default for each in options for name, default in each.items()}
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Every option with the value that it has here."""
+        return self.defaults | dict(self.options)
 
     def bind(self, **options: Hashable) -> "Unit":
         """This unit with options fixed, each in every function that takes it.
 
+        `npu.bind(...)` and its siblings do the same with options that an editor completes and a type checker checks.
+        Units with equal options are equal: it makes no difference whether a default is given or left out.
+
         Raises:
             TypeError: an option that no function of the unit takes, or one that is not hashable.
         """
-        functions = {name: getattr(self, name) for name in FUNCTIONS if getattr(self, name) is not None}
-        known = set().union(*map(options_of, functions.values()))
-        if unknown := sorted(options.keys() - known):
-            raise TypeError(f"{self.name}: no option {unknown}; its options are {sorted(known)}.")
+        defaults = self.defaults
+        if unknown := sorted(options.keys() - defaults.keys()):
+            raise TypeError(f"{self.name}: no option {unknown}; its options are {sorted(defaults)}.")
         if unhashable := sorted(name for name, value in options.items() if not _is_hashable(value)):
             raise TypeError(f"{self.name}: option {unhashable} is not hashable; pass a number, string or tuple.")
+        given = dict(self.options) | options
+        fixed = {name: value for name, value in given.items() if not _is_same(value, defaults[name])}
         return dataclasses.replace(
             self,
-            options=tuple(sorted((dict(self.options) | options).items())),
-            **{name: _bind(function, options) for name, function in functions.items()},
+            options=tuple(sorted(fixed.items())),
+            **{name: _bind(function, fixed) for name, function in self._functions().items()},
         )
+
+    def _functions(self) -> dict[str, Callable[..., Any]]:
+        """The unit's own functions, without what `bind` has fixed."""
+        functions = {name: getattr(self, name) for name in FUNCTIONS if getattr(self, name) is not None}
+        return {name: f.function if isinstance(f, _Bound) else f for name, f in functions.items()}
 
 
 def _is_hashable(value: Any) -> bool:
@@ -105,21 +140,19 @@ def _is_hashable(value: Any) -> bool:
     return True
 
 
+def _is_same(value: Hashable, default: Any) -> bool:
+    return type(value) is type(default) and value == default
+
+
 def options_of(function: Callable[..., Any]) -> dict[str, Any]:
     """The keyword-only arguments that have a default, with it: the options, not the noise key of `train_apply`."""
-    if isinstance(function, _Bound):
-        return options_of(function.function)
     parameters = inspect.signature(function).parameters.values()
     return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is not p.empty}
 
 
 def _bind(function: Callable[..., Any], options: dict[str, Hashable]) -> Callable[..., Any]:
     taken = {name: value for name, value in options.items() if name in options_of(function)}
-    if not taken:
-        return function
-    if isinstance(function, _Bound):
-        return _Bound(function.function, tuple(sorted((dict(function.options) | taken).items())))
-    return _Bound(function, tuple(sorted(taken.items())))
+    return _Bound(function, tuple(sorted(taken.items()))) if taken else function
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,9 +160,12 @@ class Chain:
     """Units one after another, with the functions of a unit. Params are a tuple, one entry a unit.
 
     A static value like `Unit`: hashable, picklable, without arrays. Make one with `nalu_jax.chain`.
+
+    Attributes:
+        units: in the order in which x meets them.
     """
 
-    units: tuple["Unit | Chain", ...]
+    units: tuple[Unit, ...]
 
     @property
     def name(self) -> str:
@@ -187,7 +223,7 @@ class Chain:
         """Every unit's params, projected."""
         return tuple(unit.project(unit_params) for unit, unit_params in self._pairs(params))
 
-    def _pairs(self, params: Sequence[Any]) -> list[tuple["Unit | Chain", Any]]:
+    def _pairs(self, params: Sequence[Any]) -> list[tuple[Unit, Any]]:
         if not isinstance(params, tuple | list) or len(params) != len(self.units):
             got = f"{len(params)} entries" if isinstance(params, tuple | list) else type(params).__name__
             raise ValueError(
@@ -201,21 +237,22 @@ def chain(*units: ModuleType | Unit | Chain) -> Chain:
     """Stack units: `chain(npu, nau)` computes nau(npu(x)).
 
     Args:
-        units: unit modules, `Unit` records (also bound ones) or chains, in the order in which x meets them.
+        units: unit modules, `Unit` records (also bound ones) or chains, in the order in which x meets them. A chain
+            among them stands for its units: params, shapes and `fast` know one flat tuple, however it was put together.
 
     Raises:
         TypeError: no unit at all, or something that is not one.
     """
     if not units:
         raise TypeError("chain: expected at least one unit, got none; for example chain(npu, nau).")
-    return Chain(tuple(_as_unit(unit) for unit in units))
+    return Chain(tuple(record for unit in units for record in _units_of(unit)))
 
 
-def _as_unit(unit: ModuleType | Unit | Chain) -> Unit | Chain:
+def _units_of(unit: ModuleType | Unit | Chain) -> tuple[Unit, ...]:
     record = getattr(unit, "UNIT", unit)
     if not isinstance(record, Unit | Chain):
         raise TypeError(f"chain: expected a unit module, a Unit or a Chain, got {unit!r}; for example chain(npu, nau).")
-    return record
+    return record.units if isinstance(record, Chain) else (record,)
 
 
 def zero_penalty(params: Params) -> Array:

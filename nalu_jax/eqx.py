@@ -17,17 +17,21 @@ Every layer maps x (..., n_in) to (..., n_out): with or without `jax.vmap`. It t
     <leaf>_init  by name, or a function (key, shape, dtype) -> array
     and every option of its unit, whose module says what they do
 
+`from_params` makes a layer of functional params, with the same options.
+
 SNMU, NRU and NMRU compute otherwise in training: `inference` chooses, as in `eqx.nn.Dropout`, in the constructor, by
 `eqx.nn.inference_mode` or in the call. SNMU draws its noise with the `key` of the call; the other layers accept and
 ignore a `key`, so that `eqx.nn.Sequential` can hold them.
+
+Behind layers that may learn anything a unit's weights need not be the law: `nalu_jax.models` says what helps.
 
 Errors are a ValueError or TypeError that says which layer, what it got and what to do.
 """
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, TypeVar, cast
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, ClassVar, Literal, TypeVar, cast
 
 import equinox as eqx
 import jax
@@ -63,18 +67,18 @@ class _Layer(eqx.Module):
 
     def _build(
         self,
-        unit: Unit,
         shape: tuple[int, int],
+        options: Mapping[str, Hashable],
         inits: Mapping[str, Initial],
         dtype: DTypeLike | None,
         param_dtype: DTypeLike | None,
         key: Array,
     ) -> None:
-        self.unit, (self.n_in, self.n_out), self.dtype = unit, shape, dtype
+        self.unit, (self.n_in, self.n_out), self.dtype = self.record.bind(**options), shape, dtype
         _front.check_sizes(self._label(), *shape)
         _front.check_dtype(self._label(), "dtype", dtype)
         _front.check_dtype(self._label(), "param_dtype", param_dtype)
-        params = unit.init(
+        params = self.unit.init(
             key, shape, jax.dtypes.canonicalize_dtype(float if param_dtype is None else param_dtype), **inits
         )
         absent = dict.fromkeys(_leaf_fields(self))  # NALU and iNALU have leaves by option
@@ -82,20 +86,19 @@ class _Layer(eqx.Module):
             setattr(self, leaf, value)
 
     @classmethod
-    def from_params(cls: type[Layer], params: Mapping[str, ArrayLike], **options: Any) -> Layer:
-        """A layer of functional params; `options` are those of the constructor.
+    def _from_params(
+        cls: type[Layer], params: Mapping[str, ArrayLike], options: Mapping[str, Any], given: Mapping[str, Any]
+    ) -> Layer:
+        """`from_params` of every class: options are those of the unit, given are other arguments of the constructor.
 
         Raises:
-            TypeError: params are not a mapping, or an option is unknown.
+            TypeError: params are not a mapping.
             ValueError: the leaves are not those of the unit.
         """
         arrays = jax.tree.map(jnp.asarray, params)
-        names = _front.options_of(cls.record).keys() & options.keys()
-        bound = cls.record.bind(**{name: options[name] for name in names if not _front.is_initial(name)})
-        shape = _front.shape_of(f"nalu_jax.eqx.{cls.__name__}", bound, arrays)
-        given = {"param_dtype": next(iter(arrays.values())).dtype} | options
+        shape = _front.shape_of(f"nalu_jax.eqx.{cls.__name__}", cls.record.bind(**options), arrays)
         make = cast(Callable[..., Layer], cls)  # the constructor is the subclass's
-        layer = make(*shape, key=jax.random.key(0), **given)
+        layer = make(*shape, param_dtype=next(iter(arrays.values())).dtype, key=jax.random.key(0), **options, **given)
         return eqx.tree_at(lambda tree: [getattr(tree, leaf) for leaf in arrays], layer, list(arrays.values()))
 
     def params(self) -> Params:
@@ -130,7 +133,6 @@ class _TrainLayer(_Layer):
         inference: evaluate where True, train where False.
     """
 
-    noisy: ClassVar[bool] = False
     inference: bool
 
     def __call__(
@@ -152,7 +154,7 @@ class _TrainLayer(_Layer):
         return self._forward(functools.partial(self.unit.train_apply, key=self._noise_key(key)), x)
 
     def _noise_key(self, key: Array | None) -> Array:
-        if not self.noisy:
+        if not self.record.noisy:
             return jax.random.key(0)  # its training pass is another formula without noise, and ignores the key
         if key is None:
             raise ValueError(
@@ -166,11 +168,32 @@ def find_units(model: Any) -> dict[tuple[str, ...], Placed]:
     """The units of an Equinox model by the path of their params in the model's tree, for `nalu_jax.models`."""
     nodes, _ = jax.tree.flatten_with_path(model, is_leaf=lambda node: isinstance(node, _Layer))
     layers = [(keys, node) for keys, node in nodes if isinstance(node, _Layer)]
-    return {_front.path_of(keys): Placed(layer.unit, (layer.n_in, layer.n_out)) for keys, layer in layers}
+    return {_front.path_of(keys): Placed(layer.unit, (layer.n_in, layer.n_out), layer.dtype) for keys, layer in layers}
+
+
+@_front.held_by.register(eqx.Module)
+def _held_by_module(model: eqx.Module, params: Any, *args: Any) -> tuple[_front.Units, Any]:
+    return find_units(model), model if params is None else params
+
+
+@_front.parts_of.register(_Layer)
+def _parts_of_layer(layer: _Layer, params: Any) -> list[tuple[Unit, Params]]:
+    return [(layer.unit, _front.in_dtype(layer.params() if params is None else params, layer.dtype))]
+
+
+@_front.parts_of.register(eqx.nn.Sequential)
+def _parts_of_sequential(model: eqx.nn.Sequential, params: Any) -> list[tuple[Unit, Params]]:
+    return [part for layer in (model if params is None else params).layers for part in _front.parts_of(layer, None)]
+
+
+# Everything below is written by `python -m nalu_jax._make_layers`: change the unit, then run that.
 
 
 class NAC(_Layer):
-    """`nalu_jax.nac`: sums and differences, by tanh * sigmoid weights."""
+    """NAC, the neural accumulator: sums and differences, by weights that lean towards -1, 0 and 1.
+
+    Equation and options: `nalu_jax.nac`.
+    """
 
     record = UNITS["nac"]
     w_hat: Array
@@ -187,13 +210,28 @@ class NAC(_Layer):
         param_dtype: DTypeLike | None = None,
         key: Array,
     ):
-        unit = self.record
-        leaves = {"w_hat_init": w_hat_init, "m_hat_init": m_hat_init}
-        self._build(unit, (n_in, n_out), leaves, dtype, param_dtype, key)
+        options: dict[str, Any] = {}
+        inits: dict[str, Initial] = {"w_hat_init": w_hat_init, "m_hat_init": m_hat_init}
+        self._build((n_in, n_out), options, inits, dtype, param_dtype, key)
+
+    @classmethod
+    def from_params(
+        cls: type[Layer],
+        params: Mapping[str, ArrayLike],
+        *,
+        dtype: DTypeLike | None = None,
+    ) -> Layer:
+        """A layer that computes with the params of `nalu_jax.nac`."""
+        options: dict[str, Any] = {}
+        given: dict[str, Any] = {"dtype": dtype}
+        return cls._from_params(params, options, given)
 
 
 class NACMul(_Layer):
-    """`nalu_jax.nac_mul`: the NAC in log space: products of powers of |x|."""
+    """NAC*, the multiplicative NAC: products and quotients of magnitudes, as a NAC in log space.
+
+    Equation and options: `nalu_jax.nac_mul`.
+    """
 
     record = UNITS["nac_mul"]
     w_hat: Array
@@ -205,28 +243,45 @@ class NACMul(_Layer):
         n_out: int,
         *,
         eps: float = 1e-07,
-        domain: str = "real",
+        domain: Literal["real", "positive"] = "real",
         w_hat_init: Initial = "glorot_uniform",
         m_hat_init: Initial = "glorot_uniform",
         dtype: DTypeLike | None = None,
         param_dtype: DTypeLike | None = None,
         key: Array,
     ):
-        unit = self.record.bind(eps=eps, domain=domain)
-        leaves = {"w_hat_init": w_hat_init, "m_hat_init": m_hat_init}
-        self._build(unit, (n_in, n_out), leaves, dtype, param_dtype, key)
+        options: dict[str, Any] = {"eps": eps, "domain": domain}
+        inits: dict[str, Initial] = {"w_hat_init": w_hat_init, "m_hat_init": m_hat_init}
+        self._build((n_in, n_out), options, inits, dtype, param_dtype, key)
+
+    @classmethod
+    def from_params(
+        cls: type[Layer],
+        params: Mapping[str, ArrayLike],
+        *,
+        eps: float = 1e-07,
+        domain: Literal["real", "positive"] = "real",
+        dtype: DTypeLike | None = None,
+    ) -> Layer:
+        """A layer that computes with the params of `nalu_jax.nac_mul`."""
+        options: dict[str, Any] = {"eps": eps, "domain": domain}
+        given: dict[str, Any] = {"dtype": dtype}
+        return cls._from_params(params, options, given)
 
 
 class NALU(_Layer):
-    """`nalu_jax.nalu`: a gate between sums and products."""
+    """NALU, the neural arithmetic logic unit: a gate chooses between a NAC and a NAC in log space.
+
+    Equation and options: `nalu_jax.nalu`.
+    """
 
     record = UNITS["nalu"]
-    w_hat: Array | None
-    m_hat: Array | None
     w_add_hat: Array | None
     m_add_hat: Array | None
     w_mul_hat: Array | None
     m_mul_hat: Array | None
+    w_hat: Array | None
+    m_hat: Array | None
     gate: Array
     bias: Array | None
 
@@ -236,8 +291,8 @@ class NALU(_Layer):
         n_out: int,
         *,
         separate: bool = False,
-        gate: str = "matrix",
-        bias: bool = True,
+        gate_form: Literal["matrix", "vector"] = "matrix",
+        use_bias: bool = True,
         eps: float = 1e-08,
         w_hat_init: Initial = "glorot_uniform",
         m_hat_init: Initial = "glorot_uniform",
@@ -247,13 +302,37 @@ class NALU(_Layer):
         param_dtype: DTypeLike | None = None,
         key: Array,
     ):
-        unit = self.record.bind(separate=separate, gate=gate, bias=bias, eps=eps)
-        leaves = {"w_hat_init": w_hat_init, "m_hat_init": m_hat_init, "gate_init": gate_init, "bias_init": bias_init}
-        self._build(unit, (n_in, n_out), leaves, dtype, param_dtype, key)
+        options: dict[str, Any] = {"separate": separate, "gate_form": gate_form, "use_bias": use_bias, "eps": eps}
+        inits: dict[str, Initial] = {
+            "w_hat_init": w_hat_init,
+            "m_hat_init": m_hat_init,
+            "gate_init": gate_init,
+            "bias_init": bias_init,
+        }
+        self._build((n_in, n_out), options, inits, dtype, param_dtype, key)
+
+    @classmethod
+    def from_params(
+        cls: type[Layer],
+        params: Mapping[str, ArrayLike],
+        *,
+        separate: bool = False,
+        gate_form: Literal["matrix", "vector"] = "matrix",
+        use_bias: bool = True,
+        eps: float = 1e-08,
+        dtype: DTypeLike | None = None,
+    ) -> Layer:
+        """A layer that computes with the params of `nalu_jax.nalu`."""
+        options: dict[str, Any] = {"separate": separate, "gate_form": gate_form, "use_bias": use_bias, "eps": eps}
+        given: dict[str, Any] = {"dtype": dtype}
+        return cls._from_params(params, options, given)
 
 
 class GNALU(_Layer):
-    """`nalu_jax.gnalu`: the NALU with the golden ratio for a base."""
+    """G-NALU, the golden-ratio NALU: a NALU with base phi = (1 + sqrt(5)) / 2 in place of e.
+
+    Equation and options: `nalu_jax.gnalu`.
+    """
 
     record = UNITS["gnalu"]
     w_hat: Array
@@ -273,21 +352,37 @@ class GNALU(_Layer):
         param_dtype: DTypeLike | None = None,
         key: Array,
     ):
-        unit = self.record.bind(eps=eps)
-        leaves = {"w_hat_init": w_hat_init, "m_hat_init": m_hat_init, "gate_init": gate_init}
-        self._build(unit, (n_in, n_out), leaves, dtype, param_dtype, key)
+        options: dict[str, Any] = {"eps": eps}
+        inits: dict[str, Initial] = {"w_hat_init": w_hat_init, "m_hat_init": m_hat_init, "gate_init": gate_init}
+        self._build((n_in, n_out), options, inits, dtype, param_dtype, key)
+
+    @classmethod
+    def from_params(
+        cls: type[Layer],
+        params: Mapping[str, ArrayLike],
+        *,
+        eps: float = 1e-07,
+        dtype: DTypeLike | None = None,
+    ) -> Layer:
+        """A layer that computes with the params of `nalu_jax.gnalu`."""
+        options: dict[str, Any] = {"eps": eps}
+        given: dict[str, Any] = {"dtype": dtype}
+        return cls._from_params(params, options, given)
 
 
 class INALU(_Layer):
-    """`nalu_jax.inalu`: a NALU with signs, safe products and separate weights."""
+    """iNALU, the improved NALU: a NALU whose product has a sign, a bound, and weights of its own.
+
+    Equation and options: `nalu_jax.inalu`.
+    """
 
     record = UNITS["inalu"]
-    w_hat: Array | None
-    m_hat: Array | None
     w_add_hat: Array | None
     m_add_hat: Array | None
     w_mul_hat: Array | None
     m_mul_hat: Array | None
+    w_hat: Array | None
+    m_hat: Array | None
     gate: Array
 
     def __init__(
@@ -296,7 +391,7 @@ class INALU(_Layer):
         n_out: int,
         *,
         separate: bool = True,
-        gate: str = "matrix",
+        gate_form: Literal["matrix", "independent"] = "matrix",
         eps: float = 1e-07,
         omega: float = 20.0,
         w_hat_init: Initial = "normal(1,0.1)",
@@ -306,13 +401,32 @@ class INALU(_Layer):
         param_dtype: DTypeLike | None = None,
         key: Array,
     ):
-        unit = self.record.bind(separate=separate, gate=gate, eps=eps, omega=omega)
-        leaves = {"w_hat_init": w_hat_init, "m_hat_init": m_hat_init, "gate_init": gate_init}
-        self._build(unit, (n_in, n_out), leaves, dtype, param_dtype, key)
+        options: dict[str, Any] = {"separate": separate, "gate_form": gate_form, "eps": eps, "omega": omega}
+        inits: dict[str, Initial] = {"w_hat_init": w_hat_init, "m_hat_init": m_hat_init, "gate_init": gate_init}
+        self._build((n_in, n_out), options, inits, dtype, param_dtype, key)
+
+    @classmethod
+    def from_params(
+        cls: type[Layer],
+        params: Mapping[str, ArrayLike],
+        *,
+        separate: bool = True,
+        gate_form: Literal["matrix", "independent"] = "matrix",
+        eps: float = 1e-07,
+        omega: float = 20.0,
+        dtype: DTypeLike | None = None,
+    ) -> Layer:
+        """A layer that computes with the params of `nalu_jax.inalu`."""
+        options: dict[str, Any] = {"separate": separate, "gate_form": gate_form, "eps": eps, "omega": omega}
+        given: dict[str, Any] = {"dtype": dtype}
+        return cls._from_params(params, options, given)
 
 
 class NAU(_Layer):
-    """`nalu_jax.nau`: sums and differences, with weights in [-1, 1]."""
+    """NAU, the neural addition unit: linear combinations, drawn to sums and differences by its regulariser.
+
+    Equation and options: `nalu_jax.nau`.
+    """
 
     record = UNITS["nau"]
     w: Array
@@ -328,13 +442,29 @@ class NAU(_Layer):
         param_dtype: DTypeLike | None = None,
         key: Array,
     ):
-        unit = self.record.bind(clip=clip)
-        leaves = {"w_init": w_init}
-        self._build(unit, (n_in, n_out), leaves, dtype, param_dtype, key)
+        options: dict[str, Any] = {"clip": clip}
+        inits: dict[str, Initial] = {"w_init": w_init}
+        self._build((n_in, n_out), options, inits, dtype, param_dtype, key)
+
+    @classmethod
+    def from_params(
+        cls: type[Layer],
+        params: Mapping[str, ArrayLike],
+        *,
+        clip: bool = False,
+        dtype: DTypeLike | None = None,
+    ) -> Layer:
+        """A layer that computes with the params of `nalu_jax.nau`."""
+        options: dict[str, Any] = {"clip": clip}
+        given: dict[str, Any] = {"dtype": dtype}
+        return cls._from_params(params, options, given)
 
 
 class NMU(_Layer):
-    """`nalu_jax.nmu`: products of any of the inputs."""
+    """NMU, the neural multiplication unit: products of a subset of the inputs, of any sign.
+
+    Equation and options: `nalu_jax.nmu`.
+    """
 
     record = UNITS["nmu"]
     w: Array
@@ -349,16 +479,30 @@ class NMU(_Layer):
         param_dtype: DTypeLike | None = None,
         key: Array,
     ):
-        unit = self.record
-        leaves = {"w_init": w_init}
-        self._build(unit, (n_in, n_out), leaves, dtype, param_dtype, key)
+        options: dict[str, Any] = {}
+        inits: dict[str, Initial] = {"w_init": w_init}
+        self._build((n_in, n_out), options, inits, dtype, param_dtype, key)
+
+    @classmethod
+    def from_params(
+        cls: type[Layer],
+        params: Mapping[str, ArrayLike],
+        *,
+        dtype: DTypeLike | None = None,
+    ) -> Layer:
+        """A layer that computes with the params of `nalu_jax.nmu`."""
+        options: dict[str, Any] = {}
+        given: dict[str, Any] = {"dtype": dtype}
+        return cls._from_params(params, options, given)
 
 
 class SNMU(_TrainLayer):
-    """`nalu_jax.snmu`: the NMU, trained under reversible noise."""
+    """sNMU, the stochastic NMU: an NMU trained under noise that a discrete solution cancels exactly.
+
+    Equation and options: `nalu_jax.snmu`.
+    """
 
     record = UNITS["snmu"]
-    noisy = True
     w: Array
 
     def __init__(
@@ -366,21 +510,38 @@ class SNMU(_TrainLayer):
         n_in: int,
         n_out: int,
         *,
-        noise: tuple[float, float] | str = (1.0, 5.0),
+        noise: tuple[float, float] | Literal["batch"] = (1.0, 5.0),
         w_init: Initial = "uniform(0.25,0.75)",
-        inference: bool = False,
         dtype: DTypeLike | None = None,
+        inference: bool = False,
         param_dtype: DTypeLike | None = None,
         key: Array,
     ):
-        unit = self.record.bind(noise=noise)
-        leaves = {"w_init": w_init}
-        self._build(unit, (n_in, n_out), leaves, dtype, param_dtype, key)
+        options: dict[str, Any] = {"noise": noise}
+        inits: dict[str, Initial] = {"w_init": w_init}
+        self._build((n_in, n_out), options, inits, dtype, param_dtype, key)
         self.inference = inference
+
+    @classmethod
+    def from_params(
+        cls: type[Layer],
+        params: Mapping[str, ArrayLike],
+        *,
+        noise: tuple[float, float] | Literal["batch"] = (1.0, 5.0),
+        dtype: DTypeLike | None = None,
+        inference: bool = False,
+    ) -> Layer:
+        """A layer that computes with the params of `nalu_jax.snmu`."""
+        options: dict[str, Any] = {"noise": noise}
+        given: dict[str, Any] = {"dtype": dtype, "inference": inference}
+        return cls._from_params(params, options, given)
 
 
 class NPU(_Layer):
-    """`nalu_jax.npu`: products of powers, with complex weights and a relevance gate."""
+    """NPU, the neural power unit: products of real powers of inputs of any sign, through complex weights.
+
+    Equation and options: `nalu_jax.npu`.
+    """
 
     record = UNITS["npu"]
     re: Array
@@ -393,8 +554,8 @@ class NPU(_Layer):
         n_out: int,
         *,
         eps: float | None = None,
-        domain: str = "real",
-        clip: str = "none",
+        domain: Literal["real", "positive"] = "real",
+        clamp: Literal["none", "w", "g", "wi", "wg", "wig"] = "none",
         re_init: Initial = "glorot_uniform",
         im_init: Initial = "zeros",
         gate_init: Initial = "half",
@@ -402,13 +563,31 @@ class NPU(_Layer):
         param_dtype: DTypeLike | None = None,
         key: Array,
     ):
-        unit = self.record.bind(eps=eps, domain=domain, clip=clip)
-        leaves = {"re_init": re_init, "im_init": im_init, "gate_init": gate_init}
-        self._build(unit, (n_in, n_out), leaves, dtype, param_dtype, key)
+        options: dict[str, Any] = {"eps": eps, "domain": domain, "clamp": clamp}
+        inits: dict[str, Initial] = {"re_init": re_init, "im_init": im_init, "gate_init": gate_init}
+        self._build((n_in, n_out), options, inits, dtype, param_dtype, key)
+
+    @classmethod
+    def from_params(
+        cls: type[Layer],
+        params: Mapping[str, ArrayLike],
+        *,
+        eps: float | None = None,
+        domain: Literal["real", "positive"] = "real",
+        clamp: Literal["none", "w", "g", "wi", "wg", "wig"] = "none",
+        dtype: DTypeLike | None = None,
+    ) -> Layer:
+        """A layer that computes with the params of `nalu_jax.npu`."""
+        options: dict[str, Any] = {"eps": eps, "domain": domain, "clamp": clamp}
+        given: dict[str, Any] = {"dtype": dtype}
+        return cls._from_params(params, options, given)
 
 
 class RealNPU(_Layer):
-    """`nalu_jax.real_npu`: the NPU with real weights."""
+    """RealNPU: the NPU with real weights, for products of real powers that read back as a formula.
+
+    Equation and options: `nalu_jax.real_npu`.
+    """
 
     record = UNITS["real_npu"]
     re: Array
@@ -420,21 +599,39 @@ class RealNPU(_Layer):
         n_out: int,
         *,
         eps: float | None = None,
-        domain: str = "real",
-        clip: str = "none",
+        domain: Literal["real", "positive"] = "real",
+        clamp: Literal["none", "w", "g", "wg"] = "none",
         re_init: Initial = "glorot_uniform",
         gate_init: Initial = "half",
         dtype: DTypeLike | None = None,
         param_dtype: DTypeLike | None = None,
         key: Array,
     ):
-        unit = self.record.bind(eps=eps, domain=domain, clip=clip)
-        leaves = {"re_init": re_init, "gate_init": gate_init}
-        self._build(unit, (n_in, n_out), leaves, dtype, param_dtype, key)
+        options: dict[str, Any] = {"eps": eps, "domain": domain, "clamp": clamp}
+        inits: dict[str, Initial] = {"re_init": re_init, "gate_init": gate_init}
+        self._build((n_in, n_out), options, inits, dtype, param_dtype, key)
+
+    @classmethod
+    def from_params(
+        cls: type[Layer],
+        params: Mapping[str, ArrayLike],
+        *,
+        eps: float | None = None,
+        domain: Literal["real", "positive"] = "real",
+        clamp: Literal["none", "w", "g", "wg"] = "none",
+        dtype: DTypeLike | None = None,
+    ) -> Layer:
+        """A layer that computes with the params of `nalu_jax.real_npu`."""
+        options: dict[str, Any] = {"eps": eps, "domain": domain, "clamp": clamp}
+        given: dict[str, Any] = {"dtype": dtype}
+        return cls._from_params(params, options, given)
 
 
 class NaiveNPU(_Layer):
-    """`nalu_jax.naive_npu`: the NPU without a gate."""
+    """NaiveNPU: the NPU without its gate.
+
+    Equation and options: `nalu_jax.naive_npu`.
+    """
 
     record = UNITS["naive_npu"]
     re: Array
@@ -446,21 +643,39 @@ class NaiveNPU(_Layer):
         n_out: int,
         *,
         eps: float | None = None,
-        domain: str = "real",
-        clip: str = "none",
+        domain: Literal["real", "positive"] = "real",
+        clamp: Literal["none", "w", "wi"] = "none",
         re_init: Initial = "glorot_uniform",
         im_init: Initial = "zeros",
         dtype: DTypeLike | None = None,
         param_dtype: DTypeLike | None = None,
         key: Array,
     ):
-        unit = self.record.bind(eps=eps, domain=domain, clip=clip)
-        leaves = {"re_init": re_init, "im_init": im_init}
-        self._build(unit, (n_in, n_out), leaves, dtype, param_dtype, key)
+        options: dict[str, Any] = {"eps": eps, "domain": domain, "clamp": clamp}
+        inits: dict[str, Initial] = {"re_init": re_init, "im_init": im_init}
+        self._build((n_in, n_out), options, inits, dtype, param_dtype, key)
+
+    @classmethod
+    def from_params(
+        cls: type[Layer],
+        params: Mapping[str, ArrayLike],
+        *,
+        eps: float | None = None,
+        domain: Literal["real", "positive"] = "real",
+        clamp: Literal["none", "w", "wi"] = "none",
+        dtype: DTypeLike | None = None,
+    ) -> Layer:
+        """A layer that computes with the params of `nalu_jax.naive_npu`."""
+        options: dict[str, Any] = {"eps": eps, "domain": domain, "clamp": clamp}
+        given: dict[str, Any] = {"dtype": dtype}
+        return cls._from_params(params, options, given)
 
 
 class RealNaiveNPU(_Layer):
-    """`nalu_jax.real_naive_npu`: the NPU with real weights and without a gate."""
+    """RealNaiveNPU: the NPU without gate and with real weights.
+
+    Equation and options: `nalu_jax.real_naive_npu`.
+    """
 
     record = UNITS["real_naive_npu"]
     re: Array
@@ -471,20 +686,38 @@ class RealNaiveNPU(_Layer):
         n_out: int,
         *,
         eps: float | None = None,
-        domain: str = "real",
-        clip: str = "none",
+        domain: Literal["real", "positive"] = "real",
+        clamp: Literal["none", "w"] = "none",
         re_init: Initial = "glorot_uniform",
         dtype: DTypeLike | None = None,
         param_dtype: DTypeLike | None = None,
         key: Array,
     ):
-        unit = self.record.bind(eps=eps, domain=domain, clip=clip)
-        leaves = {"re_init": re_init}
-        self._build(unit, (n_in, n_out), leaves, dtype, param_dtype, key)
+        options: dict[str, Any] = {"eps": eps, "domain": domain, "clamp": clamp}
+        inits: dict[str, Initial] = {"re_init": re_init}
+        self._build((n_in, n_out), options, inits, dtype, param_dtype, key)
+
+    @classmethod
+    def from_params(
+        cls: type[Layer],
+        params: Mapping[str, ArrayLike],
+        *,
+        eps: float | None = None,
+        domain: Literal["real", "positive"] = "real",
+        clamp: Literal["none", "w"] = "none",
+        dtype: DTypeLike | None = None,
+    ) -> Layer:
+        """A layer that computes with the params of `nalu_jax.real_naive_npu`."""
+        options: dict[str, Any] = {"eps": eps, "domain": domain, "clamp": clamp}
+        given: dict[str, Any] = {"dtype": dtype}
+        return cls._from_params(params, options, given)
 
 
 class NRU(_TrainLayer):
-    """`nalu_jax.nru`: products and quotients, by exponents in [-1, 1]."""
+    """NRU, the neural reciprocal unit: products and quotients, by exponents between -1 and 1.
+
+    Equation and options: `nalu_jax.nru`.
+    """
 
     record = UNITS["nru"]
     w: Array
@@ -495,22 +728,42 @@ class NRU(_TrainLayer):
         n_out: int,
         *,
         eps: float | None = None,
-        domain: str = "real",
-        sign: str = "inside",
+        domain: Literal["real", "positive"] = "real",
+        sign: Literal["inside", "separate"] = "inside",
         w_init: Initial = "glorot_uniform_half",
-        inference: bool = False,
         dtype: DTypeLike | None = None,
+        inference: bool = False,
         param_dtype: DTypeLike | None = None,
         key: Array,
     ):
-        unit = self.record.bind(eps=eps, domain=domain, sign=sign)
-        leaves = {"w_init": w_init}
-        self._build(unit, (n_in, n_out), leaves, dtype, param_dtype, key)
+        options: dict[str, Any] = {"eps": eps, "domain": domain, "sign": sign}
+        inits: dict[str, Initial] = {"w_init": w_init}
+        self._build((n_in, n_out), options, inits, dtype, param_dtype, key)
         self.inference = inference
+
+    @classmethod
+    def from_params(
+        cls: type[Layer],
+        params: Mapping[str, ArrayLike],
+        *,
+        eps: float | None = None,
+        domain: Literal["real", "positive"] = "real",
+        sign: Literal["inside", "separate"] = "inside",
+        dtype: DTypeLike | None = None,
+        inference: bool = False,
+    ) -> Layer:
+        """A layer that computes with the params of `nalu_jax.nru`."""
+        options: dict[str, Any] = {"eps": eps, "domain": domain, "sign": sign}
+        given: dict[str, Any] = {"dtype": dtype, "inference": inference}
+        return cls._from_params(params, options, given)
 
 
 class NMRU(_TrainLayer):
-    """`nalu_jax.nmru`: products of x and 1/x."""
+    """NMRU, the neural multiplicative reciprocal unit: an NMU on the inputs and their reciprocals, with the sign
+    restored.
+
+    Equation and options: `nalu_jax.nmru`.
+    """
 
     record = UNITS["nmru"]
     w: Array
@@ -521,15 +774,244 @@ class NMRU(_TrainLayer):
         n_out: int,
         *,
         eps: float | None = None,
-        domain: str = "real",
-        sign: str = "cos",
+        domain: Literal["real", "positive"] = "real",
+        sign: Literal["cos", "none"] = "cos",
         w_init: Initial = "uniform(0.25,0.75)",
+        dtype: DTypeLike | None = None,
         inference: bool = False,
+        param_dtype: DTypeLike | None = None,
+        key: Array,
+    ):
+        options: dict[str, Any] = {"eps": eps, "domain": domain, "sign": sign}
+        inits: dict[str, Initial] = {"w_init": w_init}
+        self._build((n_in, n_out), options, inits, dtype, param_dtype, key)
+        self.inference = inference
+
+    @classmethod
+    def from_params(
+        cls: type[Layer],
+        params: Mapping[str, ArrayLike],
+        *,
+        eps: float | None = None,
+        domain: Literal["real", "positive"] = "real",
+        sign: Literal["cos", "none"] = "cos",
+        dtype: DTypeLike | None = None,
+        inference: bool = False,
+    ) -> Layer:
+        """A layer that computes with the params of `nalu_jax.nmru`."""
+        options: dict[str, Any] = {"eps": eps, "domain": domain, "sign": sign}
+        given: dict[str, Any] = {"dtype": dtype, "inference": inference}
+        return cls._from_params(params, options, given)
+
+
+class MCFC(_Layer):
+    """MC-FC, the mass-conserving fully connected layer: sums in which every input is shared out among the outputs.
+
+    Equation and options: `nalu_jax.mc_fc`.
+    """
+
+    record = UNITS["mc_fc"]
+    r: Array
+    gate: Array
+    bias: Array
+
+    def __init__(
+        self,
+        n_in: int,
+        n_out: int,
+        *,
+        r_init: Initial = "identity_or_orthogonal",
+        gate_init: Initial = "orthogonal",
+        bias_init: Initial = "zeros",
         dtype: DTypeLike | None = None,
         param_dtype: DTypeLike | None = None,
         key: Array,
     ):
-        unit = self.record.bind(eps=eps, domain=domain, sign=sign)
-        leaves = {"w_init": w_init}
-        self._build(unit, (n_in, n_out), leaves, dtype, param_dtype, key)
-        self.inference = inference
+        options: dict[str, Any] = {}
+        inits: dict[str, Initial] = {"r_init": r_init, "gate_init": gate_init, "bias_init": bias_init}
+        self._build((n_in, n_out), options, inits, dtype, param_dtype, key)
+
+    @classmethod
+    def from_params(
+        cls: type[Layer],
+        params: Mapping[str, ArrayLike],
+        *,
+        dtype: DTypeLike | None = None,
+    ) -> Layer:
+        """A layer that computes with the params of `nalu_jax.mc_fc`."""
+        options: dict[str, Any] = {}
+        given: dict[str, Any] = {"dtype": dtype}
+        return cls._from_params(params, options, given)
+
+
+class MulMCFC(_Layer):
+    """MulMCFC: products, as an MC-FC of logarithms.
+
+    Equation and options: `nalu_jax.mul_mcfc`.
+    """
+
+    record = UNITS["mul_mcfc"]
+    r: Array
+    gate: Array
+    bias: Array
+    log_scale: Array
+    sign_gate: Array | None
+
+    def __init__(
+        self,
+        n_in: int,
+        n_out: int,
+        *,
+        sign: Literal["none", "inalu", "real_npu"] = "inalu",
+        eps: float | None = None,
+        r_init: Initial = "identity_or_orthogonal",
+        gate_init: Initial = "orthogonal",
+        bias_init: Initial = "zeros",
+        log_scale_init: Initial = "zeros",
+        sign_gate_init: Initial = "half",
+        dtype: DTypeLike | None = None,
+        param_dtype: DTypeLike | None = None,
+        key: Array,
+    ):
+        options: dict[str, Any] = {"sign": sign, "eps": eps}
+        inits: dict[str, Initial] = {
+            "r_init": r_init,
+            "gate_init": gate_init,
+            "bias_init": bias_init,
+            "log_scale_init": log_scale_init,
+            "sign_gate_init": sign_gate_init,
+        }
+        self._build((n_in, n_out), options, inits, dtype, param_dtype, key)
+
+    @classmethod
+    def from_params(
+        cls: type[Layer],
+        params: Mapping[str, ArrayLike],
+        *,
+        sign: Literal["none", "inalu", "real_npu"] = "inalu",
+        eps: float | None = None,
+        dtype: DTypeLike | None = None,
+    ) -> Layer:
+        """A layer that computes with the params of `nalu_jax.mul_mcfc`."""
+        options: dict[str, Any] = {"sign": sign, "eps": eps}
+        given: dict[str, Any] = {"dtype": dtype}
+        return cls._from_params(params, options, given)
+
+
+class NSR(_Layer):
+    """NSR, the neural status register: comparisons `> < >= <= == !=` of two selected inputs, as a probability.
+
+    Equation and options: `nalu_jax.nsr`.
+    """
+
+    record = UNITS["nsr"]
+    first: Array
+    second: Array
+    sign: Array
+    zero: Array
+    bias: Array
+
+    def __init__(
+        self,
+        n_in: int,
+        n_out: int,
+        *,
+        scaling: float = 1.0,
+        first_init: Initial = "glorot_normal_columns",
+        second_init: Initial = "glorot_normal_columns",
+        sign_init: Initial = "glorot_normal_columns",
+        zero_init: Initial = "glorot_normal_columns",
+        bias_init: Initial = "zeros",
+        dtype: DTypeLike | None = None,
+        param_dtype: DTypeLike | None = None,
+        key: Array,
+    ):
+        options: dict[str, Any] = {"scaling": scaling}
+        inits: dict[str, Initial] = {
+            "first_init": first_init,
+            "second_init": second_init,
+            "sign_init": sign_init,
+            "zero_init": zero_init,
+            "bias_init": bias_init,
+        }
+        self._build((n_in, n_out), options, inits, dtype, param_dtype, key)
+
+    @classmethod
+    def from_params(
+        cls: type[Layer],
+        params: Mapping[str, ArrayLike],
+        *,
+        scaling: float = 1.0,
+        dtype: DTypeLike | None = None,
+    ) -> Layer:
+        """A layer that computes with the params of `nalu_jax.nsr`."""
+        options: dict[str, Any] = {"scaling": scaling}
+        given: dict[str, Any] = {"dtype": dtype}
+        return cls._from_params(params, options, given)
+
+
+class DMU(_Layer):
+    """DMU, the domain mixed unit: sums and products of signed selections of the inputs, mixed by a gate.
+
+    Equation and options: `nalu_jax.dmu`.
+    """
+
+    record = UNITS["dmu"]
+    select: Array
+    gate: Array
+
+    def __init__(
+        self,
+        n_in: int,
+        n_out: int,
+        *,
+        select_form: Literal["clipped", "rounded"] = "clipped",
+        gate_form: Literal["soft", "hard"] = "soft",
+        eps: float = 1e-11,
+        select_init: Initial = "glorot_uniform_half",
+        gate_init: Initial = "zeros",
+        dtype: DTypeLike | None = None,
+        param_dtype: DTypeLike | None = None,
+        key: Array,
+    ):
+        options: dict[str, Any] = {"select_form": select_form, "gate_form": gate_form, "eps": eps}
+        inits: dict[str, Initial] = {"select_init": select_init, "gate_init": gate_init}
+        self._build((n_in, n_out), options, inits, dtype, param_dtype, key)
+
+    @classmethod
+    def from_params(
+        cls: type[Layer],
+        params: Mapping[str, ArrayLike],
+        *,
+        select_form: Literal["clipped", "rounded"] = "clipped",
+        gate_form: Literal["soft", "hard"] = "soft",
+        eps: float = 1e-11,
+        dtype: DTypeLike | None = None,
+    ) -> Layer:
+        """A layer that computes with the params of `nalu_jax.dmu`."""
+        options: dict[str, Any] = {"select_form": select_form, "gate_form": gate_form, "eps": eps}
+        given: dict[str, Any] = {"dtype": dtype}
+        return cls._from_params(params, options, given)
+
+
+__all__ = [
+    "find_units",
+    "NAC",
+    "NACMul",
+    "NALU",
+    "GNALU",
+    "INALU",
+    "NAU",
+    "NMU",
+    "SNMU",
+    "NPU",
+    "RealNPU",
+    "NaiveNPU",
+    "RealNaiveNPU",
+    "NRU",
+    "NMRU",
+    "MCFC",
+    "MulMCFC",
+    "NSR",
+    "DMU",
+]

@@ -6,7 +6,7 @@ params: the params themselves, gradients, an `nnx.State`, an Equinox module, box
     >>> import jax, optax
     >>> from flax import linen as nn
     >>> import nalu_jax.linen
-    >>> from nalu_jax import models
+    >>> from nalu_jax import models, schedules
     >>> model = nn.Sequential([nn.Dense(3), nalu_jax.linen.NAU(2)])
     >>> x, key = jax.numpy.ones((5, 2)), jax.random.key(0)
     >>> units = nalu_jax.linen.find_units(model, key, x)
@@ -15,7 +15,7 @@ params: the params themselves, gradients, an `nnx.State`, an Equinox module, box
 
 Two lines in a training loop:
 
-    >>> ramp = models.linear_ramp(0.01, start=100, end=200)
+    >>> ramp = schedules.linear_ramp(0.01, start=100, end=200)
     >>> def loss(params, x, y, step):
     ...     error = ((model.apply({"params": params}, x) - y) ** 2).mean()
     ...     return error + models.penalty(params, units, scale=ramp(step))
@@ -23,10 +23,25 @@ Two lines in a training loop:
 
 Penalties and projections are those of the units' papers, as `penalty` and `project` of each unit's module.
 Layers that `vmap` or `scan` has stacked along the first axis of their params count each for itself.
+
+Units behind layers that may learn anything
+-------------------------------------------
+
+A small loss does not say that a unit has learned the law. Behind a dense, recurrent or convolutional network, f^w and
+(c f^a)^(w/a) differ by a constant only: the network takes on scale, power and sign, and may do the arithmetic itself. A
+GRU with two features and an NPU, trained on the mean s/n of a sequence, fits it with exponents such as -1.3
+and -1.2 of two features that are both near (s/n)^-0.6; `symbolic.read` then shows a formula of those features, which is
+none of s and n. What helps, from least to most:
+
+- exponents that can only be simple: `gate_init="ones"`, `clamp="wg"` with `projection`, the real NPU, the NMU, the
+  papers' penalties. They end near -1, 0 and 1, but the features may still be any mixture of s and n;
+- features that mean something: a term of the loss that ties each of them to its quantity (s, n) on some rows where that
+  is known, or layers that compute it (a sum, a count) in place of free ones. With it the exponents of a RealNPU go
+  to 1 and -1;
+- a test outside of the training range, which a mixture fails.
 """
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -35,13 +50,16 @@ import optax
 from jax import Array
 from jax.typing import ArrayLike
 
-from ._front import Placed, Units, path_of
-from ._unit import Params
-
-Schedule = Callable[[ArrayLike], Array]
-"""From the step to the scale of a penalty."""
+from . import _arguments
+from ._front import Found, Placed, Units, gather, stack_depth
 
 
+@_arguments.checked(
+    "models.penalty",
+    params=_arguments.tree(),
+    units=_arguments.mapping("what a front end's find_units returned", Placed),
+    scale=_arguments.either(_arguments.number(), _arguments.mapping("one for each unit's name")),
+)
 def penalty(params: Any, units: Units, *, scale: ArrayLike | Mapping[str, ArrayLike] = 1.0) -> Array:
     """Sum of the penalties of all units, a scalar in the widest dtype of their params.
 
@@ -54,30 +72,34 @@ def penalty(params: Any, units: Units, *, scale: ArrayLike | Mapping[str, ArrayL
     Raises:
         ValueError: params are not those of the model, or a unit has no scale.
     """
-    leaves, _ = jax.tree.flatten_with_path(params)
-    found = _gather(leaves, units)
-    terms = [_scaled(_penalty(placed, unit_params), placed, scale) for placed, unit_params, _ in found]
+    found = gather("models", params, units)
+    terms = [_scaled(_penalty(each), each.placed, scale) for each in found]
     dtype = max(
         (term.dtype for term in terms), key=lambda dtype: dtype.itemsize, default=jax.dtypes.canonicalize_dtype(float)
     )
     return sum((term.astype(dtype) for term in terms), jnp.zeros((), dtype))
 
 
+@_arguments.checked(
+    "models.project",
+    params=_arguments.tree(),
+    units=_arguments.mapping("what a front end's find_units returned", Placed),
+)
 def project(params: Any, units: Units) -> Any:
     """The tree with the params of every unit projected, everything else as it is.
 
     Raises:
         ValueError: params are not those of the model.
     """
-    leaves, treedef = jax.tree.flatten_with_path(params)
-    values = [leaf for _, leaf in leaves]
-    for placed, unit_params, indices in _gather(leaves, units):
-        projected = placed.unit.project(unit_params)
-        for leaf, index in indices.items():
+    values, treedef = jax.tree.flatten(params)
+    for found in gather("models", params, units):
+        projected = found.placed.unit.project(found.params)
+        for leaf, index in found.indices.items():
             values[index] = projected[leaf]
     return jax.tree.unflatten(treedef, values)
 
 
+@_arguments.checked("models.projection", units=_arguments.mapping("what a front end's find_units returned", Placed))
 def projection(units: Units) -> optax.GradientTransformation:
     """An optimiser's last step: changes its updates so that the updated params are projected ones.
 
@@ -89,7 +111,7 @@ def projection(units: Units) -> optax.GradientTransformation:
     """
 
     def init(params):
-        _indices(jax.tree.flatten_with_path(params)[0], units)  # an early error for a tree of something else
+        gather("models", params, units)  # an early error for a tree of something else
         return optax.EmptyState()
 
     def update(updates, state, params=None):
@@ -101,38 +123,6 @@ def projection(units: Units) -> optax.GradientTransformation:
         return jax.tree.map(_towards, *trees, is_leaf=lambda leaf: leaf is None), state
 
     return optax.GradientTransformation(init, update)
-
-
-def linear_ramp(scale: float, *, start: int, end: int) -> Schedule:
-    """scale * clip((step - start) / (end - start), 0, 1): NAU and NMU.
-
-    Published: 0.01 from 5000 to 50 000 (NAU) and 10 from 1e6 to 2e6 (NAU and NMU; Madsen & Johansen 2020), 0.01 (NAU)
-    and 10 (NMU) from 20 000 to 35 000 (Mistry et al. 2022).
-
-    Raises:
-        ValueError: end is not after start.
-    """
-    if end <= start:
-        raise ValueError(f"linear_ramp: end must be after start, got start={start} and end={end}.")
-    return lambda step: scale * jnp.clip((jnp.asarray(step).astype(float) - start) / (end - start), 0.0, 1.0)
-
-
-def growth(start: float, end: float, *, every: int = 10_000, factor: float = 10.0) -> Schedule:
-    """start, multiplied with factor at every multiple of `every` steps, and never above end: the NPU's L1.
-
-    Published: 1e-7 to 1e-5 (products) and 1e-9 to 1e-7 (quotients), by ten every 10 000 steps (Mistry et al. 2022).
-
-    Raises:
-        ValueError: not 0 < start <= end, factor not above 1, or every below 1.
-    """
-    if not (0 < start <= end and factor > 1 and every >= 1):
-        raise ValueError(
-            f"growth: expected 0 < start <= end, factor > 1 and every >= 1, got start={start}, end={end}, "
-            f"factor={factor}, every={every}."
-        )
-    # 1 + 1e-9: log10(1e-5 / 1e-7) is 2 less a rounding error
-    values = [start * factor**i for i in range(math.ceil(math.log(end / start, factor) * (1 - 1e-9)))] + [end]
-    return lambda step: jnp.asarray(values, float)[jnp.minimum(jnp.asarray(step).astype(int) // every, len(values) - 1)]
 
 
 def _towards(update: Array | None, param: Array, stepped: Array, projected: Array) -> Array | None:
@@ -163,45 +153,9 @@ def _scaled(term: Array, placed: Placed, scale: ArrayLike | Mapping[str, ArrayLi
     return term * jnp.asarray(scale, term.dtype)
 
 
-def _penalty(placed: Placed, params: Params) -> Array:
-    """The unit's penalty, summed over the layers that are stacked in params."""
-    function = placed.unit.penalty
-    leaf, shape = next(iter(placed.unit.leaves(placed.shape).items()))
-    for _ in range(params[leaf].ndim - len(shape)):
+def _penalty(found: Found) -> Array:
+    """The unit's penalty, summed over the layers that are stacked in its params."""
+    function = found.placed.unit.penalty
+    for _ in range(stack_depth(found.placed.unit, found.params)):
         function = jax.vmap(function)
-    return jnp.sum(function(params))
-
-
-def _gather(leaves: list[tuple[Any, Any]], units: Units) -> list[tuple[Placed, Params, dict[str, int]]]:
-    """Every unit with its params and their indices in the flat tree, after a check of their shapes."""
-    found = []
-    for path, indices in _indices(leaves, units).items():
-        params = {leaf: jnp.asarray(leaves[index][1]) for leaf, index in indices.items()}
-        for leaf, shape in units[path].unit.leaves(units[path].shape).items():
-            if params[leaf].shape[params[leaf].ndim - len(shape) :] != shape:
-                raise ValueError(
-                    f"models: leaf {leaf!r} of the {units[path].unit.name} at {'/'.join(path)!r} has shape "
-                    f"{params[leaf].shape}, expected {shape}, or (layers, *{shape}) where layers are stacked. "
-                    "Pass the params of the model that find_units was given; stack layers along the first axis."
-                )
-        found.append((units[path], params, indices))
-    return found
-
-
-def _indices(leaves: list[tuple[Any, Any]], units: Units) -> dict[tuple[str, ...], dict[str, int]]:
-    """For every unit, {leaf: its index in the flat tree}."""
-    found: dict[tuple[str, ...], dict[str, int]] = {path: {} for path in units}
-    names = {path: placed.unit.leaves(placed.shape).keys() for path, placed in units.items()}
-    for index, (keys, _) in enumerate(leaves):
-        path = path_of(keys)  # what follows the leaf's name is a box, as of nnx.Param or nn.Partitioned
-        for depth, name in enumerate(path):
-            if name in names.get(path[:depth], ()):
-                found[path[:depth]][name] = index
-    for path, indices in found.items():
-        if missing := sorted(names[path] - indices.keys()):
-            raise ValueError(
-                f"models: the tree has no leaves {missing} of the {units[path].unit.name} at {'/'.join(path)!r}. Pass "
-                'the params of the model that find_units was given (of linen, variables["params"]); of a part of '
-                "them, pass that part of units."
-            )
-    return found
+    return jnp.sum(function(found.params))

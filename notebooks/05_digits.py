@@ -33,8 +33,8 @@ import numpy as np
 from nalu_jax import nau, nmu, plot
 
 root = next(path for path in pathlib.Path("here").absolute().parents if (path / "benchmarks").is_dir())
-sys.path.append(str(root / "benchmarks"))
-import digit_arithmetic as digits  # noqa: E402
+sys.path.append(str(root))
+from benchmarks import digit_arithmetic as digits  # noqa: E402
 
 SEED = 202
 STEPS = 1000

@@ -80,12 +80,12 @@ for candidate in found.front[:6]:
 later = jnp.linspace(0.0, 400.0, 201)
 other = jnp.array([60.0, 5.0, 35.0])
 truth = np.asarray(ode.solve(epidemic, other, later, rtol=1e-10, atol=1e-12).ys)
-simulated = found.simulate(np.asarray(later), np.asarray(other))
+simulated = found.simulate(np.asarray(other), np.asarray(later))
 print(f"largest difference: {np.abs(simulated - truth).max():.1e} of 100 people")
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
 for k, colour in enumerate(("#2166ac", "#b2182b", "#4d9221")):
-    fine = found.simulate(np.linspace(0.0, 200.0, 201), ys[0])
+    fine = found.simulate(ys[0], np.linspace(0.0, 200.0, 201))
     axes[0].plot(np.linspace(0.0, 200.0, 201), fine[:, k], color=colour, label=names[k])
     axes[0].plot(ts, ys[:, k], "o", color=colour, markersize=3)
     axes[1].plot(later, truth[:, k], color="0.75", linewidth=4)

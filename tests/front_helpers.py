@@ -1,59 +1,49 @@
 """What the tests of the front ends share: one way to make and call a layer of each, and a second process."""
 
+import inspect
 import os
 import subprocess
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 from flax import nnx as flax_nnx
+from helpers import others
 
 import nalu_jax.eqx
 import nalu_jax.linen
 import nalu_jax.nnx
-from nalu_jax import UNITS
+from nalu_jax import UNITS, Unit, units
 
 FRONTS = {"linen": nalu_jax.linen, "nnx": nalu_jax.nnx, "eqx": nalu_jax.eqx}
 
-CLASSES = {
-    "nac": "NAC",
-    "nac_mul": "NACMul",
-    "nalu": "NALU",
-    "gnalu": "GNALU",
-    "inalu": "INALU",
-    "nau": "NAU",
-    "nmu": "NMU",
-    "snmu": "SNMU",
-    "npu": "NPU",
-    "real_npu": "RealNPU",
-    "naive_npu": "NaiveNPU",
-    "real_naive_npu": "RealNaiveNPU",
-    "nru": "NRU",
-    "nmru": "NMRU",
-}
+
+def another(option: inspect.Parameter) -> Any:
+    """A value of an option that is not its default: of a choice of strings, also beside other types, the last one."""
+    nested = [each for each in get_args(option.annotation) if get_origin(each) is Literal]
+    return get_args(nested[0])[-1] if nested else others(option)[-1]
+
+
+def settings(unit: Unit) -> list[inspect.Parameter]:
+    """The options of a unit but for initialisers."""
+    options = inspect.signature(getattr(units, unit.name).bind).parameters.values()
+    return [option for option in options if not option.name.endswith("_init")]
+
 
 VARIANTS = [
-    ("nac_mul", {"eps": 1e-5, "domain": "positive"}),
-    ("nalu", {"separate": True, "gate": "vector", "bias": False, "eps": 1e-6}),
-    ("gnalu", {"eps": 1e-6}),
-    ("inalu", {"separate": False, "gate": "independent", "omega": 10.0}),
-    ("nau", {"clip": True}),
-    ("snmu", {"noise": (2.0, 3.0)}),
-    ("npu", {"eps": 1e-3, "domain": "positive", "clip": "wig"}),
-    ("real_npu", {"eps": 1e-3, "clip": "wg"}),
-    ("naive_npu", {"domain": "positive", "clip": "wi"}),
-    ("real_naive_npu", {"eps": 1e-3, "clip": "w"}),
-    ("nru", {"sign": "separate"}),
-    ("nmru", {"sign": "none"}),
+    (unit.name, {option.name: another(option) for option in settings(unit)})
+    for unit in UNITS.values()
+    if settings(unit)
 ]
+"""Every unit that has options, with all of them at other values than their defaults."""
 
 
 def layer_class(front: str, unit: str) -> Any:
-    return getattr(FRONTS[front], CLASSES[unit])
+    return getattr(FRONTS[front], UNITS[unit].layer)
 
 
 def inputs(unit: str, dtype: Any = jnp.float32, *, positive: bool = False) -> tuple[dict, jax.Array]:

@@ -2,17 +2,33 @@
 
 import copy
 import inspect
+import pathlib
 import pickle
 import sys
+from typing import Literal, get_args, get_origin
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import ALL_UNITS, POSITIVE, VARIANTS, assert_trees_close, nonfinite_leaves, random_params, variant_id
+from helpers import (
+    ALL_UNITS,
+    POSITIVE,
+    VARIANTS,
+    assert_trees_close,
+    is_number,
+    is_smooth,
+    nonfinite_leaves,
+    random_params,
+    variant_id,
+    variants_of,
+    within_domain,
+)
+from oracles import ORACLES
 
 import nalu_jax
-from nalu_jax import UNITS
+from nalu_jax import UNITS, Unit, units
+from nalu_jax._unit import FUNCTIONS, Computes
 
 DTYPES = {False: [jnp.bfloat16, jnp.float32], True: [jnp.bfloat16, jnp.float32, jnp.float64]}
 DERIVATIVES = {
@@ -26,7 +42,9 @@ each_derivative = pytest.mark.parametrize(
 
 each_unit = pytest.mark.parametrize("unit", ALL_UNITS, ids=lambda unit: unit.name)
 each_variant = pytest.mark.parametrize("variant", VARIANTS, ids=variant_id)
-each_formula = pytest.mark.parametrize("variant", [v for v in VARIANTS if "eps" not in v[1]], ids=variant_id)
+FORMULAS = [variant for variant in VARIANTS if not any(map(is_number, variant[1].values()))]
+each_formula = pytest.mark.parametrize("variant", FORMULAS, ids=variant_id)
+each_smooth_formula = pytest.mark.parametrize("variant", [v for v in FORMULAS if is_smooth(*v)], ids=variant_id)
 
 
 def forward_passes(unit):
@@ -59,11 +77,72 @@ def test_unit_is_its_modules_record(unit):
     module = sys.modules[f"nalu_jax.units.{unit.name}"]
     assert getattr(nalu_jax, unit.name) is module
     assert UNITS[unit.name] is module.UNIT is unit
-    assert set(UNITS) == {u.name for u in ALL_UNITS} and len(UNITS) == 14
     documentation = module.__doc__ or ""
     assert all(part in documentation for part in ("Reference:", "Params:", "https://", ">>>"))
     for leaf in unit.leaves((2, 3)):
         assert f"    {leaf} " in documentation, f"the docstring does not list the leaf {leaf}"
+
+
+def test_every_module_of_a_unit_is_listed_and_exported():
+    files = pathlib.Path(units.__file__).parent.glob("[!_]*.py")
+    assert set(units.__all__) - {"UNITS"} == {file.stem for file in files}, "nalu_jax/units/__init__.py: __all__"
+    assert set(units.__all__) <= set(dir(nalu_jax)), "nalu_jax/__init__.py exports what units.__all__ lists"
+    assert list(UNITS) == [name for name in units.__all__ if name != "UNITS"]
+
+
+@each_unit
+def test_record_is_complete(unit):
+    assert unit.name in ORACLES, f"tests/oracles.py: write the formula of {unit.name} from its paper"
+    assert unit.formula is not None, f"nalu_jax/units/{unit.name}.py: give UNIT a formula for symbolic.to_sympy"
+    assert unit.layer.isidentifier() and unit.layer not in {u.layer for u in ALL_UNITS if u is not unit}
+    assert unit.computes in get_args(Computes)
+    assert not unit.noisy or unit.train_apply is not None
+    taken = unit.defaults.keys() & set().union(*(unit.bind(**v).leaves((2, 3)) for v in variants_of(unit)))
+    assert not taken, f"{unit.name}: {sorted(taken)} are options and leaves; an option and a leaf need two names"
+    for variant in variants_of(unit):
+        bound = unit.bind(**variant)
+        first = next(iter(bound.weights(bound.init(jax.random.key(0), (2, 3))).values()))
+        assert first.ndim == 2 and first.shape[1] == 3, "plots draw the first effective weight as the edges of a unit"
+
+
+@each_unit
+def test_bind_has_every_option_typed_and_with_its_default(unit):
+    module = sys.modules[f"nalu_jax.units.{unit.name}"]
+    signature = inspect.signature(module.bind)
+    assert {name: p.default for name, p in signature.parameters.items()} == unit.defaults
+    assert all(p.kind is p.KEYWORD_ONLY for p in signature.parameters.values()) and signature.return_annotation is Unit
+    functions = [getattr(unit, name) for name in FUNCTIONS if getattr(unit, name) is not None]
+    for function in functions:
+        for option in inspect.signature(function).parameters.values():
+            if option.name in unit.defaults:
+                assert option.default == unit.defaults[option.name], f"{function}: another default of {option.name}"
+                assert option.annotation == signature.parameters[option.name].annotation
+                assert option.annotation not in (str, inspect.Parameter.empty), f"{option.name}: type it with Literal"
+    assert module.bind() is not unit and module.bind() == unit
+    for options in [*variants_of(unit), *({name: "ones"} for name in unit.defaults if name.endswith("_init"))]:
+        assert module.bind(**options) == unit.bind(**options)
+        assert module.bind(**options).settings == unit.defaults | options
+
+
+@each_unit
+def test_every_value_of_a_literal_option_is_accepted(unit, key):
+    module = sys.modules[f"nalu_jax.units.{unit.name}"]
+    for option in inspect.signature(module.bind).parameters.values():
+        if get_origin(option.annotation) is Literal:
+            for value in get_args(option.annotation):
+                bound = unit.bind(**{option.name: value})
+                params = bound.init(key, (3, 2))
+                bound.project(params)
+                bound.apply(params, jnp.ones(3))
+
+
+@each_unit
+def test_an_option_that_is_given_its_default_changes_nothing(unit):
+    """Equal units are one key of jit, and one entry of every cache, however they were put together."""
+    assert unit.bind(**unit.defaults) == unit and hash(unit.bind(**unit.defaults)) == hash(unit)
+    for options in variants_of(unit):
+        back = unit.bind(**options).bind(**{name: unit.defaults[name] for name in options})
+        assert back == unit
 
 
 @each_unit
@@ -105,7 +184,7 @@ def test_leading_axes(variant, x64, key):
     unit = UNITS[name].bind(**options)
     dtype = DTYPES[x64][-1]
     params = random_params(unit, key, dtype=dtype)
-    x = jax.random.normal(key, (2, 4, 3), dtype)
+    x = within_domain(variant, jax.random.normal(key, (2, 4, 3), dtype))
     batched = unit.apply(params, x)
     assert batched.shape == (2, 4, 2)
     one_by_one = jax.lax.map(lambda block: jax.lax.map(lambda row: unit.apply(params, row), block), x)
@@ -152,7 +231,7 @@ def test_jit_equals_eager(variant, x64, key):
     name, options = variant
     unit = UNITS[name].bind(**options)
     dtype = DTYPES[x64][-1]
-    params, x = random_params(unit, key, dtype=dtype), jax.random.normal(key, (5, 3), dtype)
+    params, x = random_params(unit, key, dtype=dtype), within_domain(variant, jax.random.normal(key, (5, 3), dtype))
     tolerance = 30 * float(jnp.finfo(dtype).eps)
     assert_trees_close(jax.jit(unit.apply)(params, x), unit.apply(params, x), rtol=tolerance, atol=tolerance)
 
@@ -183,7 +262,7 @@ def test_derivatives_are_finite_at_edge_inputs(variant, kind, x64, key):
         params = jax.tree.map(lambda a, b: jnp.stack([a, b]), initial, generic)
         for forward in forward_passes(unit):
             over_inputs = jax.vmap(DERIVATIVES[kind](forward), (None, 0))
-            result = jax.jit(jax.vmap(over_inputs, (0, None)))(params, edge_inputs(dtype))
+            result = jax.jit(jax.vmap(over_inputs, (0, None)))(params, within_domain(variant, edge_inputs(dtype)))
             assert nonfinite_leaves(result) == []
 
 
@@ -217,14 +296,14 @@ def test_nan_in_nan_out(variant, key):
             assert bool(jnp.isnan(forward(bad, jnp.full((1, 3), -1.5))).all()), f"NaN in {leaf} gave a number"
 
 
-@each_formula
+@each_smooth_formula
 def test_first_and_second_derivatives_against_central_differences(variant, key):
     name, options = variant
     with jax.enable_x64(True):
         unit = UNITS[name].bind(**options)
         params = random_params(unit, key, dtype=jnp.float64)
         params = {leaf: jnp.clip(value, 0.05, 0.95) for leaf, value in params.items()}  # straight-through clips: inside
-        x = jax.random.uniform(key, (3,), jnp.float64, 0.4, 1.6) * jnp.array([1.0, -1.0, 1.0])
+        x = jax.random.uniform(key, (3,), jnp.float64, 0.4, 1.6) * within_domain(variant, jnp.array([1.0, -1.0, 1.0]))
         point = (params, x)
         direction = jax.tree.map(lambda leaf: jnp.cos(jnp.arange(1.0, leaf.size + 1)).reshape(leaf.shape), point)
         step = 1e-5
@@ -246,7 +325,7 @@ def test_first_and_second_derivatives_against_central_differences(variant, key):
 @each_unit
 def test_no_weight_is_stuck_outside_its_range(unit, key):
     """A clip passes gradients straight through: far outside, every leaf still has a gradient."""
-    outside = {leaf: 1.5 + 0.1 * value for leaf, value in random_params(unit, key, (2, 1)).items()}
+    outside = {leaf: 1.5 + 0.1 * value for leaf, value in random_params(unit, key, (2, 2)).items()}
     x = jnp.array([[0.7, 1.6], [1.3, 0.4]])
     gradient = jax.grad(lambda p: (unit.apply(p, x) ** 2).sum())(outside)
     assert all(bool((gradient[leaf] != 0).any()) for leaf in gradient if leaf != "im"), gradient

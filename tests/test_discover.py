@@ -126,9 +126,9 @@ def test_noise_is_not_fitted_by_one_of_many_products():
 
 
 def test_what_is_found_simulates_other_initial_states(logistic_found):
-    np.testing.assert_allclose(logistic_found.simulate(TS, [3.0])[:, 0], logistic(TS, 3.0), rtol=1e-4)
+    np.testing.assert_allclose(logistic_found.simulate([3.0], TS)[:, 0], logistic(TS, 3.0), rtol=1e-4)
     with pytest.raises(ValueError, match=r"y0 must have shape \(1,\), got \(2,\)"):
-        logistic_found.simulate(TS, [1.0, 2.0])
+        logistic_found.simulate([1.0, 2.0], TS)
 
 
 def test_the_front_is_one_system_for_each_complexity(logistic_found):
@@ -165,7 +165,7 @@ def grown(t, y):
 def test_known_physics_leaves_the_unknown_term():
     found = discover.ode(TS, logistic(TS), names=["n"], known=grown, progress=False)
     assert coefficients(best_of(found).equations[0], "n") == {(2,): pytest.approx(-0.6, abs=1e-5)}
-    np.testing.assert_allclose(found.simulate(TS, [0.2])[:, 0], logistic(TS), rtol=1e-4)
+    np.testing.assert_allclose(found.simulate([0.2], TS)[:, 0], logistic(TS), rtol=1e-4)
 
 
 @pytest.mark.slow
@@ -228,7 +228,7 @@ def test_ctrl_c_keeps_what_there_is(monkeypatch):
     found = discover.ode(TS, logistic(TS), names=["n"], progress=False)
     assert found.interrupted and found.best is None and found.verdict == NOTHING
     with pytest.raises(ValueError, match="no system was found"):
-        found.simulate(TS, [1.0])
+        found.simulate([1.0], TS)
 
 
 def test_known_rates_of_another_shape_are_refused():

@@ -107,6 +107,8 @@ def test_unknown_option(unit):
     with pytest.raises(TypeError, match=rf"^{unit.name}: no option \['epsilon'\]; its options are \["):
         unit.bind(epsilon=1e-3)
     with pytest.raises(TypeError, match="unexpected keyword argument 'epsilon'"):
+        getattr(nalu_jax, unit.name).bind(epsilon=1e-3)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'epsilon'"):
         unit.apply({}, jnp.ones(3), epsilon=1e-3)
 
 
@@ -144,10 +146,10 @@ def test_snmu_noise(noise, key):
         snmu.train_apply(snmu.init(key, (3, 2)), jnp.ones(3), key=key, noise=noise)
 
 
-def test_clip_of_a_leaf_that_the_unit_lacks(key):
+def test_clamp_of_a_leaf_that_the_unit_lacks(key):
     unit = UNITS["real_naive_npu"]
-    with pytest.raises(ValueError, match="real_naive_npu: clip must be one of 'none', 'w', got 'wg'"):
-        unit.project(unit.init(key, (3, 2)), clip="wg")
+    with pytest.raises(ValueError, match="real_naive_npu: clamp must be one of 'none', 'w', got 'wg'"):
+        unit.project(unit.init(key, (3, 2)), clamp="wg")
 
 
 def test_nmru_counts_its_rows_twice(key):

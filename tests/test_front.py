@@ -1,6 +1,7 @@
 """What holds of every layer in every front end: bit-equal to the functional core, same params, options and errors."""
 
 import inspect
+import pathlib
 import re
 
 import jax
@@ -9,10 +10,9 @@ import numpy as np
 import pytest
 from flax import linen as nn
 from flax import nnx as flax_nnx
-from front_helpers import CLASSES, FRONTS, VARIANTS, KeyProbe, assert_same, forward, inputs, layer_class, params_of
+from front_helpers import FRONTS, VARIANTS, KeyProbe, assert_same, forward, inputs, layer_class, params_of
 
-from nalu_jax import UNITS
-from nalu_jax._front import options_of
+from nalu_jax import UNITS, _make_layers
 
 fronts = pytest.mark.parametrize("front", FRONTS)
 units = pytest.mark.parametrize("unit", UNITS)
@@ -20,26 +20,38 @@ units = pytest.mark.parametrize("unit", UNITS)
 # what the frameworks' own layers take; everything else in a signature is an option of the unit
 FRAMEWORK = {
     "linen": {"features", "dtype", "param_dtype", "name", "parent"},
-    "nnx": {"n_in", "n_out", "dtype", "param_dtype", "rngs"},
+    "nnx": {"n_in", "n_out", "metadata", "dtype", "param_dtype", "rngs"},
     "eqx": {"n_in", "n_out", "dtype", "param_dtype", "key"},
 }
 TRAINING = {"linen": {"deterministic"}, "nnx": {"deterministic"}, "eqx": {"inference"}}
 
 
 def test_every_unit_has_a_class_in_every_front_end():
-    assert list(CLASSES) == list(UNITS)
-    for front in FRONTS:
+    for front, module in FRONTS.items():
         for unit in UNITS:
             assert layer_class(front, unit).record is UNITS[unit]
+        assert sorted(module.__all__) == sorted(["find_units", *[unit.layer for unit in UNITS.values()]])
+
+
+def test_the_classes_are_what_the_units_say(capsys):
+    """Written by a script, as CONTRIBUTING says: after a change of a unit it is run again."""
+    assert _make_layers.main(["--check"]) == 0, capsys.readouterr().out
+
+
+def test_a_stale_class_is_noticed(tmp_path, monkeypatch, capsys):
+    for name in _make_layers.CLASSES:
+        text = pathlib.Path(_make_layers.__file__).with_name(name).read_text()
+        (tmp_path / name).write_text(text.replace('"glorot_uniform_half"', '"zeros"') if name == "eqx.py" else text)
+    monkeypatch.setattr(_make_layers, "__file__", str(tmp_path / "_make_layers.py"))
+    assert _make_layers.main(["--check"]) == 1
+    assert capsys.readouterr().out == "eqx.py is not what its units say: run python -m nalu_jax._make_layers\n"
+    assert _make_layers.main([]) == 0 and _make_layers.main(["--check"]) == 0
 
 
 @fronts
 @units
 def test_a_class_offers_the_options_of_its_unit_with_their_defaults(front, unit):
-    options = dict(options_of(UNITS[unit]))
-    if front == "nnx":
-        metadata = {name.removesuffix("_init") + "_metadata" for name in options if name.endswith("_init")}
-        options |= dict.fromkeys(metadata, FRONTS["nnx"].PLAIN)
+    options = UNITS[unit].defaults
     training = TRAINING[front] if UNITS[unit].train_apply else set()
     parameters = inspect.signature(layer_class(front, unit).__init__).parameters
     assert parameters.keys() - FRAMEWORK[front] - training - {"self"} == options.keys()
@@ -115,7 +127,7 @@ def test_constructors_make_the_params_of_the_unit(unit, key):
 
 
 @fronts
-def test_initialisers_by_name_and_as_functions(front, key):
+def test_initialisers_by_name_and_as_functions(front, key, as_users_run_it):
     for init in ("ones", jax.nn.initializers.ones):
         assert_same(_fresh(front, "npu", key, re_init=init)["re"], jnp.ones((3, 4)))
         pairs = _fresh(front, "nalu", key, separate=True, w_hat_init=init)
@@ -193,14 +205,14 @@ def test_errors_of_params_name_the_layer(front):
         npu.from_params(inputs("nau")[0])
     with pytest.raises(ValueError, match=rf"{front}\.NPU.*'gate' has shape \(4,\), expected \(3,\).*make params"):
         npu.from_params(inputs("npu")[0] | {"gate": jnp.ones(4)})
-    with pytest.raises(ValueError, match=rf"{front}\.NPU.*'re' must be a matrix, got shape \(3,\)"):
+    with pytest.raises(ValueError, match=rf"{front}\.NPU.*'re' must be a matrix, got shape \(3,\).*take one member"):
         npu.from_params(inputs("npu")[0] | {"re": jnp.ones(3)})
     with pytest.raises(TypeError):
         npu.from_params((jnp.ones((3, 4)),))
 
 
 @fronts
-def test_errors_of_the_constructor_name_the_layer(front, key):
+def test_errors_of_the_constructor_name_the_layer(front, key, as_users_run_it):
     for name in ("dtype", "param_dtype"):
         with pytest.raises(ValueError, match=rf"NPU.*: {name} must be a real floating dtype.*got int32"):
             _fresh(front, "npu", key, **{name: jnp.int32})

@@ -1,26 +1,15 @@
 """The worked model on real images: a NAU/NMU head on an encoder beats a dense head on held-out pairs of digits."""
 
-import importlib.util
-import pathlib
-
 import jax
 import pytest
+from sklearn.datasets import load_digits
 
-_SCRIPT = pathlib.Path(__file__).parents[1] / "benchmarks" / "digit_arithmetic.py"
-
-
-@pytest.fixture(scope="module")
-def benchmark():
-    spec = importlib.util.spec_from_file_location("digit_arithmetic", _SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from benchmarks import digit_arithmetic as benchmark
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("front", ["linen", "nnx"])
-def test_an_arithmetic_head_beats_a_dense_head_on_held_out_pairs_and_clearly_on_large_results(benchmark, front):
+def test_an_arithmetic_head_beats_a_dense_head_on_held_out_pairs_and_clearly_on_large_results(front):
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):  # optax and Flax need both
         arithmetic, dense = (benchmark.run(front, head, 200, 500) for head in ("arithmetic", "dense"))
     ours, theirs = (_mean_accuracy(run["accuracy"]) for run in (arithmetic, dense))
@@ -36,9 +25,9 @@ def _mean_accuracy(accuracy):
     return {"held out": (mean["seen"] + mean["unseen"]) / 2, "large": mean["large"]}
 
 
-def test_the_digits_of_training_pairs_are_all_there_and_apart_from_those_of_the_others(benchmark):
+def test_the_digits_of_training_pairs_are_all_there_and_apart_from_those_of_the_others():
     data = benchmark.load(0)
-    target, train = benchmark.load_digits().target, data.train
+    target, train = load_digits(return_X_y=True)[1], data.train
     digits = lambda pairs: {tuple(sorted(pair)) for pair in zip(target[pairs.a], target[pairs.b], strict=True)}
     images = lambda pairs: set(pairs.a) | set(pairs.b)
     assert {digit for pair in digits(train) for digit in pair} == set(range(10))

@@ -1,6 +1,5 @@
-"""Whole models: where the units are, the summed penalty, the projected tree, the optimiser's last step, schedules."""
+"""Whole models: where the units are, the summed penalty, the projected tree, the optimiser's last step."""
 
-import math
 from typing import Any
 
 import equinox as eqx
@@ -12,7 +11,7 @@ import pytest
 from flax import linen as nn
 from flax import nnx
 from flax.training.train_state import TrainState
-from front_helpers import CLASSES, FRONTS, assert_same, layer_class
+from front_helpers import FRONTS, assert_same, layer_class
 
 import nalu_jax.eqx
 import nalu_jax.linen
@@ -26,7 +25,7 @@ class LinenModel(nn.Module):
     @nn.compact
     def __call__(self, x):
         x = nn.Dense(3)(x)
-        x = nalu_jax.linen.NPU(4, clip="wig")(x)
+        x = nalu_jax.linen.NPU(4, clamp="wig")(x)
         x = nalu_jax.linen.NAU(3)(x)
         return nn.Sequential([nn.Dense(2), nalu_jax.linen.NMU(1)])(x)
 
@@ -39,12 +38,12 @@ def build(front) -> tuple[Any, Any]:
     if front == "nnx":
         rngs, layers = nnx.Rngs(0), nalu_jax.nnx
         head = nnx.Sequential(nnx.Linear(3, 2, rngs=rngs), layers.NMU(2, 1, rngs=rngs))
-        npu, nau = layers.NPU(3, 4, clip="wig", rngs=rngs), layers.NAU(4, 3, rngs=rngs)
+        npu, nau = layers.NPU(3, 4, clamp="wig", rngs=rngs), layers.NAU(4, 3, rngs=rngs)
         model = nnx.Sequential(nnx.Linear(2, 3, rngs=rngs), npu, nau, head)
         return nnx.state(model, nnx.Param), nalu_jax.nnx.find_units(model)
     layers = nalu_jax.eqx
     head = eqx.nn.Sequential([eqx.nn.Linear(3, 2, key=key), layers.NMU(2, 1, key=key)])
-    npu, nau = layers.NPU(3, 4, clip="wig", key=key), layers.NAU(4, 3, key=key)
+    npu, nau = layers.NPU(3, 4, clamp="wig", key=key), layers.NAU(4, 3, key=key)
     model = eqx.nn.Sequential([eqx.nn.Linear(2, 3, key=key), npu, nau, head])
     return model, nalu_jax.eqx.find_units(model)
 
@@ -75,7 +74,7 @@ def test_units_are_found_by_layer_and_not_by_leaf_names(front):
         ("nau", (4, 3)),
         ("nmu", (2, 1)),
     ]
-    assert dict(next(iter(units.values())).unit.options)["clip"] == "wig"
+    assert dict(next(iter(units.values())).unit.options)["clamp"] == "wig"
 
 
 @fronts
@@ -194,7 +193,7 @@ def test_nnx_models_project_in_place():
 
 @fronts
 def test_every_unit_is_found_alone(front, key):
-    for unit in CLASSES:
+    for unit in UNITS:
         cls = layer_class(front, unit)
         params = UNITS[unit].init(key, (3, 4))
         made = cls.from_params(params)
@@ -327,26 +326,3 @@ def test_penalty_of_mixed_dtypes_is_in_the_widest():
     params, units = build("linen")
     params = params | {"NAU_0": jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), params["NAU_0"])}
     assert models.penalty(params, units).dtype == jnp.float32
-
-
-def test_linear_ramp():
-    ramp = models.linear_ramp(10.0, start=100, end=200)
-    for step, expected in ((0, 0), (100, 0), (150, 5), (175, 7.5), (200, 10), (10**6, 10)):
-        np.testing.assert_allclose(ramp(step), expected)
-        np.testing.assert_allclose(jax.jit(ramp)(jnp.int32(step)), expected)
-    with pytest.raises(ValueError, match="end must be after start, got start=2 and end=2"):
-        models.linear_ramp(1.0, start=2, end=2)
-
-
-def test_growth():
-    beta = models.growth(1e-7, 1e-5)
-    for step, expected in ((0, 1e-7), (9_999, 1e-7), (10_000, 1e-6), (19_999, 1e-6), (20_000, 1e-5), (10**9, 1e-5)):
-        np.testing.assert_allclose(beta(step), expected, rtol=1e-6)
-        np.testing.assert_allclose(jax.jit(beta)(jnp.int32(step)), expected, rtol=1e-6)
-    capped = models.growth(1.0, 5.0, every=2, factor=2.0)
-    assert [float(capped(step)) for step in range(8)] == [1, 1, 2, 2, 4, 4, 5, 5]
-    assert math.isclose(models.growth(3.0, 3.0)(50), 3.0)
-    bads: Any = ({"start": 0.0, "end": 1.0}, {"start": 2.0, "end": 1.0}, {"start": 1.0, "end": 2.0, "factor": 1.0})
-    for bad in bads:
-        with pytest.raises(ValueError, match="growth: expected 0 < start <= end"):
-            models.growth(**bad)

@@ -66,8 +66,8 @@ def make(parallel):
     rngs = nnx.Rngs(0)
     columns = {"out_sharding": (None, "model")} if parallel == "model" else {}
     rows = {"out_sharding": ("model", None)} if parallel == "model" else {}
-    npu = NPU(6, 8, re_metadata=columns, im_metadata=columns, rngs=rngs)
-    return nnx.Sequential(npu, NAU(8, 1, w_metadata=rows, rngs=rngs))
+    npu = NPU(6, 8, metadata={"re": columns, "im": columns}, rngs=rngs)
+    return nnx.Sequential(npu, NAU(8, 1, metadata={"w": rows}, rngs=rngs))
 
 def train(model, x, target):
     units = find_units(model)

@@ -1,11 +1,17 @@
 """Published initialisations: their moments and bounds, from large samples, and the defaults of every unit."""
 
+from typing import get_args
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import ALL_UNITS, variants_of
+from oracles import INITIAL
 
 from nalu_jax import UNITS
+from nalu_jax._front import init_option
+from nalu_jax.units._initialisers import INITIALISERS, Name
 
 SHAPE = (300, 200)
 GLOROT = np.sqrt(6 / 500)
@@ -16,22 +22,7 @@ NORMAL = {"normal(0,0.1)": (0, 0.1), "normal(1,0.1)": (1, 0.1), "normal(-1,0.1)"
 NORMAL |= {"normal(0.5,0.2)": (0.5, 0.2), "normal(0.88,0.2)": (0.88, 0.2)}
 CONSTANT = {"zeros": 0, "half": 0.5, "ones": 1}
 
-DEFAULTS = {
-    "nac": {"w_hat": "glorot_uniform", "m_hat": "glorot_uniform"},
-    "nac_mul": {"w_hat": "glorot_uniform", "m_hat": "glorot_uniform"},
-    "nalu": dict.fromkeys(["w_hat", "m_hat", "gate"], "glorot_uniform"),
-    "inalu": {"w_add_hat": "normal(1,0.1)", "m_add_hat": "normal(-1,0.1)", "gate": "normal(0,0.1)"}
-    | {"w_mul_hat": "normal(1,0.1)", "m_mul_hat": "normal(-1,0.1)"},
-    "nau": {"w": "glorot_uniform_half"},
-    "nmu": {"w": "uniform(0.25,0.75)"},
-    "snmu": {"w": "uniform(0.25,0.75)"},
-    "npu": {"re": "glorot_uniform", "im": "zeros", "gate": "half"},
-    "real_npu": {"re": "glorot_uniform", "gate": "half"},
-    "naive_npu": {"re": "glorot_uniform", "im": "zeros"},
-    "real_naive_npu": {"re": "glorot_uniform"},
-    "nru": {"w": "glorot_uniform_half"},
-    "nmru": {"w": "uniform(0.25,0.75)"},
-}
+each_unit = pytest.mark.parametrize("unit", ALL_UNITS, ids=lambda unit: unit.name)
 
 
 def sample(initialiser, shape=SHAPE):
@@ -59,11 +50,58 @@ def test_named_initialisers(name):
     assert_distribution(sample(name), name)
 
 
-@pytest.mark.parametrize("unit", DEFAULTS)
-def test_defaults(unit):
-    params = UNITS[unit].init(jax.random.key(1), SHAPE)
-    for leaf, name in DEFAULTS[unit].items():
-        assert_distribution(np.asarray(params[leaf]), name)
+def test_names_are_those_that_a_type_checker_knows():
+    assert set(INITIALISERS) == set(get_args(Name))
+
+
+@each_unit
+def test_defaults_are_those_of_the_source(unit):
+    assert unit.name in INITIAL, f"tests/oracles.py: write down how the source of {unit.name} initialises its leaves"
+    assert INITIAL[unit.name].keys() == unit.leaves((2, 3)).keys()
+    for leaf, name in INITIAL[unit.name].items():
+        assert unit.defaults[init_option(leaf)] == name
+
+
+@each_unit
+def test_every_initialiser_draws_its_own_leaves(unit, key):
+    for variant in variants_of(unit):
+        bound = unit.bind(**variant)
+        default = bound.init(key, SHAPE)
+        for option in {init_option(leaf) for leaf in default}:
+            drawn = bound.init(key, SHAPE, **{option: lambda key, shape, dtype: jnp.full(shape, 7, dtype)})
+            for leaf in default:
+                expected = jnp.full_like(default[leaf], 7) if init_option(leaf) == option else default[leaf]
+                np.testing.assert_array_equal(drawn[leaf], expected)
+
+
+def test_orthogonal():
+    for shape in ((300, 200), (200, 300)):
+        values = sample("orthogonal", shape)
+        small = values.T @ values if shape[0] > shape[1] else values @ values.T
+        np.testing.assert_allclose(small, np.eye(200), atol=1e-5)
+        np.testing.assert_array_equal(sample("identity_or_orthogonal", shape), values)
+    np.testing.assert_array_equal(sample("identity_or_orthogonal", (3, 3)), np.eye(3))
+    assert not np.array_equal(sample("orthogonal", (3, 3)), np.eye(3))
+    gates = [UNITS["mc_fc"].init(jax.random.key(seed), (2, n))["gate"] for seed, n in enumerate((1, 1, 1, 1, 5, 50))]
+    np.testing.assert_allclose([np.linalg.norm(gate) for gate in gates], 1, rtol=1e-6)
+    assert {float(gate[0]) for gate in gates[:4]} == {-1.0, 1.0}
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+def test_orthogonal_in_half_precision(dtype):
+    values = UNITS["nau"].init(jax.random.key(0), (8, 4), dtype, w_init="orthogonal")["w"]
+    assert values.dtype == dtype
+    values = np.asarray(values, np.float32)
+    np.testing.assert_allclose(values.T @ values, np.eye(4), atol=0.02)
+
+
+def test_glorot_normal_columns():
+    """Each comparison of an NSR as the released code draws its only one: fans n_in and 1, and 1 and 1."""
+    np.testing.assert_allclose(sample("glorot_normal_columns").std(), np.sqrt(2 / 301), rtol=0.02)
+    params = UNITS["nsr"].init(jax.random.key(0), (3, 20000))
+    np.testing.assert_allclose(params["first"].std(), np.sqrt(2 / 4), rtol=0.02)
+    np.testing.assert_allclose(params["sign"].std(), 1, rtol=0.02)
+    np.testing.assert_allclose(params["zero"].mean(), 0, atol=0.03)
 
 
 def test_glorot_bound_is_limited_to_a_half():

@@ -13,9 +13,9 @@ def cells(path):
     return json.loads(path.with_suffix(".ipynb").read_text())["cells"]
 
 
-def test_there_are_seven_and_the_index_has_them_all():
+def test_they_are_numbered_and_the_index_has_them_all():
     index = (FOLDER / "README.md").read_text()
-    assert [path.name[:2] for path in SOURCES] == [f"{i:02}" for i in range(1, 8)]
+    assert [path.name[:2] for path in SOURCES] == [f"{i:02}" for i in range(1, len(SOURCES) + 1)]
     assert all(f"({path.stem}.ipynb)" in index for path in SOURCES)
 
 

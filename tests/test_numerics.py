@@ -139,31 +139,88 @@ def test_matmul_of_a_vector_has_the_value_and_the_derivatives_of_the_product(n_i
     close(push.astype(float), 2 * x @ w)
 
 
-def test_cosine_and_its_derivatives(dtype):
-    """Against mpmath at points all over, and at the floats next to multiples of pi / 2, where digits cancel."""
-    bound = {"bfloat16": 100.0, "float32": 6e3, "float64": 1e6}[dtype.name]
+def test_cosine_of_half_turns_and_its_derivatives(dtype):
+    """Against mpmath at points all over, and at the floats next to multiples of 1 / 2, where digits cancel."""
     generator = np.random.default_rng(0)
-    scales = [1.0, 10.0, bound**0.5, bound]
+    scales = [1.0, 10.0, 1e3, 1e6]
     points = [generator.uniform(-scale, scale, 300) for scale in scales]
-    points += [np.round(generator.uniform(-scale, scale, 100) * 2 / np.pi) * np.pi / 2 for scale in scales]
-    x = jnp.asarray(np.concatenate(points), dtype)
-    slope = jax.vmap(jax.grad(_cosine.cosine))(x)
-    curvature = jax.vmap(jax.grad(jax.grad(_cosine.cosine)))(x)
+    halves = [np.round(generator.uniform(-scale, scale, 100) * 2) / 2 for scale in scales]
+    points += halves + [half * (1 + float(jnp.finfo(dtype).eps)) for half in halves]
+    s = jnp.asarray(np.concatenate(points), dtype)
+    slope = jax.vmap(jax.grad(_cosine.cosine_of_half_turns))(s)
+    curvature = jax.vmap(jax.grad(jax.grad(_cosine.cosine_of_half_turns)))(s)
     with mpmath.workprec(200):
-        exact = [mpmath.mpf(float(value)) for value in x]
-        cosines, sines = (np.array([float(f(value)) for value in exact]) for f in (mpmath.cos, mpmath.sin))
-    digits = 3 * float(jnp.finfo(dtype).eps)
-    one_by_one = jax.vmap(_cosine.cosine)(x)  # of an array this size it is XLA's
-    values = [(one_by_one, cosines), (_cosine.cosine(x), cosines), (slope, -sines), (curvature, -cosines)]
+        exact = [mpmath.mpf(float(value)) for value in s]
+        cosines, sines = (np.array([float(f(value)) for value in exact]) for f in (mpmath.cospi, mpmath.sinpi))
+    digits = 4 * float(jnp.finfo(dtype).eps)
+    values = [(_cosine.cosine_of_half_turns(s), cosines), (slope, -np.pi * sines), (curvature, -(np.pi**2) * cosines)]
     for actual, expected in values:
         assert actual.dtype == dtype
-        np.testing.assert_allclose(actual.astype(float), expected, rtol=digits, atol=digits * 1e-3)
+        np.testing.assert_allclose(actual.astype(float), expected, rtol=digits, atol=0)
 
 
-def test_cosine_at_special_points(dtype):
-    x = jnp.asarray([0.0, -0.0, np.inf, -np.inf, np.nan], dtype)
-    np.testing.assert_array_equal(_cosine.cosine(x).astype(float), [1, 1, np.nan, np.nan, np.nan])
-    assert jnp.abs(_cosine.cosine(jnp.asarray([1e15, -1e30, 3e38], dtype))).max() <= 1
+def test_cosine_of_half_turns_at_special_points(dtype):
+    s = jnp.asarray([0.0, -0.0, 0.5, 1.5, -1.0, 1e30, np.inf, -np.inf, np.nan], dtype)
+    expected = [1, 1, 0, 0, -1, 1, np.nan, np.nan, np.nan]
+    np.testing.assert_array_equal(_cosine.cosine_of_half_turns(s).astype(float), expected)
+
+
+def test_the_series_is_that_of_the_cpu_and_agrees_with_the_platforms_own():
+    r = jnp.linspace(-np.pi / 4, np.pi / 4, 1001)
+    for ours, native in zip(_cosine._series(r), (jnp.cos(r), jnp.sin(r)), strict=True):
+        np.testing.assert_allclose(ours, native, rtol=3e-7, atol=1e-7)
+
+
+@pytest.mark.parametrize(("turns", "expected"), [(0.5, 0.0), (1.5, 0.0), (0.25, np.inf), (1.0, -np.inf)])
+def test_exponential_keeps_what_the_cosine_takes_back(turns, expected):
+    """exp(100) is out of range: times cos(pi / 2) = 0 it is 0 all the same."""
+    assert float(_cosine.exponential(jnp.float32(100.0), jnp.float32(turns))) == expected
+
+
+def test_exponential_and_its_derivatives(dtype):
+    u, s = at(1.5, dtype), at(0.375, dtype)
+    pi, tolerance = np.pi, 20 * float(jnp.finfo(dtype).eps)
+    real, imaginary = np.exp(1.5) * np.cos(0.375 * pi), np.exp(1.5) * np.sin(0.375 * pi)
+    np.testing.assert_allclose(float(_cosine.exponential(u, s)), real, rtol=tolerance)
+    by_u, by_s = jax.grad(_cosine.exponential, (0, 1))(u, s)
+    np.testing.assert_allclose([float(by_u), float(by_s)], [real, -pi * imaginary], rtol=tolerance)
+    (uu, us), (su, ss) = jax.hessian(_cosine.exponential, (0, 1))(u, s)
+    expected = [real, -pi * imaginary, -pi * imaginary, -(pi**2) * real]
+    np.testing.assert_allclose([float(part) for part in (uu, us, su, ss)], expected, rtol=tolerance)
+
+
+def test_log_and_reciprocal_have_second_derivatives_far_out():
+    """-1 / x^2 times x is -1 / x: neither x^2 nor 1 / x^2 is formed."""
+    x = jnp.float32(1e30)
+    along = lambda f: jax.jvp(lambda x: jax.jvp(f, (x,), (x,))[1], (x,), (x,))
+    np.testing.assert_allclose(along(_numerics.log), (1.0, 0.0), atol=1e-6)
+    np.testing.assert_allclose(along(_numerics.reciprocal), (-1e-30, 1e-30), rtol=1e-6)
+
+
+def test_tanh_is_flat_far_out(dtype):
+    value, *slopes = derivatives(_numerics.tanh, at(30, dtype))
+    assert value == 1
+    np.testing.assert_allclose(slopes, [4 * np.exp(-60), 4 * np.exp(-60), -8 * np.exp(-60)], rtol=0.2)
+    assert derivatives(_numerics.tanh, at(0, dtype)) == (0, 1, 1, 0)
+
+
+@pytest.mark.parametrize("logit", [-3.0, 0.0, 0.5, 40.0])
+def test_gated_is_the_plain_formula(logit):
+    with jax.enable_x64(True):
+        arguments = tuple(jnp.array(value, jnp.float64) for value in (logit, 1.7, 0.3))
+        plain = lambda z, a, log_m: jax.nn.sigmoid(z) * a + jax.nn.sigmoid(-z) * jnp.exp(log_m)
+        for of in (lambda f: f, lambda f: jax.grad(f, (0, 1, 2)), lambda f: jax.hessian(f, (0, 1, 2))):
+            ours, expected = (jax.tree.leaves(of(f)(*arguments)) for f in (_numerics.gated, plain))
+            np.testing.assert_allclose(ours, expected, rtol=1e-12, atol=1e-15)
+
+
+def test_gated_and_times_exponential_where_the_exponential_alone_overflows():
+    np.testing.assert_allclose(
+        _numerics.gated(jnp.float32(100), jnp.float32(0), jnp.float32(110)), np.exp(10), rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        _numerics.times_exponential(jnp.float32(1e-5), jnp.float32(95)), np.exp(95) / 1e5, rtol=2e-5
+    )
 
 
 def bilinear(x, w):

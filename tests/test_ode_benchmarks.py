@@ -1,17 +1,15 @@
 """The scripts about governing equations: they run, and count right. What they find is in benchmarks/results/."""
 
-import fractional_sir
 import jax
 import jax.numpy as jnp
-import lotka_volterra
 import numpy as np
-import odebench
 import pytest
-import sir_front
-from _odebench_systems import SYSTEMS
-from _sir import TERMS, data, recovery
 from scipy.interpolate import CubicHermiteSpline
 from test_task_benchmarks import run_script
+
+from benchmarks import fractional_sir, lotka_volterra, odebench, sir_front
+from benchmarks._odebench_systems import SYSTEMS
+from benchmarks._sir import TERMS, data, recovery
 
 TRUTH = np.array(list(TERMS)), np.array(list(TERMS.values()))
 

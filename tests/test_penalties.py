@@ -62,13 +62,27 @@ def test_away_from_zero():
         ("real_naive_npu", np.abs(W).sum()),
         ("nac", 0.0),
         ("nalu", 0.0),
+        ("nsr", 0.0),
+        ("dmu", 0.0),
+        ("mc_fc", -(W**2).mean()),
+        ("mul_mcfc", -(W**2).mean()),
     ],
 )
 def test_penalties_of_units(name, expected):
+    """Of W in every matrix, and zeros in every vector."""
     unit = UNITS[name]
     leaves = unit.leaves((3, 3))
     params = {leaf: jnp.asarray(W) if shape == (3, 3) else jnp.zeros(shape) for leaf, shape in leaves.items()}
     np.testing.assert_allclose(unit.penalty(params), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["mc_fc", "mul_mcfc"])
+def test_a_mass_conserving_units_penalty_counts_its_gates(name):
+    unit = UNITS[name]
+    params = {leaf: jnp.full(shape, 2.0) for leaf, shape in unit.leaves((3, 2)).items()} | {
+        "bias": jnp.array([3.0, 5.0])
+    }
+    np.testing.assert_allclose(unit.penalty(params), -(4 + 4 + 17), rtol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -80,14 +94,18 @@ def test_penalties_of_units(name, expected):
         ("snmu", {}, {"w": (0, 1)}),
         ("nmru", {}, {"w": (0, 1)}),
         ("npu", {}, {}),
-        ("npu", {"clip": "w"}, {"re": (-1, 1)}),
-        ("npu", {"clip": "g"}, {"gate": (0, 1)}),
-        ("npu", {"clip": "wig"}, {"re": (-1, 1), "im": (-1, 1), "gate": (0, 1)}),
-        ("real_npu", {"clip": "wg"}, {"re": (-1, 1), "gate": (0, 1)}),
-        ("naive_npu", {"clip": "wi"}, {"re": (-1, 1), "im": (-1, 1)}),
-        ("real_naive_npu", {"clip": "w"}, {"re": (-1, 1)}),
+        ("npu", {"clamp": "w"}, {"re": (-1, 1)}),
+        ("npu", {"clamp": "g"}, {"gate": (0, 1)}),
+        ("npu", {"clamp": "wig"}, {"re": (-1, 1), "im": (-1, 1), "gate": (0, 1)}),
+        ("real_npu", {"clamp": "wg"}, {"re": (-1, 1), "gate": (0, 1)}),
+        ("naive_npu", {"clamp": "wi"}, {"re": (-1, 1), "im": (-1, 1)}),
+        ("real_naive_npu", {"clamp": "w"}, {"re": (-1, 1)}),
         ("nac", {}, {}),
         ("inalu", {}, {}),
+        ("mc_fc", {}, {}),
+        ("mul_mcfc", {"sign": "real_npu"}, {}),
+        ("nsr", {}, {}),
+        ("dmu", {}, {}),
     ],
 )
 def test_projections_of_units(name, options, ranges):

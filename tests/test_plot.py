@@ -11,7 +11,7 @@ import pytest
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from nalu_jax import UNITS, chain, nau, npu, plot, real_npu, training
+from nalu_jax import UNITS, chain, nac, nalu, nau, npu, nsr, plot, real_npu, symbolic, training
 from nalu_jax.plot import _style
 
 matplotlib.use("agg")
@@ -91,6 +91,34 @@ def test_the_graph_is_the_formula():
     assert sorted(colour for _, colour, _ in first) == sorted([_style.POSITIVE] * 2 + [_style.NEGATIVE])
     assert max(width for *_, width in first) == pytest.approx(2 * sorted(width for *_, width in first)[1])
     assert texts(ax) == ["1", "0.50", "-2", "4", "-1", "a", "b", r"$\prod$", r"$\prod$", "y", "z"]
+
+
+@pytest.mark.parametrize(
+    ("unit", "node"),
+    [
+        (symbolic.consistent({"length": (0, 1), "time": (1, 0)}, (0, 1)), r"$\prod$"),
+        (nac, r"$\sum$"),
+        (nalu, r"$\sum\prod$"),
+        (nsr, r"$\gtrless$"),
+    ],
+)
+def test_a_node_of_a_graph_is_what_the_record_says(unit, node):
+    model = chain(unit, nau)
+    ax = plot.graph(model, model.init(jax.random.key(0), (2, 3, 1)))
+    assert texts(ax).count(node) == 3
+
+
+@pytest.mark.parametrize("unit", UNITS.values(), ids=list(UNITS))
+def test_every_unit_is_a_layer_of_a_graph(unit):
+    """Its first effective weight is a matrix to its outputs: not the gate, whatever the names of leaves are."""
+    model = chain(nau, unit, nau)
+    params = jax.tree.map(jnp.ones_like, model.init(jax.random.key(0), (2, 2, 3, 1)))
+    if unit.name == "nmru":
+        with pytest.raises(ValueError, match="nmru has 4 rows of weights for 2 inputs"):
+            plot.graph(model, params)
+        return
+    edges = plot.graph(model, params).lines
+    assert sum(list(np.asarray(line.get_xdata())) == [2, 3] for line in edges) == 3
 
 
 def test_a_graph_of_a_single_unit_and_of_many_edges():

@@ -330,3 +330,83 @@ def test_bad_input_is_told_apart(call, words):
 )
 def test_numbers_with_their_errors(value, error, text):
     assert symbolic.plus_minus(value, error) == text
+
+
+PRODUCT = chain(real_npu.UNIT.bind(domain="positive", eps=0.0), nau)
+
+
+def relative(params, data):
+    """Relative residuals of one power product, (n, 1)."""
+    x, y = data
+    return PRODUCT.apply(params, x) / y - 1
+
+
+def product_start(exponents, coefficient):
+    return (
+        {"re": np.array(exponents, float)[:, None], "gate": np.ones(len(exponents))},
+        {"w": np.array([[float(coefficient)]])},
+    )
+
+
+OPEN_GATES = (
+    {"re": np.ones((3, 1), bool), "gate": np.zeros(3, bool)},
+    {"w": np.ones((1, 1), bool)},
+)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_an_ideal_gas_keeps_its_exponents_and_its_constant(seed):
+    """The coefficient is 8.5 +- 0.5 while exponents are free: rounded first, it would bend the temperature's."""
+    generator = np.random.default_rng(seed)
+    x = np.stack([generator.uniform(*limits, 40) for limits in ((0.5, 5), (250, 400), (0.01, 0.1))], axis=1)
+    y = 8.314 * x[:, :1] * x[:, 1:2] / x[:, 2:] * (1 + 0.01 * generator.normal(size=(40, 1)))
+    best = symbolic.snap(relative, product_start([1.02, 0.97, -0.99], 9.0), (x, y), free=OPEN_GATES).best
+    np.testing.assert_array_equal(best.params[0]["re"][:, 0], [1, 1, -1])
+    assert best.free[1]["w"][0, 0] and best.params[1]["w"][0, 0] == pytest.approx(8.314, abs=0.05)
+
+
+def test_columns_of_any_size_round_to_their_law():
+    """Charges of 1.6e-19: a coefficient rounded before the exponents would have to be made up for by them."""
+    generator = np.random.default_rng(3)
+    x = generator.uniform(0.5, 3, (24, 2)) * [1.6e-19, 1]
+    y = 8.99e9 * x[:, :1] ** 2 / x[:, 1:] ** 2
+    start = product_start([1.999, -2.001], 8.99e9 * 1.6e-19**0.001)
+    free = ({"re": np.ones((2, 1), bool), "gate": np.zeros(2, bool)}, {"w": np.ones((1, 1), bool)})
+    best = symbolic.snap(relative, start, (x, y), free=free).best
+    np.testing.assert_array_equal(best.params[0]["re"][:, 0], [2, -2])
+    assert best.params[1]["w"][0, 0] == pytest.approx(8.99e9, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("coefficient", "noise", "rounded"), [(0.5, 0.02, 0.5), (9.81, 0.02, None), (9.81, 0.003, None), (2.0, 0.01, 2.0)]
+)
+def test_a_coefficient_is_rounded_only_where_nothing_else_is_near(coefficient, noise, rounded):
+    for seed in range(8):
+        generator = np.random.default_rng(seed)
+        x = generator.uniform(1, 5, (50, 1))
+        y = coefficient * x * (1 + noise * generator.normal(size=(50, 1)))
+        best = symbolic.snap(lambda p, d: nau.apply(p, d[0]) / d[1] - 1, {"w": np.array([[1.0]])}, (x, y)).best
+        if rounded is None:
+            assert best.free["w"][0, 0]
+        else:
+            assert best.params["w"][0, 0] == rounded and not best.free["w"][0, 0]
+
+
+def test_the_description_length_is_that_of_its_equation():
+    """The determinant by slogdet, of a Jacobian in closed form; prices by hand."""
+    generator = np.random.default_rng(5)
+    x = generator.uniform(0.5, 3, (30, 1))
+    y = 1.7 * x**1.4 * (1 + 0.02 * generator.normal(size=(30, 1)))
+    free = ({"re": np.ones((1, 1), bool), "gate": np.zeros(1, bool)}, {"w": np.ones((1, 1), bool)})
+    step = symbolic.prune(relative, product_start([1.3], 1.6), (x, y), free=free, floor=0.0).steps[0]
+    exponent, coefficient = step.params[0]["re"][0, 0], step.params[1]["w"][0, 0]
+    values = coefficient * x[:, 0] ** exponent / y[:, 0]
+    jacobian = np.stack([values * np.log(x[:, 0]), values / coefficient], axis=1)
+    variance = np.sum((values - 1) ** 2) / (30 - 2)
+    widths = np.array([2.0, 2 * coefficient])
+    accuracy = 0.5 * np.linalg.slogdet(np.eye(2) + widths[:, None] * (jacobian.T @ jacobian) * widths / variance)[1]
+    weights = 2 * sum([0.12, 0.055, 0.03, 0.02, 0.015, 0.008, 0.004, 0.004, 0.003, 0.003, 0.002, 0.002, 0.002])
+    weights += 2 * sum([0.002, 0.001, 0.0005, 0.0005, 0.0003, 0.0002]) + 0.03
+    names = -math.log(0.03 * 0.4 / weights) + 0.5 * (exponent / 2) ** 2 + math.log(2)
+    expected = 15 * math.log(np.mean((values - 1) ** 2)) + accuracy + names
+    assert step.description_length == pytest.approx(expected, rel=1e-9)

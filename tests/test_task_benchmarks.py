@@ -5,25 +5,26 @@ import argparse
 import json
 from typing import Any
 
-import _levenberg
-import _recipes
-import _report
-import _runs
-import _success
-import _two_layer
-import division
-import inalu_tasks
 import jax
 import jax.numpy as jnp
-import large_scale
-import loop_throughput
 import numpy as np
 import pytest
-import read_out
-import simple_task
-import single_module
-import static_task
 
+from benchmarks import (
+    _recipes,
+    _report,
+    _runs,
+    _success,
+    _two_layer,
+    division,
+    inalu_tasks,
+    large_scale,
+    loop_throughput,
+    read_out,
+    simple_task,
+    single_module,
+    static_task,
+)
 from nalu_jax.tasks import single_module as task
 
 
@@ -135,21 +136,8 @@ def test_standardised_error_is_well_conditioned():
     assert np.linalg.cond(plain) > 1000
 
 
-def test_levenberg_marquardt_finds_a_known_minimum():
-    """y = a exp(b x), from far away; and it does not run on once it is there."""
-    with jax.enable_x64(True):
-        x = jnp.linspace(0.0, 2.0, 20)
-        rows = x, 3.0 * jnp.exp(-1.5 * x)
-        residual = lambda params, row: jnp.atleast_1d(params["a"] * jnp.exp(params["b"] * row[0]) - row[1])
-        start = {"a": jnp.asarray(1.0), "b": jnp.asarray(0.0)}
-        found = _levenberg.levenberg_marquardt(residual, start, rows, steps=100)
-        np.testing.assert_allclose([found["a"], found["b"]], [3.0, -1.5], rtol=1e-9)
-        same = _levenberg.levenberg_marquardt(residual, start, rows, steps=10_000_000)
-        np.testing.assert_allclose(same["b"], -1.5, rtol=1e-9)
-
-
 def test_the_best_start_is_never_nan():
-    best = _levenberg.best_of(jnp.arange(3.0), jnp.array([jnp.nan, 2.0, 1.0]))
+    best = simple_task.best_of(jnp.arange(3.0), jnp.array([jnp.nan, 2.0, 1.0]))
     assert best == 2.0
 
 

@@ -1,6 +1,8 @@
 """`training.fit`: the loop against a loop in Python, restarts that do not touch one another, batches, validation."""
 
+import dataclasses
 import functools
+import sys
 from typing import Any
 
 import jax
@@ -10,7 +12,7 @@ import optax
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from nalu_jax import chain, nau, nmu, npu, real_npu, snmu, training
+from nalu_jax import _progress, chain, nau, nmu, npu, real_npu, schedules, snmu, training
 
 fit: Any = functools.partial(training.fit, progress=False)
 X = jax.random.uniform(jax.random.key(7), (40, 2), minval=0.5, maxval=2.0)
@@ -45,7 +47,7 @@ def assert_same_bits(a, b):
 def test_a_run_is_the_plain_loop(key, standard_promotion):
     """The same steps, one restart at a time, in Python: restarts, penalty, projection, losses, last and best params."""
     optimiser = optax.adam(optax.cosine_decay_schedule(0.1, 30))
-    ramp = training.schedules.linear_ramp(0.1, start=5, end=20)
+    ramp = schedules.linear_ramp(0.1, start=5, end=20)
     arguments: dict[str, Any] = {
         "key": key,
         "steps": 30,
@@ -231,3 +233,23 @@ def test_dtypes_are_kept(key, x64):
         mse_of(nmu), init, key=key, steps=20, optimiser=optax.adam(0.02), data=data, finish=[training.rounding()]
     )
     assert found.params["w"].dtype == dtype
+
+
+def test_a_fit_says_in_a_line_what_it_is_and_is_no_tree(key, standard_promotion):
+    found = fit(mse_of(nau), init_of(nau), key=key, steps=3, optimiser=optax.sgd(0.01), data=DATA, restarts=4)
+    assert repr(found) == f"Fit(4 restarts, 0 failed; best {found.best}, validation {found.validation[found.best]:.4g})"
+    assert jax.tree.leaves(found) == [found]  # its arrays are reached by name only
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        found.best = 0
+    assert dataclasses.replace(found, best=None).best is None
+
+
+@pytest.mark.parametrize(
+    ("progress", "terminal", "shown"), [(None, False, ""), (None, True, "fit"), ("my run", False, "my run")]
+)
+def test_a_bar_is_shown_where_asked_for_or_where_stderr_is_a_terminal(monkeypatch, capsys, progress, terminal, shown):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
+    with _progress.bar(progress, "fit", total=2) as bar:
+        bar.update(2)
+    text = capsys.readouterr().err
+    assert text.strip().startswith(shown) if shown else text == ""

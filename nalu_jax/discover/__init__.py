@@ -1,27 +1,65 @@
 """From measurements to formulas: `table` finds the formula behind columns of numbers, `ode` equations of trajectories.
 
-`nalu_jax.discover.regressor` has `table` as a scikit-learn estimator.
+`FormulaRegressor` is `table` as a scikit-learn estimator, and needs the extra `sklearn`.
 
 >>> import numpy as np
 >>> from nalu_jax import discover
 >>> x = np.random.default_rng(0).uniform(0.5, 2.0, (40, 2))
->>> found = discover.table(x, 3 * x[:, 0] / x[:, 1] ** 2, names=("m", "r"), powers=2, restarts=8, progress=False)
->>> found.formula
-'3*m/r**2'
+>>> found = discover.table(x, 3 * x[:, 0] / x[:, 1] ** 2, names=("m", "r"))
+>>> found.formula, found.verdict
+('3*m/r**2', 'recovered')
 >>> ts = np.linspace(0.0, 2.0, 21)
 >>> found = discover.ode(ts, np.exp(-1.5 * ts), names=["mass"], progress=False)
 >>> found.verdict, found.best.exponents.tolist(), found.best.coefficients.round(6).tolist()
 ('recovered', [[1.0]], [[-1.5]])
->>> float(found.simulate([0.0, 1.0], [2.0])[-1, 0].round(6))
+>>> float(found.simulate([2.0], [0.0, 1.0])[-1, 0].round(6))
 0.44626
 """
 
-from ._ode import ode as ode
-from ._result import Candidate as Candidate
-from ._result import Discovery as Discovery
-from ._splits import Split as Split
-from ._splits import split as split
-from ._table import Found as Found
-from ._table import Term as Term
-from ._table import table as table
-from ._table_checks import check_table as check_table
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from ._formula import Factor, Formula, Number, Term
+from ._found import Found
+from ._json import load
+from ._splits import Split, split
+from ._table import table
+
+if TYPE_CHECKING:
+    from ._ode import ode
+    from ._regressor import FormulaRegressor
+    from ._result import Candidate, Discovery
+
+# what the other door, or scikit-learn, has to import first: tables need neither
+_LATER = {"ode": "_ode", "Candidate": "_result", "Discovery": "_result", "FormulaRegressor": "_regressor"}
+
+__all__ = [
+    "Candidate",
+    "Discovery",
+    "Factor",
+    "Formula",
+    "FormulaRegressor",
+    "Found",
+    "Number",
+    "Split",
+    "Term",
+    "load",
+    "ode",
+    "split",
+    "table",
+]
+
+
+if not TYPE_CHECKING:  # with it a type checker would let every misspelt name pass
+
+    def __getattr__(name: str) -> Any:
+        if name not in _LATER:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        try:
+            return getattr(importlib.import_module(f".{_LATER[name]}", __name__), name)
+        except ImportError as error:  # an AttributeError: hasattr, help and completion go on without the extra
+            raise AttributeError(f"{__name__}.{name}: {error}", name=name) from error
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from ..fast import Fast, fast_chain, fast_nau, fast_real_npu
+from .._fast import Fast, fast_chain, fast_nau, fast_real_npu
 from ..ode import Windows, field, shooting_residual, solve, trajectory_residual
 
 SIZES = (4, 8, 16, 32, 64)  # to which numbers of terms and of parameters are filled up

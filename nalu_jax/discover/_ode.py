@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from tqdm import tqdm
 
+from .. import _arguments, _progress
 from .. import ode as _ode
 from .._interrupt import deferred
 from ..ode import Data, Smooth
@@ -38,6 +38,17 @@ class Job(NamedTuple):
     positive: bool
 
 
+@_arguments.checked(
+    "discover.ode",
+    names=_arguments.optional(_arguments.names()),
+    known=_arguments.optional(_arguments.function("(t, y) -> rates")),
+    noise=_arguments.optional(_arguments.number(0.0)),
+    domain=_arguments.optional(_arguments.choice("positive", "real")),
+    missing=_arguments.flag(),
+    initial_states=_arguments.choice("exact", "measured"),
+    candidates=_arguments.count(),
+    progress=_arguments.optional(_arguments.instance("True, False or a label", "Pass one of them.", bool, str)),
+)
 def ode(
     ts: Any,
     ys: Any,
@@ -49,7 +60,7 @@ def ode(
     missing: bool = False,
     initial_states: str = "measured",
     candidates: int = 3,
-    progress: bool = True,
+    progress: bool | str | None = None,
 ) -> Discovery:
     """Equations dy/dt = known(t, y) + sums of products of powers of y, that is NAU(RealNPU(y)), for trajectories.
 
@@ -70,7 +81,7 @@ def ode(
         missing: whether NaN stands for what was not measured.
         initial_states: "exact" where the first measurements have no noise, "measured" where they have it too.
         candidates: from which products are taken away, each through the solver.
-        progress: whether to show a progress bar.
+        progress: whether to show a progress bar, by default where stderr is a terminal; a text is its label.
 
     Raises:
         TypeError: data that are not real numbers.
@@ -159,10 +170,12 @@ def _job(data: Data, known: Callable[..., Any] | None, noise: float | None, posi
     return Job(data, smooth, explained, setting, nodes, positive)
 
 
-def _fits(job: Job, count: int, interrupted: Callable[[], bool], progress: bool) -> tuple[Setting, list[list[Fitted]]]:
+def _fits(
+    job: Job, count: int, interrupted: Callable[[], bool], progress: bool | str | None
+) -> tuple[Setting, list[list[Fitted]]]:
     """The setting with steps enough, and the candidates with their paths: those fitted as they are, those from which
     products were taken away, and at last that of roundings."""
-    with tqdm(desc="discover", total=3 + count, disable=not progress) as bar:
+    with _progress.bar(progress, "discover", total=3 + count, unit="search") as bar:
         systems = _search.systems(job.data, job.smooth, job.known_nodes, positive=job.positive, count=SCREENED)
         bar.update()
         formulas = [_refine.started(job.data, job.smooth, job.known_nodes, system, job.positive) for system in systems]

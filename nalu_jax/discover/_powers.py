@@ -8,7 +8,7 @@ import numpy as np
 from jax import Array
 
 from .. import _solvers
-from ..ode import integrals, project
+from ..ode import integrals
 
 MOST = 3  # products in one equation
 STARTS = 32
@@ -53,7 +53,7 @@ def _fit(starts: Array, used: Array, weak: Weak) -> tuple[Array, Array]:
 
     def residual(exponents: Array) -> Array:
         products = jnp.exp(jnp.einsum("iqk,mk->iqm", weak.logs, exponents)) * used[None, None]
-        return project(weak.rows @ integrals(products, weak.weights), weak.target)[1]
+        return _solvers.project(weak.rows @ integrals(products, weak.weights), weak.target)[1]
 
     def one(start: Array) -> tuple[Array, Array]:
         fitted = _solvers.levenberg_marquardt(residual, start, steps=STEPS, rtol=1e-10, atol=1e-10)

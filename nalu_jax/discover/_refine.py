@@ -15,6 +15,7 @@ from ._model import Formula
 from ._search import RESOLUTION, System, nodes_of
 
 STEPS = 20  # of every refit
+EXPONENTS = ("exponents",)  # the leaf that holds them
 
 
 class Setting(NamedTuple):
@@ -64,7 +65,15 @@ def fitted(setting: Setting, formula: Formula) -> Fitted:
     loss, params, free, data = _problem(setting, formula)
     none = jax.tree.map(jnp.zeros_like, free)
     path = symbolic.prune(
-        loss, params, data, free=free, entries=none, rows=setting.rows, floor=setting.floor, steps=STEPS
+        loss,
+        params,
+        data,
+        free=free,
+        entries=none,
+        exponents=EXPONENTS,
+        rows=setting.rows,
+        floor=setting.floor,
+        steps=STEPS,
     )
     return _fitted(setting, formula, path.steps[0])
 
@@ -74,7 +83,15 @@ def pruned(setting: Setting, formula: Formula) -> list[Fitted]:
     loss, params, free, data = _problem(setting, formula)
     entries = jax.tree.map(jnp.zeros_like, free) | {"coefficients": free["coefficients"]}
     path = symbolic.prune(
-        loss, params, data, free=free, entries=entries, rows=setting.rows, floor=setting.floor, steps=STEPS
+        loss,
+        params,
+        data,
+        free=free,
+        entries=entries,
+        exponents=EXPONENTS,
+        rows=setting.rows,
+        floor=setting.floor,
+        steps=STEPS,
     )
     return [_fitted(setting, formula, step) for step in path.steps]
 
@@ -89,6 +106,7 @@ def snapped(setting: Setting, formula: Formula) -> list[Fitted]:
         data,
         free=free,
         entries=entries,
+        exponents=EXPONENTS,
         tolerance=5e-3,
         rows=setting.rows,
         floor=setting.floor,

@@ -66,8 +66,8 @@ class Discovery(NamedTuple):
     interrupted: bool
     known: Callable[..., Any] | None
 
-    def simulate(self, ts: Any, y0: Any, *, candidate: Candidate | None = None) -> np.ndarray:
-        """States (n_times, n_states) at the times ts from y0 at the first, by `nalu_jax.ode.solve` in float64.
+    def simulate(self, y0: Any, ts: Any, *, candidate: Candidate | None = None) -> np.ndarray:
+        """States (n_times, n_states) at the times ts from y0 at the first of them, by `nalu_jax.ode.solve` in float64.
 
         inf from where the solver did not get any further.
 

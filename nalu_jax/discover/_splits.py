@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .. import _arguments
+
 
 class Split(NamedTuple):
     """Indices of rows, each sorted.
@@ -26,6 +28,13 @@ class Split(NamedTuple):
     outside: np.ndarray
 
 
+@_arguments.checked(
+    "split",
+    x=_arguments.array("(rows, n_in)", axes=2),
+    held_out=_arguments.number(0.0, 1.0),
+    outside=_arguments.number(0.0, 1.0),
+    seed=_arguments.count(0),
+)
 def split(x: np.ndarray, *, held_out: float = 0.2, outside: float = 0.2, seed: int = 0) -> Split:
     """The rows of x (n, n_in) in three parts.
 
@@ -44,9 +53,15 @@ def split(x: np.ndarray, *, held_out: float = 0.2, outside: float = 0.2, seed: i
     for name, share in (("held_out", held_out), ("outside", outside)):
         if not 0 <= share < 1:
             raise ValueError(f"split: {name} must be a share of the rows, at least 0 and below 1, got {share}.")
-    ranks = np.argsort(np.argsort(np.abs(x), axis=0, kind="stable"), axis=0, kind="stable").mean(axis=1)
+    ranks = np.mean([_ranks(column) for column in np.abs(x).T], axis=0)
     far = round(outside * len(x))
     order = np.argsort(ranks, kind="stable")
     inside = np.random.default_rng(seed).permutation(order[: len(x) - far])
     held = round(held_out * inside.size)
     return Split(np.sort(inside[held:]), np.sort(inside[:held]), np.sort(order[len(x) - far :]))
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """(n,) ranks, equal ones of equal values: rows of an indicator column are not told apart by their order."""
+    ordered = np.sort(values)
+    return (np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right")) / 2

@@ -1,257 +1,162 @@
-"""From a table to a formula: restarts, pruning, error bars, simple numbers."""
+"""From a table to a formula: `table`.
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+Inputs are checked (`_inputs`), the engine searches (`_engine`), and what it found is written out (`_written`) as
+formulas (`_formula`) with a verdict (`_found`).
+"""
 
-import jax
-import jax.numpy as jnp
+import contextlib
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
 import numpy as np
-import sympy
 
-from .. import symbolic, training
-from .._unit import Chain
-from . import _table_checks, _table_search
-from ._table_search import Data
+from .. import _progress
+from .._interrupt import deferred
+from . import _inputs, _written
+from ._engine.candidate import Candidate, predict
+from ._engine.forms import FAMILIES
+from ._engine.search import Progress, Searched, search
+from ._formula import Formula
+from ._found import NOTHING, Found
 
-SEARCHED_ROWS = 2_000
-"""More rows than these are not used to choose a restart, only from pruning on."""
-
-EVIDENCE = 6.0
-"""By how much a formula's BIC has to be lower than that of a simpler one: "strong evidence" of Kass and Raftery, "Bayes
-factors", JASA 90:773 (1995)."""
-
-NUMBERS_TO_SNAP = 100.0
-"""Coefficients beyond it stay as they are: every large number is near an integer."""
+SCALED_NOTE = (
+    "the inputs have mean 0 and standard deviation 1, as after a StandardScaler: products and powers of such numbers "
+    "say nothing. Do not scale them, it is done inside"
+)
 
 
-class Term(NamedTuple):
-    """coefficient * product of inputs ** exponents, with standard errors; 0 is the error of a pinned number.
-
-    Attributes:
-        coefficient, coefficient_error: floats.
-        exponents, exponent_errors: (n_in,) arrays.
-    """
-
-    coefficient: float
-    coefficient_error: float
-    exponents: np.ndarray
-    exponent_errors: np.ndarray
-
-
-class Found(NamedTuple):
-    """What `table` found. Params are NumPy arrays in float64, in the units of measure of the table.
-
-    Attributes:
-        formula: the formula in simple numbers, as text that Python and SymPy read.
-        expression: the same as a SymPy expression.
-        raw: the expression before any number was rounded.
-        terms: the terms of `raw` with standard errors, largest first.
-        model, params: the formula as RealNPU -> NAU: `model.apply(params, x)[:, 0]`.
-        names: of the inputs.
-        symbols: the SymPy symbols of the inputs.
-        path: of the pruning, a `symbolic.Path` in columns of unit size; None where Ctrl-C came before.
-        path_formulas: the formula of each of its steps, in the units of the table, as text.
-        snapped: of the rounding; None where Ctrl-C came before.
-        fit: the restarts, what `training.fit` returned.
-        scale: of the residuals: "absolute" or "relative".
-        interrupted: whether Ctrl-C ended the search before its end.
-    """
-
-    formula: str
-    expression: sympy.Expr
-    raw: sympy.Expr
-    terms: tuple[Term, ...]
-    model: Chain
-    params: Any
-    names: tuple[str, ...]
-    symbols: tuple[sympy.Symbol, ...]
-    path: symbolic.Path | None
-    path_formulas: tuple[str, ...]
-    snapped: symbolic.Path | None
-    fit: training.Fit
-    scale: str
-    interrupted: bool
-
-    def predict(self, x: Any) -> np.ndarray:
-        """y (n,) of x (n, n_in), in float64."""
-        with jax.enable_x64(True):
-            x = jnp.asarray(np.asarray(x, float))
-            return np.asarray(self.model.apply(jax.tree.map(jnp.asarray, self.params), x)[:, 0])
-
-
+@deferred()
 def table(
     x: Any,
     y: Any,
     *,
     names: Sequence[str] | None = None,
     target: str = "y",
-    domain: str = "real",
-    error: str | None = None,
-    powers: int | None = None,
-    restarts: int = 64,
-    steps: int = _table_search.STEPS,
+    functions: Literal["all"] | Sequence[str] = "all",
+    nested: bool = True,
+    terms: int = 4,
     seed: int = 0,
-    progress: bool = True,
+    time_limit: float | None = None,
+    progress: bool | str | None = None,
 ) -> Found:
-    """A sum of products of powers of the columns of x that gives y.
+    """The formula that gives y from the columns of x, with a verdict.
 
-    RealNPU -> NAU with 1, 2, ... products, each with many restarts, are trained at once; then exponents and
-    coefficients are pruned by backward elimination and rounded where the data allow it (`symbolic.prune`,
-    `symbolic.snap`), each time with a refit of the rest. The Bayesian information criterion decides how much remains:
-    the simplest formula of which no other one's BIC is lower by more than 6. All of it is computed in float64, whatever
-    JAX is set to, and the same seed gives the same formula.
+    Searched are sums of products of powers; powers of sums and quotients of sums; products with one elementary function
+    of such. Signs, the sizes of the columns and the kind of the noise are taken from the data: do not scale or take
+    logarithms first. Evidence decides, in which every number and every name in a formula has its price. The same seed
+    gives the same formula. Nothing is compiled; everything is computed in float64.
 
     Args:
-        x: (n, n_in) numbers.
-        y: (n,) numbers.
-        names: of the columns of x; x0, x1, ... where not given.
-        target: the name of y.
-        domain: "positive" where all inputs are, lengths or masses; "real" also allows negative ones.
-        error: "absolute", residuals are differences; "relative", they are logarithms of ratios. By default relative in
-            the positive domain where y is positive too, and absolute otherwise.
-        powers: the largest number of products; by default 4, or fewer where there are few rows.
-        restarts: for every number of products.
-        steps: of Adam, before Levenberg-Marquardt.
-        seed: of the restarts, and of the rows that they see where there are more than `SEARCHED_ROWS`.
-        progress: whether to show progress bars.
+        x: (rows, n_in) numbers, or a DataFrame, whose columns then are the names.
+        y: (rows,) numbers.
+        names: of the columns of x, any text; x0, x1, ... where not given.
+        target: the name of y; that of a Series where not given.
+        functions: families of elementary functions that may be in the answer: "all", or some of exp, log, sin, cos,
+            tanh, cosh, arcsin; () for none.
+        nested: whether powers and quotients of sums may be the answer.
+        terms: the largest number of terms of a sum.
+        seed: of random starts and of the rows that are searched where they are many.
+        time_limit: seconds after which the search ends with the best so far, looked at between its stages.
+        progress: whether to show a progress bar, by default where stderr is a terminal; a text is its label.
 
     Returns:
-        A `Found`. Ctrl-C ends the search with the best formula so far, and `interrupted` set.
+        A `Found`. Ctrl-C ends the search with the best so far, and `interrupted` set.
 
     Raises:
-        ValueError: a column that is constant, not finite, or not positive in the positive domain; fewer rows than
-            parameters; y of 0 with relative errors. The message names column and row.
+        TypeError, ValueError: a table in which nothing can be found, or an option that is none; the message has column
+            and row and the cure.
+        KeyboardInterrupt: Ctrl-C came before there was any formula.
+        TimeoutError: so did the time limit.
+
+    >>> import numpy as np
+    >>> x = np.random.default_rng(0).uniform(0.5, 2.0, (40, 2))
+    >>> found = table(x, 3 * x[:, 0] / x[:, 1] ** 2, names=("m", "r"))
+    >>> found.formula, found.verdict
+    ('3*m/r**2', 'recovered')
     """
-    x, y = np.asarray(x, float), np.asarray(y, float)
-    n_in = x.shape[-1] if x.ndim else 0
-    names = tuple(f"x{i}" for i in range(n_in)) if names is None else tuple(names)
-    _table_checks.check_table(x, y, names, target, domain)
-    scale = _table_checks.error_scale(y, target, domain, error)
-    powers = _table_checks.powers_for(len(y), n_in, powers, target)
-    with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):
-        units = np.exp(np.mean(np.log(np.where(x == 0, 1.0, np.abs(x))), axis=0)), float(np.sqrt(np.mean(y**2)))
-        weight = 1 / np.abs(y) if scale == "relative" else np.full_like(y, 1 / units[1])
-        data = Data(jnp.asarray(x / units[0]), jnp.asarray(y / units[1]), jnp.asarray(weight * units[1]))
-        network = _table_search.model(domain)
-        searched = _table_search.search(
-            network,
-            _some_rows(data, seed),
-            powers=powers,
-            restarts=restarts,
-            key=jax.random.key(seed),
-            steps=steps,
-            progress="restarts" if progress else False,
-        )
-        own = Data(jnp.asarray(x), jnp.asarray(y), jnp.asarray(weight))
-        reading = _read(network, searched, data, own, units, scale)
-    return _found(network, reading, names, domain, searched.fit, scale)
-
-
-def _some_rows(data: Data, seed: int) -> Data:
-    rows = data.y.size
-    if rows <= SEARCHED_ROWS:
-        return data
-    chosen = np.sort(np.random.default_rng(seed).choice(rows, SEARCHED_ROWS, replace=False))
-    return jax.tree.map(lambda leaf: leaf[chosen], data)
-
-
-class _Reading(NamedTuple):
-    """Raw params and their errors, and those in simple numbers, in the units of the table; the paths to them."""
-
-    raw: Any
-    errors: Any
-    simple: Any
-    path: symbolic.Path | None = None
-    path_params: tuple[Any, ...] = ()
-    snapped: symbolic.Path | None = None
-    interrupted: bool = False
-
-
-def _read(
-    network: Chain, searched: _table_search.Searched, scaled: Data, data: Data, units: Any, scale: str
-) -> _Reading:
-    """Prune, find error bars and snap; where Ctrl-C comes, what there is by then."""
-    loss, (rows, n_in) = _table_search.residuals(network, scale), scaled.x.shape
-    best = searched.best
-    params = jax.tree.map(lambda leaf: leaf[best], searched.params)
-    raw = _to_table_units(params, units)
-    reading = _Reading(raw, jax.tree.map(lambda leaf: np.full_like(leaf, np.nan), raw), raw, interrupted=True)
-    if searched.fit.interrupted:
-        return reading
-    try:
-        used = np.arange(params[1]["w"].size) <= best
-        free = (
-            {"re": np.tile(used, (n_in, 1)), "gate": np.zeros(n_in, bool)},
-            {"w": used[:, None]},
-        )
-        path = _simplest(symbolic.prune(loss, params, scaled, free=free))
-        raw = _to_table_units(path.best.params, units)
-        steps = tuple(_to_table_units(step.params, units) for step in path.steps)
-        reading = reading._replace(raw=raw, simple=raw, path=path, path_params=steps)
-        errors = symbolic.standard_errors(loss, raw, data, free=path.best.free)
-        reading = reading._replace(errors=errors)
-        # in the budget of the BIC: what all numbers that are still free are worth, and the evidence asked for
-        factor = float(np.exp((EVIDENCE + path.best.complexity * np.log(rows)) / rows))
-        entries = _may_be_simple(raw)
-        snapped = _simplest(symbolic.snap(loss, raw, data, factor=factor, free=path.best.free, entries=entries))
-        return reading._replace(simple=snapped.best.params, snapped=snapped, interrupted=False)
-    except KeyboardInterrupt:
-        return reading
-
-
-def _simplest(path: symbolic.Path) -> symbolic.Path:
-    """The path with the simplest formula chosen of which no other one's BIC is lower by more than EVIDENCE."""
-    bics = np.array([step.bic for step in path.steps])
-    return path._replace(chosen=int(np.flatnonzero(bics <= bics.min() + EVIDENCE)[-1]))
-
-
-def _to_table_units(params: Any, units: tuple[np.ndarray, float]) -> Any:
-    """From y / s = sum w prod (x / t)^e to y = sum w' prod x^e: w' = w s prod t^-e."""
-    first, last = (jax.tree.map(np.asarray, part) for part in params)
-    factor = units[1] * np.exp(-np.log(units[0]) @ first["re"])
-    return first, {"w": last["w"] * factor[:, None]}
-
-
-def _may_be_simple(params: Any) -> Any:
-    """Exponents, and coefficients that are not large."""
-    first, last = params
-    every = {name: np.ones(leaf.shape, bool) for name, leaf in first.items()}
-    return every, {"w": np.abs(last["w"]) <= NUMBERS_TO_SNAP}
-
-
-def _found(
-    network: Chain, reading: _Reading, names: tuple[str, ...], domain: str, fit: training.Fit, scale: str
-) -> Found:
-    symbols = tuple(sympy.Symbol(name, positive=True if domain == "positive" else None, real=True) for name in names)
-
-    def expression(params: Any, digits: int = 6) -> sympy.Expr:
-        return symbolic.to_sympy(network, params, symbols, domain=domain, digits=digits, eps=False)[0]
-
-    simple = expression(reading.simple)
+    data = _inputs.table(x, y, names=names, target=target)
+    options = _options(functions, nested, terms, seed, time_limit)
+    with deferred() as interrupted, _reporting(progress) as report:
+        searched = search(data.x, data.y, **options, progress=report, stop=interrupted)
+        stopped = interrupted()
+    if not searched.candidates:
+        raise KeyboardInterrupt if stopped else TimeoutError(f"no formula within the time limit of {time_limit:g} s.")
+    best = searched.candidates[0]
+    scale = _residual_scale(best, data)
+    formulas = tuple(_written.formula_of(candidate, data, scale) for candidate in searched.candidates)
+    verdict, reason = _verdict(searched, formulas[0])
     return Found(
-        formula=symbolic.text(simple),
-        expression=simple,
-        raw=expression(reading.raw),
-        terms=_terms(reading.raw, reading.errors),
-        model=network,
-        params=jax.tree.map(np.asarray, reading.simple),
-        names=names,
-        symbols=symbols,
-        path=reading.path,
-        path_formulas=tuple(symbolic.text(expression(params, digits=4)) for params in reading.path_params),
-        snapped=reading.snapped,
-        fit=fit,
-        scale=scale,
-        interrupted=reading.interrupted,
+        verdict=verdict,
+        reason=reason,
+        candidates=formulas,
+        alike=tuple(formulas[i] for i in searched.alike),
+        noise=best.noise,
+        deviation=float(best.deviation),
+        rows=len(data.y),
+        notes=_notes(data, searched.constant, searched.screened, searched.stopped and not stopped),
+        interrupted=interrupted(),
     )
 
 
-def _terms(params: Any, errors: Any) -> tuple[Term, ...]:
-    weights, exponents = params[1]["w"][:, 0], params[0]["re"].T
-    weight_errors, exponent_errors = np.asarray(errors[1]["w"])[:, 0], np.asarray(errors[0]["re"]).T
-    terms = [
-        Term(float(w), float(dw), e, de)
-        for w, dw, e, de in zip(weights, weight_errors, exponents, exponent_errors, strict=True)
-        if w != 0
-    ]
-    return tuple(sorted(terms, key=lambda term: -abs(term.coefficient)))
+def _verdict(searched: Searched, best: Formula) -> tuple[str, str]:
+    """The engine's, but for a formula in which no input is left: as such it says nothing of the inputs."""
+    if any(term.factors for term in best.terms):
+        return searched.verdict, searched.reason
+    return NOTHING, "a constant does as well as anything in the inputs: the target does not follow them"
+
+
+def _options(functions: Any, nested: Any, terms: Any, seed: Any, time_limit: Any) -> dict[str, Any]:
+    """The options as the engine has them, checked."""
+    families = FAMILIES if isinstance(functions, str) and functions == "all" else functions
+    if isinstance(families, str) or not isinstance(families, Sequence) or not set(families) <= set(FAMILIES):
+        raise ValueError(f'functions must be "all" or a sequence of {", ".join(FAMILIES)}, got {functions!r}.')
+    for name, value, lowest in (("terms", terms, 1), ("seed", seed, 0)):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < lowest:
+            raise ValueError(f"{name} must be a whole number of at least {lowest}, got {value!r}.")
+    if not isinstance(nested, bool | np.bool_):
+        raise TypeError(f"nested must be True or False, got {nested!r}.")
+    if time_limit is not None and not (isinstance(time_limit, int | float | np.number) and time_limit > 0):
+        raise ValueError(f"time_limit must be a positive number of seconds or None, got {time_limit!r}.")
+    return {
+        "functions": tuple(families),
+        "nested": bool(nested),
+        "terms": int(terms),
+        "seed": int(seed),
+        "time_limit": time_limit,
+    }
+
+
+def _residual_scale(best: Candidate, data: _inputs.Table) -> np.ndarray:
+    """(rows,) by which residuals of all candidates are divided, so that their errors can be compared."""
+    if best.noise == "absolute":
+        return np.ones(len(data.y))
+    sizes = np.abs(predict(best, data.x))
+    return np.where(np.isfinite(sizes) & (sizes > 0), sizes, np.abs(data.y).max())
+
+
+def _notes(data: _inputs.Table, constant: Sequence[int], screened: Sequence[int], late: bool) -> tuple[str, ...]:
+    listed = lambda places: ", ".join(repr(data.names[i]) for i in places)
+    notes = []
+    if still := sorted({*constant, *np.flatnonzero((data.x == data.x[0]).all(axis=0)).tolist()}):
+        notes.append(f"left out, since constant in all rows: {listed(still)}")
+    if screened:
+        notes.append(f"left out before the search, since the target does not follow them: {listed(screened)}")
+    if late:
+        notes.append("the time limit ended the search: the best so far")
+    if _inputs.standardised(data.x):
+        notes.append(SCALED_NOTE)
+        warnings.warn(f"discover.table: {SCALED_NOTE}.", UserWarning, stacklevel=3)
+    return tuple(notes)
+
+
+@contextlib.contextmanager
+def _reporting(progress: bool | str | None) -> Iterator[Progress]:
+    """A progress bar as a function of the stage and the fraction done."""
+    with _progress.bar(progress, "discover", total=100, unit="%") as bar:
+
+        def report(stage: str, fraction: float) -> None:
+            bar.set_postfix_str(stage, refresh=False)
+            bar.update(round(100 * fraction) - bar.n)
+
+        yield report

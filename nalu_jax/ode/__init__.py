@@ -15,24 +15,38 @@
 
 To fit measured trajectories: `data` checks and holds them, `smooth` puts splines through them, `windows` cuts them up;
 `trajectory_residual`, `shooting_residual` and `weak_residual` are what least squares makes small, `horizon` begins with
-the first intervals, `project` solves for what is linear, and `field` adds a unit to known physics.
+the first intervals, and `field` adds a unit to known physics.
 `nalu_jax.discover.ode` is made of these.
 """
 
-from ._data import Data as Data
-from ._data import data as data
-from ._field import field as field
-from ._problem import Trajectory as Trajectory
-from ._rollout import rollout as rollout
-from ._shooting import Windows as Windows
-from ._shooting import horizon as horizon
-from ._shooting import shoot as shoot
-from ._shooting import shooting_residual as shooting_residual
-from ._shooting import trajectory_residual as trajectory_residual
-from ._shooting import windows as windows
-from ._smooth import Smooth as Smooth
-from ._smooth import smooth as smooth
-from ._solve import solve as solve
-from ._weak import integrals as integrals
-from ._weak import project as project
-from ._weak import weak_residual as weak_residual
+from ._data import Data, data
+from ._field import field
+from ._problem import Trajectory
+from ._rollout import rollout
+from ._shooting import Windows, horizon, shoot, shooting_residual, trajectory_residual, windows
+from ._smooth import Smooth, smooth
+from ._solve import solve
+from ._weak import integrals, weak_residual
+
+__all__ = [
+    "Data",
+    "data",
+    "field",
+    "Trajectory",
+    "rollout",
+    "Windows",
+    "horizon",
+    "shoot",
+    "shooting_residual",
+    "trajectory_residual",
+    "windows",
+    "Smooth",
+    "smooth",
+    "solve",
+    "integrals",
+    "weak_residual",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -13,8 +13,24 @@ returns them. `axes.figure.savefig("out.png")` writes the figure; in a notebook,
 ['1', '-1', '2', 'x', 'y', '$\\prod$', 'z']
 """
 
-from ._errors import error_maps as error_maps
-from ._fits import losses as losses
-from ._fits import predictions as predictions
-from ._graph import graph as graph
-from ._weights import weights as weights
+try:
+    import matplotlib  # noqa: F401
+except ImportError:
+    raise ImportError('nalu_jax.plot needs Matplotlib: pip install "nalu_jax[plot]".') from None
+
+from ._errors import error_maps
+from ._fits import losses, predictions
+from ._graph import graph
+from ._weights import weights
+
+__all__ = [
+    "error_maps",
+    "losses",
+    "predictions",
+    "graph",
+    "weights",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

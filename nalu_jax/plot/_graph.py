@@ -7,16 +7,28 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from .._unit import Chain, Unit
+from .. import _arguments
+from .._unit import Chain, Computes, Unit
 from . import _style
-from ._layers import layers
+from ._layers import Layer, layers
 
-POWERS = ("npu", "real_npu", "naive_npu", "real_naive_npu", "nmu", "snmu", "nru", "nmru", "nac_mul")
+NODES: dict[Computes, str] = {
+    "sum": r"$\sum$",
+    "product": r"$\prod$",
+    "either": r"$\sum\prod$",
+    "comparison": r"$\gtrless$",
+}
 EDGES_WITH_NUMBERS = 30
 WIDEST = 5.0  # points
 NEGLIGIBLE = 1e-3  # of the largest weight of a layer: not drawn
 
 
+@_arguments.checked(
+    "plot.graph",
+    params=_arguments.tree(),
+    inputs=_arguments.optional(_arguments.names()),
+    outputs=_arguments.optional(_arguments.names()),
+)
 def graph(
     model: ModuleType | Unit | Chain,
     params: Any,
@@ -25,10 +37,11 @@ def graph(
     outputs: Sequence[str] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """The chain from left to right, products and sums as nodes, edges as wide as weights, red where negative.
+    """The chain from left to right, edges as wide as weights, red where negative, and a node for what a unit computes.
 
-    An edge is an entry of the first effective leaf of a unit (re of the NPU family, w of NAU and NMU), less than a
-    thousandth of the layer's largest not being drawn. Hidden units without a way to an output are left out.
+    Nodes are sums, products, either of them by a gate, or comparisons. An edge is an entry of the first effective leaf
+    of a unit (re of the NPU family, w of NAU and NMU), less than a thousandth of the layer's largest not being drawn.
+    Hidden units without a way to an output are left out.
 
     Args:
         model: a unit module, `Unit` or `Chain`.
@@ -37,12 +50,12 @@ def graph(
         ax: the axes to draw on.
 
     Raises:
-        ValueError: the params are not the model's, or names are not as many as inputs or outputs.
+        ValueError: the params are not the model's, names are not as many as inputs or outputs, or a unit has not one
+            row of weights for each hidden input (nmru).
     """
     ax = _style.single(ax, (6.5, 3.8))
     found = layers(model, params)
-    matrices = [next(iter(layer.weights.values())) for layer in found]
-    matrices = _without_dead(matrices)
+    matrices = _without_dead(_matrices(found))
     names = _names(matrices, [layer.unit for layer in found], inputs, outputs)
     places = [_heights(len(layer)) for layer in names]
     for column, matrix in enumerate(matrices):
@@ -68,6 +81,17 @@ def _visible(matrix: np.ndarray) -> np.ndarray:
     return np.abs(matrix) > NEGLIGIBLE * np.abs(matrix).max(initial=0.0)
 
 
+def _matrices(found: list[Layer]) -> list[np.ndarray]:
+    matrices = [next(iter(layer.weights.values())) for layer in found]
+    for layer, before, matrix in zip(found[1:], matrices, matrices[1:], strict=False):
+        if len(matrix) != before.shape[1]:
+            raise ValueError(
+                f"plot.graph: {layer.label} has {len(matrix)} rows of weights for {before.shape[1]} inputs, expected "
+                "one for each. Draw it by plot.weights."
+            )
+    return matrices
+
+
 def _without_dead(matrices: list[np.ndarray]) -> list[np.ndarray]:
     """The matrices without hidden units that no output needs, from the last layer to the first."""
     matrices = list(matrices)
@@ -86,10 +110,7 @@ def _names(
     for given, count, what in ((first, n_in, "inputs"), (last, n_out, "outputs")):
         if len(given) != count:
             raise ValueError(f"plot.graph: {len(given)} names of {what}, expected {count}.")
-    hidden = [
-        [r"$\prod$" if unit.name in POWERS else r"$\sum$"] * matrix.shape[1]
-        for unit, matrix in zip(units[:-1], matrices[:-1], strict=True)
-    ]
+    hidden = [[NODES[unit.computes]] * matrix.shape[1] for unit, matrix in zip(units[:-1], matrices[:-1], strict=True)]
     return [first, *hidden, last]
 
 

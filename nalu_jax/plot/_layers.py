@@ -14,12 +14,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .. import chain
-from .._unit import Chain, Unit
+from .._unit import Chain, Unit, chain
 
 
 class Layer(NamedTuple):
-    """A unit, its label (numbered where a model has several of its kind), and its effective weights in their order."""
+    """A unit, its label (numbered where a model has several of its kind), and its effective weights, a matrix first."""
 
     label: str
     unit: Unit
@@ -27,28 +26,17 @@ class Layer(NamedTuple):
 
 
 def layers(model: ModuleType | Unit | Chain, params: Any) -> list[Layer]:
-    """The units of a unit module, `Unit` or `Chain`, also a nested one.
+    """The units of a unit module, `Unit` or `Chain`.
 
     Raises:
         ValueError: the params are not the model's.
     """
-    [record] = chain(model).units
-    pairs = _pairs(record, record.weights(jax.tree.map(jnp.asarray, params)))
-    names = [unit.name for unit, _ in pairs]
+    units = chain(model).units
+    arrays = jax.tree.map(jnp.asarray, params)
+    weights = chain(model).weights(arrays if isinstance(model, Chain) else (arrays,))
+    names = [unit.name for unit in units]
     labels = [f"{name} {i + 1}" if names.count(name) > 1 else name for i, name in enumerate(names)]
     return [
-        Layer(label, unit, {leaf: np.asarray(weights[leaf]) for leaf in _order(unit, weights)})
-        for label, (unit, weights) in zip(labels, pairs, strict=True)
+        Layer(label, unit, {leaf: np.asarray(weight) for leaf, weight in own.items()})
+        for label, unit, own in zip(labels, units, weights, strict=True)
     ]
-
-
-def _pairs(record: Unit | Chain, weights: Any) -> list[tuple[Unit, Any]]:
-    if isinstance(record, Unit):
-        return [(record, weights)]
-    return [pair for unit, own in zip(record.units, weights, strict=True) for pair in _pairs(unit, own)]
-
-
-def _order(unit: Unit, weights: dict[str, Any]) -> list[str]:
-    """The leaves in the unit's own order, those that only its effective weights have at the end."""
-    own = [leaf for leaf in unit.leaves((1, 1)) if leaf in weights]
-    return own + [leaf for leaf in weights if leaf not in own]

@@ -7,9 +7,13 @@
 >>> params = symbolic.from_sympy([x * y - 3, sympy.sqrt(x)])
 >>> chain(real_npu, nau).apply(params, jnp.array([4.0, 2.0])).round(4)
 Array([5., 2.], dtype=float32)
+>>> params = symbolic.from_sympy("mass*speed**2/2", ["mass", "speed"])
+>>> chain(real_npu, nau).apply(params, jnp.array([3.0, 2.0])).round(4)
+Array([6.], dtype=float32)
 """
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import jax.numpy as jnp
@@ -18,11 +22,19 @@ import sympy
 from jax import Array
 from jax.typing import DTypeLike
 
+from .. import _arguments
+from ._parse import parse
 from ._to_sympy import symbols_of
 
+MOST_FACTORS = 20
+"""The largest power of a sum that is multiplied out: of two terms 21, of five terms 10,626 monomials."""
 
+
+@_arguments.checked(
+    "from_sympy", inputs=_arguments.inputs(), n_hidden=_arguments.optional(_arguments.count()), dtype=_arguments.dtype()
+)
 def from_sympy(
-    expressions: sympy.Expr | Sequence[sympy.Expr],
+    expressions: str | sympy.Expr | Sequence[str | sympy.Expr],
     inputs: Sequence[str | sympy.Symbol] = ("x", "y"),
     *,
     n_hidden: int | None = None,
@@ -35,17 +47,21 @@ def from_sympy(
     of any input; of a negative one a fractional power is the real part of the complex one, as RealNPU has it.
 
     Args:
-        expressions: one, or one for every output: sums of c x^a y^b ..., c and the exponents real numbers.
+        expressions: one, or one for every output: sums of c x^a y^b ..., c and the exponents real numbers. Text is
+            read without being executed: numbers, names of inputs, + - * / ** ( ) and elementary functions.
         inputs: names or symbols in the order of the inputs; symbols of the expressions are told by their names.
         n_hidden: hidden units; those beyond the monomials have weights 0. By default there is none beyond.
         dtype: of the params.
 
     Raises:
-        ValueError: a term that is not a monomial, a symbol that is not an input, or too few hidden units.
+        TypeError: neither an expression nor text nor a number.
+        ValueError: a term that is not a monomial, a symbol that is not an input, text that is no formula, or too few
+            hidden units.
     """
-    each = [expressions] if isinstance(expressions, sympy.Expr) else [sympy.sympify(e) for e in expressions]
+    single = isinstance(expressions, str) or not isinstance(expressions, Sequence)
+    each: Sequence[Any] = [expressions] if single else expressions
     symbols = [sympy.Symbol(str(symbol), positive=True) for symbol in symbols_of("from_sympy", inputs, "positive")]
-    sums = [_monomials(expression, symbols) for expression in each]
+    sums = [_monomials(_read(expression, symbols), symbols) for expression in each]
     monomials = list(dict.fromkeys(powers for terms in sums for powers in terms)) or [(0.0,) * len(symbols)]
     size = len(monomials) if n_hidden is None else n_hidden
     if size < len(monomials):
@@ -61,11 +77,26 @@ def from_sympy(
     )
 
 
+def _read(expression: Any, symbols: Sequence[sympy.Symbol]) -> Any:
+    """Text by our own reader, never by SymPy, which executes it; expressions and numbers as they are."""
+    if isinstance(expression, str):
+        try:
+            return parse(expression, {str(symbol): symbol for symbol in symbols})
+        except ValueError as error:
+            raise ValueError(f"from_sympy: {error}") from None
+    if isinstance(expression, sympy.Expr | Real):
+        return sympy.sympify(expression, strict=True)
+    raise TypeError(f"from_sympy: expected SymPy expressions or text, got {type(expression).__name__}.")
+
+
 def _monomials(expression: sympy.Expr, symbols: Sequence[sympy.Symbol]) -> dict[tuple[float, ...], float]:
     """Coefficients of a sum by the exponents of its monomials."""
     named = {str(symbol): symbol for symbol in symbols}
     if unknown := sorted(str(symbol) for symbol in expression.free_symbols if str(symbol) not in named):
         raise ValueError(f"from_sympy: {expression} has the symbols {unknown}, expected inputs only: {list(named)}.")
+    for power in expression.atoms(sympy.Pow):
+        if power.base.is_Add and power.exp.is_Integer and power.exp > MOST_FACTORS:
+            raise ValueError(f"from_sympy: {power} has too many terms, expected powers of sums up to {MOST_FACTORS}.")
     positive = expression.subs({symbol: named[str(symbol)] for symbol in expression.free_symbols})
     terms: dict[tuple[float, ...], float] = {}
     for term in sympy.Add.make_args(sympy.expand(positive)):

@@ -10,7 +10,6 @@ Which entries are free is data, so one compiled program refits every formula on 
 (Array([1., 2., 3.], dtype=float32), ("['a'][0]", "['a'][1]", "['b'][0, 0]"))
 """
 
-import functools
 import itertools
 import math
 from collections.abc import Callable, Hashable, Mapping
@@ -22,6 +21,7 @@ import numpy as np
 from jax import Array
 
 from .. import _solvers
+from .._recall import while_alive
 
 Tree = Any
 MEMORY = 10  # of L-BFGS
@@ -49,12 +49,13 @@ class Programs(NamedTuple):
     Attributes:
         loss: (theta, data) -> scalar.
         refit: (theta, free, pinnable, pins, floor, data), the first two (candidates, p) -> the same two and the losses.
-        variances: (theta, free, data) -> (p,), the diagonal of the inverse Hessian.
+        curvature: (theta, free, data), the first two (candidates, p) -> (candidates, p, p), the Hessian of the loss, of
+            residuals that of Gauss and Newton; 0 where an entry is not free.
     """
 
     loss: Callable[..., Array]
     refit: Callable[..., tuple[Array, Array, Array]]
-    variances: Callable[..., Array]
+    curvature: Callable[..., Array]
 
 
 class Problem(NamedTuple):
@@ -169,11 +170,14 @@ def _mean_square(values: Array) -> Array:
     return values if values.ndim == 0 else jnp.mean(jnp.square(values))
 
 
-@functools.lru_cache(maxsize=16)
-def programs_of(loss: Callable[..., Array], structure: Structure, steps: int) -> Programs:
-    """The compiled functions of one loss, for params of one structure."""
+@while_alive(maxsize=16)
+def programs_of(recall: Callable[[], tuple[Callable[..., Array], Structure, int]]) -> Programs:
+    """The compiled functions of a loss, for params of one structure, with so many steps of a refit."""
+    _, structure, steps = recall()
+    del _  # what is compiled does not hold the user's functions
 
     def values(theta: Array, data: Tree) -> Array:
+        loss, *_ = recall()
         return _values(loss, unflatten(structure, theta), data)
 
     def mean(theta: Array, data: Tree) -> Array:
@@ -185,8 +189,7 @@ def programs_of(loss: Callable[..., Array], structure: Structure, steps: int) ->
         if jax.eval_shape(at, theta).ndim == 0:
             fitted = _solvers.lbfgs(at, theta, steps=steps, memory=MEMORY)
         else:
-            small = float(jnp.finfo(theta.dtype).eps) ** (2 / 3)
-            fitted = _solvers.levenberg_marquardt(at, theta, steps=steps, rtol=small, atol=small)
+            fitted = _least_squares(at, theta, free, steps)
         fitted = jnp.where(free, fitted, theta)
         before, after = mean(theta, data), mean(fitted, data)
         better = jnp.isfinite(after) & jnp.all(jnp.isfinite(fitted)) & ~(after > before)
@@ -204,14 +207,33 @@ def programs_of(loss: Callable[..., Array], structure: Structure, steps: int) ->
         theta, free = jnp.where(same, without, theta), jnp.where(same, free & ~inert, free)
         return theta, free, mean(theta, data)
 
-    def variances(theta: Array, free: Array, data: Tree) -> Array:
+    def curvature(theta: Array, free: Array, data: Tree) -> Array:
         at = lambda moved: values(moved, data)
         if jax.eval_shape(at, theta).ndim == 0:
-            return _inverse_diagonal(jax.hessian(at)(theta), free)
-        slopes = _jacobian(at, theta)
-        return _inverse_diagonal(2 / slopes.shape[0] * (slopes.T @ slopes), free)
+            hessian = jax.hessian(at)(theta)
+        else:
+            slopes = _jacobian(at, theta)
+            hessian = 2 / slopes.shape[0] * (slopes.T @ slopes)
+        return jnp.where(jnp.logical_and.outer(free, free), hessian, 0)
 
-    return Programs(jax.jit(mean), jax.jit(jax.vmap(refit, (0, 0, None, None, None, None))), jax.jit(variances))
+    lanes = (0, 0, None, None, None, None)
+    return Programs(jax.jit(mean), jax.jit(jax.vmap(refit, lanes)), jax.jit(jax.vmap(curvature, (0, 0, None))))
+
+
+def _least_squares(residuals: Callable[[Array], Array], theta: Array, free: Array, steps: int) -> Array:
+    """theta by Levenberg-Marquardt, whose damping takes all params for equally large: in units in which they are.
+
+    The unit of an entry is the one in which its column of the Jacobian is of unit length; residuals are in units of
+    what the entries with the largest effect contribute. So a coefficient of 9e9 beside an exponent of 2 does no harm.
+    """
+    lengths = jnp.where(free, jnp.linalg.norm(_jacobian(residuals, theta), axis=0), 0)
+    effect = jnp.max(lengths * jnp.abs(theta))
+    usable = jnp.isfinite(effect) & (effect > 0)
+    effect = jnp.where(usable, effect, 1)
+    units = jnp.where(usable & (lengths > 0), effect / jnp.where(lengths > 0, lengths, 1), 1)
+    small = float(jnp.finfo(theta.dtype).eps) ** (2 / 3)
+    scaled = lambda moved: residuals(moved * units) / effect
+    return units * _solvers.levenberg_marquardt(scaled, theta / units, steps=steps, rtol=small, atol=small)
 
 
 def _jacobian(function: Callable[[Array], Array], theta: Array) -> Array:
@@ -219,22 +241,3 @@ def _jacobian(function: Callable[[Array], Array], theta: Array) -> Array:
     size = math.prod(jax.eval_shape(function, theta).shape)
     derivative = jax.jacfwd if size > theta.size else jax.jacrev
     return derivative(function)(theta).reshape(-1, theta.size)
-
-
-def _inverse_diagonal(hessian: Array, free: Array) -> Array:
-    """(p,) the diagonal of the inverse over the free entries; infinite where the Hessian does not determine an entry.
-
-    Scaled to a unit diagonal first, so that entries of any size are told apart from directions without curvature.
-    Negative curvature, which a minimum does not have, counts by its absolute value.
-    """
-    epsilon = float(jnp.finfo(hessian.dtype).eps)
-    diagonal = jnp.sqrt(jnp.abs(jnp.diagonal(hessian)))
-    scale = jnp.where(free & (diagonal > 0), diagonal, 1)
-    scaled = jnp.where(jnp.logical_and.outer(free, free), hessian / jnp.multiply.outer(scale, scale), 0)
-    eigenvalues, vectors = jnp.linalg.eigh(scaled)
-    sizes = jnp.abs(eigenvalues)
-    flat = sizes <= 10 * hessian.shape[0] * epsilon * jnp.max(sizes)
-    inverse = jnp.where(flat, 0, 1 / jnp.where(flat, 1, sizes))
-    squares = vectors**2
-    undetermined = squares @ flat.astype(squares.dtype) > epsilon**0.5
-    return jnp.where(undetermined, jnp.inf, (squares @ inverse) / scale**2)

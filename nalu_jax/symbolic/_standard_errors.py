@@ -13,11 +13,20 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from ._problem import Problem, problem_of, unflatten
+from .. import _arguments
+from ._problem import problem_of, unflatten
 
 Tree = Any
 
 
+@_arguments.checked(
+    "standard_errors",
+    loss=_arguments.function("(params, data) -> residuals or loss"),
+    params=_arguments.tree(),
+    data=_arguments.optional(_arguments.tree()),
+    free=_arguments.optional(_arguments.tree()),
+    rows=_arguments.optional(_arguments.count()),
+)
 def standard_errors(
     loss: Callable[..., Array], params: Tree, data: Tree = None, *, free: Tree = None, rows: int | None = None
 ) -> Tree:
@@ -34,20 +43,43 @@ def standard_errors(
         TypeError, ValueError: as `prune`.
     """
     problem = problem_of("standard_errors", loss, params, data, free, rows, 1)
-    return unflatten(problem.structure, errors_of(problem, problem.theta, problem.free))
+    lanes = (jnp.asarray(problem.theta)[None], jnp.asarray(problem.free)[None])
+    hessian = np.asarray(problem.programs.curvature(*lanes, problem.data))[0]
+    value = float(problem.programs.loss(jnp.asarray(problem.theta), problem.data))
+    errors = errors_of(hessian, problem.free, value, problem.rows)
+    return unflatten(problem.structure, errors.astype(problem.theta.dtype))
 
 
-def errors_of(problem: Problem, theta: np.ndarray, free: np.ndarray) -> np.ndarray:
-    """(p,) standard errors of a flat vector."""
-    degrees = problem.rows - int(free.sum())
+def errors_of(hessian: np.ndarray, free: np.ndarray, loss: float, rows: int) -> np.ndarray:
+    """(p,) standard errors of a flat vector, from the Hessian (p, p) of the loss."""
+    degrees = rows - int(free.sum())
     if degrees <= 0:
-        return np.where(free, np.inf, 0).astype(theta.dtype)
-    variances = np.asarray(problem.programs.variances(jnp.asarray(theta), jnp.asarray(free), problem.data))
-    loss = np.asarray(problem.programs.loss(jnp.asarray(theta), problem.data))
-    scale = 2 * max(float(loss), float(np.finfo(theta.dtype).tiny)) / degrees  # 0 * inf would be NaN
-    return np.where(free, np.sqrt(scale * variances.astype(float)), 0).astype(theta.dtype)
+        return np.where(free, np.inf, 0.0)
+    scale = 2 * max(loss, float(np.finfo(hessian.dtype).tiny)) / degrees  # 0 * inf would be NaN
+    return np.where(free, np.sqrt(scale * inverse_diagonal(hessian, free)), 0.0)
 
 
+def inverse_diagonal(hessian: np.ndarray, free: np.ndarray) -> np.ndarray:
+    """(p,) the diagonal of the inverse over the free entries; infinite where the Hessian does not determine an entry.
+
+    Scaled to a unit diagonal first, so that entries of any size are told apart from directions without curvature.
+    Negative curvature, which a minimum does not have, counts by its absolute value.
+    """
+    epsilon = float(np.finfo(hessian.dtype).eps)
+    hessian = hessian.astype(float)
+    diagonal = np.sqrt(np.abs(np.diagonal(hessian)))
+    scale = np.where(free & (diagonal > 0), diagonal, 1.0)
+    scaled = np.where(np.logical_and.outer(free, free), hessian / np.multiply.outer(scale, scale), 0.0)
+    eigenvalues, vectors = np.linalg.eigh(scaled)
+    sizes = np.abs(eigenvalues)
+    flat = sizes <= 10 * hessian.shape[0] * epsilon * np.max(sizes, initial=0.0)
+    inverse = np.where(flat, 0.0, 1 / np.where(flat, 1.0, sizes))
+    squares = vectors**2
+    undetermined = squares @ flat.astype(float) > epsilon**0.5
+    return np.where(undetermined, np.inf, (squares @ inverse) / scale**2)
+
+
+@_arguments.checked("plus_minus", value=_arguments.real(), error=_arguments.real())
 def plus_minus(value: float, error: float) -> str:
     """A number with its standard error, to two digits of the error; the number alone where it is pinned (error 0)."""
     if error == 0:

@@ -8,29 +8,39 @@
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import sympy
 
-from .. import _front
-from .._checks import check_option
+from .. import _arguments, _front
+from .._checks import Domain, check_option
+from .._fast import Fast
 from .._unit import Chain, Unit
-from ..fast import Fast
-from ._formulas import FORMULAS, Notation
+from ..units._notation import Notation
 
 Part = tuple[Unit, Any]
 """A unit and its params."""
 
+MEMBER = f"to_sympy(layer, {_front.MEMBER}), with the dict of its params."
 
+
+@_arguments.checked(
+    "to_sympy",
+    params=_arguments.optional(_arguments.tree()),
+    inputs=_arguments.inputs(),
+    domain=_arguments.choice("real", "positive"),
+    digits=_arguments.optional(_arguments.count()),
+    eps=_arguments.flag(),
+)
 def to_sympy(
     model: Any,
     params: Any = None,
     inputs: Sequence[str | sympy.Symbol] = ("x", "y"),
     *,
-    domain: str = "real",
+    domain: Domain = "real",
     digits: int | None = None,
     eps: bool = True,
 ) -> list[sympy.Expr]:
@@ -42,6 +52,7 @@ def to_sympy(
         model: a unit module, `Unit` (also a bound one), `chain`, spec of `fast`, a layer of `nalu_jax.linen`, `.nnx` or
             `.eqx`, or a Sequential of such layers.
         params: its params, theta of a spec, `variables` of a linen layer; None of an NNX or Equinox layer.
+            Of layers that vmap has stacked, one member's: `jax.tree.map(lambda leaf: leaf[0], params)`.
         inputs: a name or symbol for every input. Symbols made from names are real, in the positive domain positive.
         domain: "positive" says that all inputs are, so that a RealNPU is a product of powers.
         digits: significant ones of every number; without it numbers are exact: fractions with a denominator up to 4
@@ -53,17 +64,23 @@ def to_sympy(
         TypeError: not a unit, chain, spec, layer or stack of layers; a unit without a formula.
         ValueError: as many inputs as the model has were not given; params that are not finite, or do not fit.
     """
-    check_option("to_sympy", "domain", domain, ("real", "positive"))
-    if digits is not None and digits < 1:
-        raise ValueError(f"to_sympy: digits must be at least 1, got {digits}.")
+    check_option("to_sympy", "domain", domain, get_args(Domain))
+    check_digits("to_sympy", digits)
     expressions = symbols_of("to_sympy", inputs, domain)
     with jax.enable_x64(True):  # float64 params are read as they are, whatever the caller's session computes in
         for unit, unit_params in _parts(model, params):
-            expressions = _expressions(unit, unit_params, expressions, eps)
+            check_member("to_sympy", unit, unit_params, MEMBER)
+            expressions = formulas_of("to_sympy", unit, unit_params, expressions, eps)
     return expressions if digits is None else [rounded(expression, digits) for expression in expressions]
 
 
-def symbols_of(caller: str, inputs: Sequence[str | sympy.Symbol], domain: str) -> list[sympy.Expr]:
+def check_digits(caller: str, digits: int | None) -> None:
+    """Raise a ValueError for less than one digit."""
+    if digits is not None and digits < 1:
+        raise ValueError(f"{caller}: digits must be at least 1, got {digits}.")
+
+
+def symbols_of(caller: str, inputs: Sequence[str | sympy.Symbol], domain: Domain) -> list[sympy.Expr]:
     """One symbol for every input; given ones stay as they are.
 
     Raises:
@@ -87,45 +104,39 @@ def _parts(model: Any, params: Any) -> list[Part]:
         return [part for unit, unit_params in record._pairs(params) for part in _parts(unit, unit_params)]
     if isinstance(record, Fast):
         return _parts(record.unit, record.unravel(params))
-    if isinstance(params, Mapping) and "params" in params:
-        params = params["params"]
-    if isinstance(getattr(record, "unit", None), Unit):
-        return [(record.unit, _layer_params(record, params))]
-    if isinstance(getattr(record, "layers", None), Sequence):
-        own = lambda i: None if params is None else params.get(f"layers_{i}")  # as nn.Sequential of linen names them
-        return [part for i, layer in enumerate(record.layers) for part in _parts(layer, own(i))]
-    raise TypeError(
-        f"to_sympy: expected a unit, a chain, a spec of fast, a layer of nalu_jax.linen, .nnx or .eqx, or a Sequential "
-        f"of such layers, got {type(model).__name__}. Of another model pass a chain of its units, and their params."
-    )
+    return _front.parts_of(record, params)
 
 
-def _layer_params(layer: Any, params: Any) -> Mapping[str, Any]:
-    if params is None and not hasattr(layer, "n_in"):
+def check_member(caller: str, unit: Unit, params: Any, cure: str) -> None:
+    """Raise a ValueError where params are those of stacked layers, as `nnx.vmap` makes them, with how to take one."""
+    if not isinstance(params, Mapping) or not params.keys() >= unit.leaves((1, 1)).keys():
+        return  # an error that names the leaves is on its way
+    if _front.stack_depth(unit, params) > 0:
+        leaf = next(iter(unit.leaves((1, 1))))
         raise ValueError(
-            f"to_sympy: a linen layer has no params of its own; pass variables, as layer.init returned them, with "
-            f"{type(layer).__name__}."
+            f"{caller}: leaf {leaf!r} of {unit.name} has shape {jnp.shape(params[leaf])}, as of layers that vmap or "
+            f"scan has stacked; a formula is of one. Take one member: {cure}"
         )
-    if params is None:
-        params = {leaf: getattr(layer, leaf)[...] for leaf in layer.unit.leaves((layer.n_in, layer.n_out))}
-    return params if layer.dtype is None else jax.tree.map(lambda leaf: jnp.asarray(leaf, layer.dtype), params)
 
 
-def _expressions(unit: Unit, params: Any, x: Sequence[sympy.Expr], eps: bool) -> list[sympy.Expr]:
-    """What one unit computes of the expressions x."""
-    if unit.name not in FORMULAS:
-        raise TypeError(f"to_sympy: {unit.name} has no formula; add one to FORMULAS in nalu_jax/symbolic/_formulas.py.")
+def formulas_of(caller: str, unit: Unit, params: Any, x: Sequence[sympy.Expr], eps: bool) -> list[sympy.Expr]:
+    """What one unit computes of the expressions x.
+
+    Raises:
+        TypeError: a unit without a formula; ValueError: params that are not finite, or do not fit.
+    """
+    if unit.formula is None:
+        raise TypeError(f"{caller}: {unit.name} has no formula; give its record one, Unit(..., formula=...).")
     params = jax.tree.map(jnp.asarray, params)
-    dtype = jnp.result_type(*jax.tree.leaves(params))
+    dtype = jnp.result_type(*[leaf.dtype for leaf in jax.tree.leaves(params)])  # of weak types, too, their own
     try:
         jax.eval_shape(unit.apply, params, jax.ShapeDtypeStruct((len(x),), dtype))
     except (TypeError, ValueError) as error:
-        raise ValueError(f"to_sympy: {unit.name} with {len(x)} inputs, {', '.join(map(str, x))}: {error}") from error
+        raise ValueError(f"{caller}: {unit.name} with {len(x)} inputs, {', '.join(map(str, x))}: {error}") from error
     weights = {name: np.asarray(leaf) for name, leaf in unit.weights(params).items()}
     if broken := sorted(name for name, leaf in weights.items() if not np.isfinite(leaf.astype(float)).all()):
-        raise ValueError(f"to_sympy: the weights {broken} of {unit.name} are not finite. Read out params that are.")
-    options = _front.options_of(unit) | dict(unit.options)
-    return FORMULAS[unit.name](weights, x, options, Notation(np.dtype(dtype), eps))
+        raise ValueError(f"{caller}: the weights {broken} of {unit.name} are not finite. Read out params that are.")
+    return unit.formula(weights, x, unit.settings, Notation(np.dtype(dtype), eps))
 
 
 def rounded(expression: sympy.Expr, digits: int) -> sympy.Expr:

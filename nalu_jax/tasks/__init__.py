@@ -23,11 +23,19 @@
 Every generator takes its ranges as arrays, so that one compiled program serves all of them under `vmap`.
 """
 
-from . import division as division
-from . import draw as draw
-from . import inalu as inalu
-from . import large_scale as large_scale
-from . import measures as measures
-from . import simple as simple
-from . import single_module as single_module
-from . import static as static
+from . import division, draw, inalu, large_scale, measures, simple, single_module, static
+
+__all__ = [
+    "division",
+    "draw",
+    "inalu",
+    "large_scale",
+    "measures",
+    "simple",
+    "single_module",
+    "static",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -16,23 +16,33 @@
 (4, 4, 0.51, 1.0)
 """
 
-# losses, schedules of penalties, decoupled and proximal L1
-from . import losses as losses
-from . import schedules as schedules
-from . import sparsity as sparsity
+# losses, decoupled and proximal L1
+from . import losses, sparsity
 
 # the stages after the optimiser
-from ._finish import Finished as Finished
-from ._finish import lbfgs as lbfgs
-from ._finish import levenberg_marquardt as levenberg_marquardt
-from ._finish import rounding as rounding
+from ._finish import Finished, lbfgs, levenberg_marquardt, rounding
 
 # the loop
-from ._fit import Fit as Fit
-from ._fit import fit as fit
-from ._fit import reinitialise as reinitialise
+from ._fit import Fit, fit, reinitialise
 
 # counting successes
-from ._success import Success as Success
-from ._success import success_table as success_table
-from ._success import wilson as wilson
+from ._success import Success, success_table, wilson
+
+__all__ = [
+    "losses",
+    "sparsity",
+    "Finished",
+    "lbfgs",
+    "levenberg_marquardt",
+    "rounding",
+    "Fit",
+    "fit",
+    "reinitialise",
+    "Success",
+    "success_table",
+    "wilson",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,8 +1,9 @@
 """`fit`: many restarts of one training run, at once, in one compiled loop."""
 
+import dataclasses
 import pathlib
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,15 +11,19 @@ import numpy as np
 import optax
 from jax import Array
 
-from . import _checks, _finish, _loop, _program, _run
+from .. import _arguments, _interrupt
+from . import _checks, _finish, _loop, _program, _run, _saving
 
 Tree = Any
+
+_OPTIMISER: Any = optax.GradientTransformation
 
 LOGS = 100
 """Validations in a run, where `validate_every` is not given."""
 
 
-class Fit(NamedTuple):
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Fit:
     """What `fit` found. Arrays are NumPy's; "(restarts, ...)" is one entry for each restart.
 
     Attributes:
@@ -53,7 +58,21 @@ class Fit(NamedTuple):
     finished: tuple[_finish.Finished, ...]
     interrupted: bool
 
+    def __repr__(self) -> str:
+        """The best restart, and how the others ended."""
+        runs = f"{self.validation.size} restarts, {int(self.failed.sum())} failed"
+        lowest = "none left" if self.best is None else f"best {self.best}, validation {self.validation[self.best]:.4g}"
+        return f"Fit({runs}; {lowest}{'; interrupted' if self.interrupted else ''})"
 
+
+@_arguments.checked(
+    "training.reinitialise",
+    window=_arguments.count(),
+    threshold=_arguments.number(),
+    failed=_arguments.flag(),
+    fresh_optimiser=_arguments.flag(),
+    init=_arguments.optional(_arguments.function("(key) -> params")),
+)
 def reinitialise(
     *,
     window: int,
@@ -77,10 +96,40 @@ def reinitialise(
         fresh_optimiser: whether the others get one too.
         init: key -> params, where they are drawn from another distribution than the first ones; offered `context`.
     """
-    _checks.check_counts(window=window)
     return _loop.Reinitialise(window, threshold, failed, fresh_optimiser, init)
 
 
+@_interrupt.deferred()
+@_arguments.checked(
+    "fit",
+    loss=_arguments.function("(params, batch) -> scalar"),
+    init=_arguments.function("(key) -> params"),
+    steps=_arguments.count(),
+    optimiser=_arguments.instance("an optax transformation", "Pass for example optax.adam(1e-2).", _OPTIMISER),
+    data=_arguments.optional(_arguments.tree()),
+    batch_size=_arguments.optional(_arguments.count()),
+    batch=_arguments.optional(_arguments.function("(key, step) -> batch")),
+    shared=_arguments.count(),
+    validation=_arguments.optional(_arguments.either(_arguments.tree(), _arguments.function("(params) -> scalar"))),
+    validation_loss=_arguments.optional(_arguments.function("(params, held-out data) -> scalar")),
+    metrics=_arguments.optional(_arguments.function("(params) -> a tree of arrays")),
+    restarts=_arguments.count(),
+    context=_arguments.optional(_arguments.tree()),
+    penalty=_arguments.optional(_arguments.function("(params, step) -> scalar")),
+    project=_arguments.optional(_arguments.function("(params) -> params")),
+    finish=_arguments.functions("such as training.rounding()"),
+    reinitialise=_arguments.optional(
+        _arguments.instance("a rule", "Make it with training.reinitialise(...).", _loop.Reinitialise)
+    ),
+    keep=_arguments.choice("best", "last"),
+    validate_every=_arguments.optional(_arguments.count()),
+    patience=_arguments.optional(_arguments.count()),
+    checkpoint=_arguments.optional(_arguments.instance("a directory", "Pass its path.", str, pathlib.Path)),
+    checkpoint_every=_arguments.count(),
+    progress=_arguments.optional(_arguments.instance("True, False or a label", "Pass one of them.", bool, str)),
+    lanes=_arguments.optional(_arguments.count()),
+    devices=_arguments.optional(_arguments.instance("a list of devices", "Pass jax.devices().", list, tuple)),
+)
 def fit(
     loss: Callable[..., Array],
     init: Callable[..., Tree],
@@ -106,7 +155,7 @@ def fit(
     patience: int | None = None,
     checkpoint: str | pathlib.Path | None = None,
     checkpoint_every: int = 10,
-    progress: bool | str = True,
+    progress: bool | str | None = None,
     lanes: int | None = None,
     devices: Sequence[Any] | None = None,
 ) -> Fit:
@@ -155,7 +204,7 @@ def fit(
         checkpoint: a directory. The run is written there after every `checkpoint_every` validations and at its end, and
             goes on from there where the directory has one, with bit for bit the result of an uninterrupted run. Where
             writing fails there is a warning, and the earlier checkpoint stays.
-        progress: whether to show a progress bar; a text is its label.
+        progress: whether to show a progress bar, by default where stderr is a terminal; a text is its label.
         lanes: restarts that are computed beside one another, as rows of the same arrays; their number is filled up to a
             multiple. By default many of small models and one of a large one, by the work of a step; 1 is fastest for
             a single restart of a small one.
@@ -168,9 +217,6 @@ def fit(
         ValueError: an argument does not fit the others, or data are not finite; TypeError: it is of the wrong type.
             Both before the first step, with the cure.
     """
-    counts = {"steps": steps, "restarts": restarts, "shared": shared, "validate_every": validate_every}
-    _checks.check_counts(**counts, patience=patience, lanes=lanes, checkpoint_every=checkpoint_every)
-    _checks.check_option("keep", keep, ("best", "last"))
     _checks.check_sources(data, batch, batch_size, shared, restarts)
     keys = _checks.restart_keys(key, restarts)
     context = _checks.check_context(context, restarts)
@@ -180,22 +226,37 @@ def fit(
 
     every = -(-steps // LOGS) if validate_every is None else min(validate_every, steps)
     window = 0 if reinitialise is None else 2 * max(1, reinitialise.window // every // 2)
-    functions = (loss, init, optimiser, batch, batch_size, function, validation_loss, metrics, penalty, project)
-    spec = _loop.Spec(*functions, reinitialise, window, shared, patience)
+    spec = _loop.Spec(
+        loss=loss,
+        init=init,
+        optimiser=optimiser,
+        batch=batch,
+        batch_size=batch_size,
+        validation=function,
+        validation_loss=validation_loss,
+        metrics=metrics,
+        penalty=penalty,
+        project=project,
+        reinitialise=reinitialise,
+        window=window,
+        shared=shared,
+        patience=patience,
+    )
     inputs = _loop.Inputs(jax.vmap(_loop.keys_of)(keys), context, data, held_out)
     traced = _program.trace_step(spec, inputs)
     lanes = _program.lanes_of(traced.jaxpr, shared) if lanes is None else -(-lanes // shared) * shared
     spec = spec._replace(lanes=lanes, mesh=_program.mesh_of(devices))
-    inputs = _program.spread(inputs, restarts, spec)
-
-    saving = None
+    store = None
     if checkpoint is not None:
         sizes = {"steps": steps, "restarts": restarts, "validate_every": every, "lanes": lanes, "keep": keep}
-        configuration = sizes | _run.configuration(traced, spec, keys=keys, context=context, data=(data, held_out))
-        saving = _run.Saving(pathlib.Path(checkpoint).absolute(), configuration, checkpoint_every)
-    label = progress if isinstance(progress, str) else "fit"
-    trained = _run.train(spec, inputs, steps, every, saving, label, disable=not progress)
-    return _result(spec, inputs, trained, restarts, steps, finish, keep)
+        arrays = {"keys": keys, "context": context, "data": (data, held_out)}
+        configuration = sizes | _saving.configuration(traced, spec, inputs, **arrays)
+        store = _saving.Store(pathlib.Path(checkpoint).absolute(), configuration, checkpoint_every)
+    inputs = _program.spread(inputs, restarts, spec)
+    trained = _run.train(spec, inputs, restarts, steps, every, store, progress=progress)
+    with _interrupt.deferred() as asked:
+        interrupted = lambda: _program.any_process(trained.interrupted or asked())
+        return _result(spec, inputs, trained, restarts, steps, finish, keep, interrupted)
 
 
 def _result(
@@ -206,21 +267,24 @@ def _result(
     steps: int,
     finish: Sequence[_finish.Stage],
     keep: str,
+    interrupted: Callable[[], bool],
 ) -> Fit:
     """The stages of `finish`, and the choice of the best."""
     states, last = trained.states, keep == "last"
+    log: Any = trained.log  # NumPy arrays, which its annotations are not
     params, failed = states.params if last else states.best_params, states.failed_at >= 0
     reports = []
-    for stage in () if trained.interrupted else finish:
+    for stage in finish:
+        if interrupted():
+            break
         run = _finish.compiled(spec, stage)
         params, report = run(params, failed, inputs, jnp.asarray(steps, jnp.int32))
-        reports.append(report)
+        reports.append(jax.block_until_ready(report))
     own = lambda tree: jax.tree.map(lambda leaf: leaf[:restarts], _program.gather(tree))
     states, params, reports = own((states, params, reports))
     validation = states.validation if last else states.best_validation
     if reports:
         validation = np.where(reports[-1].kept, reports[-1].validation_tried, reports[-1].validation_before)
-    log = jax.tree.map(lambda leaf: leaf[:restarts], trained.log)
     failed = states.failed_at >= 0
     best = _run.best_of(validation, failed)
     return Fit(
@@ -237,5 +301,5 @@ def _result(
         metrics=log.metrics,
         begun_anew=states.begun,
         finished=tuple(reports),
-        interrupted=trained.interrupted,
+        interrupted=interrupted(),
     )

@@ -209,6 +209,11 @@ def validate(spec: Spec, params: Tree, keys: Keys, context: Tree, inputs: Inputs
     return scalar("validation", value).astype(jnp.float32)
 
 
+def measure(spec: Spec, params: Tree, context: Tree) -> Tree:
+    """The metrics of one restart; None where not asked for."""
+    return None if spec.metrics is None else call(spec.metrics, params, context=context)
+
+
 def finish_chunk(
     spec: Spec, state: State, moments: Array, keys: Keys, context: Tree, inputs: Inputs, stop: Array
 ) -> tuple[State, Log]:
@@ -216,7 +221,7 @@ def finish_chunk(
     running = is_running(spec, state)
     validation = validate(spec, state.params, keys, context, inputs, moments[0])
     better = running & (validation < state.best_validation)
-    metrics = None if spec.metrics is None else call(spec.metrics, state.params, context=context)
+    metrics = measure(spec, state.params, context)
     state = state._replace(
         validation=validation,
         best_params=select(better, state.params, state.best_params),

@@ -22,6 +22,8 @@ import numpy as np
 from jax import Array, lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from .. import _compiler
+from .._recall import while_alive
 from .._trees import join, split
 from . import _loop
 from ._loop import Inputs, Log, Spec, State
@@ -29,8 +31,6 @@ from ._loop import Inputs, Log, Spec, State
 Tree = Any
 
 AXIS = "restarts"
-GROUP_WORK = 2**20  # array elements that a step of one group computes: far more than what a step costs by itself
-MAX_LANES = 256
 RESTARTS, WHOLE = PartitionSpec(AXIS), PartitionSpec()
 INPUTS: Any = Inputs(RESTARTS, RESTARTS, WHOLE, WHOLE)  # type: ignore[arg-type]
 WHILE = 100  # iterations that a loop of unknown length is taken to have
@@ -76,8 +76,8 @@ def trace_step(spec: Spec, inputs: Inputs) -> Any:
 
 def lanes_of(jaxpr: Any, shared: int) -> int:
     """How many restarts to compute beside one another: many of small models, one of a large one."""
-    wanted = 2 ** max(0, round(math.log2(GROUP_WORK / max(work(jaxpr), 1))))
-    return -(-min(wanted, MAX_LANES) // shared) * shared
+    wanted = 2 ** max(0, round(math.log2(_compiler.GROUP_WORK / max(work(jaxpr), 1))))
+    return -(-min(wanted, _compiler.MAX_LANES) // shared) * shared
 
 
 def mesh_of(devices: Any) -> Mesh | None:
@@ -89,10 +89,15 @@ def mesh_of(devices: Any) -> Mesh | None:
 def spread(inputs: Inputs, restarts: int, spec: Spec) -> Inputs:
     """The inputs on the devices of the spec, their restarts filled up to the same number of groups on each."""
     group = spec.lanes * (1 if spec.mesh is None else spec.mesh.size)
-    rows = np.minimum(np.arange(-(-restarts // group) * group), restarts - 1)
+    rows = rows_of(-(-restarts // group) * group, restarts)
     own = jax.tree.map(lambda leaf: leaf[rows], (inputs.keys, inputs.context))
     whole = (inputs.data, inputs.held_out)
     return Inputs(*place(own, spec.mesh, split_first=True), *place(whole, spec.mesh, split_first=False))
+
+
+def rows_of(filled: int, restarts: int) -> np.ndarray:
+    """Which restart stands in each of `filled` rows: its own, and the last one in those that fill up a group."""
+    return np.minimum(np.arange(filled), restarts - 1)
 
 
 def place(tree: Tree, mesh: Mesh | None, split_first: bool) -> Tree:
@@ -114,9 +119,10 @@ def _place(leaf: Array, sharding: NamedSharding) -> Array:
 
 
 def gather(tree: Tree) -> Tree:
-    """The whole arrays as NumPy's, in every process."""
+    """The whole arrays as NumPy's, in every process; of keys (an optimiser may hold one) their data."""
 
     def one(leaf: Array) -> np.ndarray:
+        leaf = plain(leaf)
         if leaf.is_fully_addressable:
             return np.asarray(leaf)
         from jax.experimental import multihost_utils  # only where there are several processes
@@ -126,26 +132,45 @@ def gather(tree: Tree) -> Tree:
     return jax.tree.map(one, tree)
 
 
+def any_process(flag: bool) -> bool:
+    """Whether the flag is set in any process, so that all of them go the same way."""
+    if jax.process_count() == 1:
+        return flag
+    from jax.experimental import multihost_utils  # only where there are several processes
+
+    return bool(np.any(multihost_utils.process_allgather(np.asarray(flag))))
+
+
+def plain(leaf: Array) -> Array:
+    """The array itself, the data of keys."""
+    return jax.random.key_data(leaf) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
+
+
 def in_lanes(function: Callable[..., Tree], lanes: int, *trees: Tree) -> Tree:
     """function of trees with a leading axis of restarts, `lanes` of them at a time, one group after another."""
     return join(lax.map(lambda group: function(*group), split(trees, lanes)))
 
 
-@functools.lru_cache(maxsize=8)
-def compiled(spec: Spec) -> Program:
+@while_alive(maxsize=8)
+def compiled(recall: Callable[[], tuple[Spec]]) -> Program:
     """The functions of a spec, jitted; the same spec again costs no compilation."""
+    [spec] = recall()
+    mesh = spec.mesh
+    del spec  # what is compiled does not hold the user's functions
 
     def start_all(inputs: Inputs) -> State:
+        [spec] = recall()
         begin = jax.vmap(lambda keys, context: _loop.start(spec, keys, context, inputs.data))
         return in_lanes(begin, spec.lanes, inputs.keys, inputs.context)
 
     def chunk(states: State, inputs: Inputs, first: Array, stop: Array) -> tuple[State, Log]:
+        [spec] = recall()
         run = lambda states, keys, context: _loop.run_lanes(spec, states, keys, context, inputs, first, stop)
         return in_lanes(run, spec.lanes, states, inputs.keys, inputs.context)
 
     return Program(
-        jit(start_all, spec.mesh, (INPUTS,)),
-        jit(chunk, spec.mesh, (RESTARTS, INPUTS, WHOLE, WHOLE), donate_argnums=0),
+        jit(start_all, mesh, (INPUTS,)),
+        jit(chunk, mesh, (RESTARTS, INPUTS, WHOLE, WHOLE), donate_argnums=0),
     )
 
 
@@ -155,17 +180,4 @@ def jit(
     """`jax.jit`, every device with its part of the arguments whose role says so, and of all results."""
     if mesh is not None:
         function = jax.shard_map(function, mesh=mesh, in_specs=roles, out_specs=RESTARTS, check_vma=False)
-    return jax.jit(function, compiler_options=compiler_options(), **options)
-
-
-@functools.cache
-def compiler_options() -> dict[str, str]:
-    """On CPU, the YNNPACK library switched off where XLA has it: it takes several times as long for small sums."""
-    options = {"xla_cpu_experimental_ynn_fusion_type": ""}
-    if jax.default_backend() != "cpu":
-        return {}
-    try:
-        jax.jit(lambda x: x + 1, compiler_options=options)(np.float32(0))
-    except jax.errors.JaxRuntimeError:  # another version of XLA, without this option
-        return {}
-    return options
+    return jax.jit(function, compiler_options=_compiler.options(), **options)

@@ -6,29 +6,20 @@
 2
 """
 
-import pathlib
-import re
+import sys
 import warnings
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from tqdm.auto import tqdm
 
-from .. import _interrupt
-from . import _checkpoint, _loop, _program
+from .. import _interrupt, _progress
+from . import _loop, _program, _saving
 from ._loop import Inputs, Log, Spec, State
+from ._saving import Store
 
 Tree = Any
-
-
-class Saving(NamedTuple):
-    """Where checkpoints go, what they are of, and after how many validations there is one."""
-
-    directory: pathlib.Path
-    configuration: dict[str, Any]
-    every: int
 
 
 class Trained(NamedTuple):
@@ -41,50 +32,49 @@ class Trained(NamedTuple):
     interrupted: bool
 
 
-def configuration(traced: Any, spec: Spec, **trees: Tree) -> dict[str, Any]:
-    """What a checkpoint must agree on with the run that reads it: the program of a step, the rules, and the arrays."""
-    program = _checkpoint.digest(
-        [np.frombuffer(_lasting(traced.jaxpr).encode(), np.uint8), *map(jnp.asarray, traced.consts)]
-    )
-    rules = {name: _lasting(getattr(spec, name)) for name in ("batch_size", "shared", "patience", "reinitialise")}
-    arrays = {name: _checkpoint.digest(tree) for name, tree in trees.items()}
-    return {"program": program, "jax": jax.__version__} | rules | arrays
-
-
-def _lasting(value: Any) -> str:
-    return re.sub(r"0x[0-9a-f]+", "", repr(value))  # without the addresses of functions
-
-
 def train(
-    spec: Spec, inputs: Inputs, steps: int, every: int, saving: Saving | None, label: str, *, disable: bool
+    spec: Spec,
+    inputs: Inputs,
+    restarts: int,
+    steps: int,
+    every: int,
+    store: Store | None,
+    *,
+    progress: bool | str | None,
 ) -> Trained:
     """All steps, or those until Ctrl-C, or until every restart is out of patience."""
     program = _program.compiled(spec)
-    states, logs, done, interrupted = program.start(inputs), [], 0, False
-    if saving is not None and (found := _restore(saving, program, spec, states, inputs, every)):
-        done, states, logs = found
-    with (
-        tqdm(total=steps, initial=done, desc=label, unit="step", disable=disable) as bar,
-        _interrupt.deferred() as asked,
-    ):
-        while done < steps and not interrupted and _any_running(spec, states):
-            stop = min(done + every, steps)
-            states, log = program.chunk(states, inputs, jnp.asarray(done, jnp.int32), jnp.asarray(stop, jnp.int32))
-            logs.append(_program.gather(log))  # waits for the chunk
-            bar.update(stop - done)
-            done, interrupted = stop, asked()
-            if saving is not None and (done == steps or interrupted or len(logs) % saving.every == 0):
-                _checkpoint.save(saving.directory, done, (_program.gather(states), _stack(logs)), saving.configuration)
-        if interrupted:
-            bar.write(f"{label}: interrupted after {done} of {steps} steps; the result is that so far.")
+    with _interrupt.deferred() as asked, _saving.opened(store):
+        found = None if store is None else _restore(store, program, spec, inputs, restarts, every)
+        done, states, logs = found or (0, program.start(inputs), [])
+        interrupted = False
+        with _progress.bar(progress, "fit", total=steps, initial=done) as bar:
+            while done < steps and not interrupted and _any_running(spec, states, restarts):
+                stop = min(done + every, steps)
+                states, log = program.chunk(states, inputs, jnp.asarray(done, jnp.int32), jnp.asarray(stop, jnp.int32))
+                logs.append(_own(log, restarts))  # waits for the chunk
+                bar.update(stop - done)
+                done, interrupted = stop, _program.any_process(asked())
+                if store is not None and (done == steps or interrupted or len(logs) % store.every == 0):
+                    _saving.save(store, done, (_own(states, restarts), _stack(logs)))
+            if interrupted:
+                name = _progress.label(progress, "fit")
+                bar.write(
+                    f"{name}: interrupted after {done} of {steps} steps; the result is that so far.", file=sys.stderr
+                )
     ends = np.minimum(every * np.arange(1, len(logs) + 1), done)
     return Trained(states, _stack(logs), ends, done, interrupted)
 
 
-def _any_running(spec: Spec, states: State) -> bool:
+def _own(tree: Tree, restarts: int) -> Tree:
+    """The arrays as NumPy's, without the copies that fill up the last group."""
+    return jax.tree.map(lambda leaf: leaf[:restarts], _program.gather(tree))
+
+
+def _any_running(spec: Spec, states: State, restarts: int) -> bool:
     if spec.reinitialise is not None and spec.reinitialise.failed:
         return True
-    failed_at, stale = jax.tree.map(jnp.asarray, _program.gather((states.failed_at, states.stale)))
+    failed_at, stale = jax.tree.map(jnp.asarray, _own((states.failed_at, states.stale), restarts))
     return bool(_loop.is_running(spec, states._replace(failed_at=failed_at, stale=stale)).any())
 
 
@@ -93,24 +83,40 @@ def _stack(logs: list[Log]) -> Log:
 
 
 def _restore(
-    saving: Saving, program: _program.Program, spec: Spec, states: State, inputs: Inputs, every: int
+    store: Store, program: _program.Program, spec: Spec, inputs: Inputs, restarts: int, every: int
 ) -> tuple[int, State, list[Log]] | None:
     """(steps done, states, logs) of the newest checkpoint; None where there is none."""
     step = jnp.asarray(0, jnp.int32)
+    states = jax.eval_shape(program.start, inputs)
     log = jax.eval_shape(program.chunk, states, inputs, step, step)[1]
+    rows = _program.rows_of(jax.tree.leaves(states)[0].shape[0], restarts)
 
     def like(done: int) -> Tree:
         count = -(-done // every)
-        grown = lambda leaf: jax.ShapeDtypeStruct((leaf.shape[0], count, *leaf.shape[1:]), leaf.dtype)
-        return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), states), jax.tree.map(grown, log)
+        own = lambda leaf: jax.ShapeDtypeStruct((restarts, *leaf.shape[1:]), leaf.dtype)
+        grown = lambda leaf: jax.ShapeDtypeStruct((restarts, count, *leaf.shape[1:]), leaf.dtype)
+        plain = jax.eval_shape(lambda tree: jax.tree.map(_program.plain, tree), states)
+        return jax.tree.map(own, plain), jax.tree.map(grown, log)
 
-    found = _checkpoint.restore(saving.directory, like, saving.configuration)
+    def placed(saved: np.ndarray, like: Any) -> jax.Array:
+        leaf = jnp.asarray(saved[rows])
+        if jnp.issubdtype(like.dtype, jax.dtypes.prng_key):
+            leaf = jax.random.wrap_key_data(leaf, impl=_implementation(like))
+        return _program.place(leaf, spec.mesh, split_first=True)
+
+    found = _saving.restore(store, like)
     if found is None:
         return None
     done, (saved, logs) = found
-    count = -(-done // every)
-    chunks = [jax.tree.map(lambda leaf, i=i: leaf[:, i], logs) for i in range(count)]
-    return done, _program.place(jax.tree.map(jnp.asarray, saved), spec.mesh, split_first=True), chunks
+    chunks = [jax.tree.map(lambda leaf, i=i: leaf[:, i], logs) for i in range(-(-done // every))]
+    return done, jax.tree.map(placed, saved, states), chunks
+
+
+def _implementation(like: Any) -> Any:
+    """That of keys of which only shape and dtype are known; JAX tells it of arrays alone."""
+    found = []
+    jax.eval_shape(lambda keys: found.append(jax.random.key_impl(keys)), like)
+    return found[0]
 
 
 def best_of(validation: np.ndarray, failed: np.ndarray) -> int | None:

@@ -5,13 +5,17 @@
 [0.609, 0.911]
 """
 
+import dataclasses
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from .. import _arguments
 
-class Success(NamedTuple):
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Success:
     """One row of a success table: low and high bound the rate with the table's confidence."""
 
     group: Any
@@ -21,7 +25,13 @@ class Success(NamedTuple):
     low: float
     high: float
 
+    def __repr__(self) -> str:
+        return f"Success({self.group!r}: {self.successes}/{self.runs} [{self.low:.2f}, {self.high:.2f}])"
 
+
+@_arguments.checked(
+    "training.wilson", successes=_arguments.count(0), runs=_arguments.count(), level=_arguments.number(0.0, 1.0)
+)
 def wilson(successes: int, runs: int, *, level: float = 0.95) -> tuple[float, float]:
     """Wilson's score interval for the rate of successes (E. B. Wilson, JASA 22:209, 1927), from SciPy.
 
@@ -36,6 +46,7 @@ def wilson(successes: int, runs: int, *, level: float = 0.95) -> tuple[float, fl
     return float(interval.low), float(interval.high)
 
 
+@_arguments.checked("training.success_table", success=_arguments.array(), level=_arguments.number(0.0, 1.0))
 def success_table(success: Any, groups: Sequence[Any] | None = None, *, level: float = 0.95) -> list[Success]:
     """One row for each group, in the order of their first appearance.
 
@@ -56,7 +67,6 @@ def success_table(success: Any, groups: Sequence[Any] | None = None, *, level: f
     for group in dict.fromkeys(labels):
         hits = success[[label == group for label in labels]]
         successes = int(hits.sum())
-        rows.append(
-            Success(group, successes, hits.size, successes / hits.size, *wilson(successes, hits.size, level=level))
-        )
+        low, high = wilson(successes, hits.size, level=level)
+        rows.append(Success(group, successes, hits.size, successes / hits.size, low, high))
     return rows

@@ -5,8 +5,11 @@ from types import MappingProxyType
 
 from .._unit import Unit
 from . import (
+    dmu,
     gnalu,
     inalu,
+    mc_fc,
+    mul_mcfc,
     nac,
     nac_mul,
     naive_npu,
@@ -16,12 +19,33 @@ from . import (
     nmu,
     npu,
     nru,
+    nsr,
     real_naive_npu,
     real_npu,
     snmu,
 )
 
-_MODULES = (nac, nac_mul, nalu, gnalu, inalu, nau, nmu, snmu, npu, real_npu, naive_npu, real_naive_npu, nru, nmru)
+__all__ = [  # in the order of the README's table
+    "nac",
+    "nac_mul",
+    "nalu",
+    "gnalu",
+    "inalu",
+    "nau",
+    "nmu",
+    "snmu",
+    "npu",
+    "real_npu",
+    "naive_npu",
+    "real_naive_npu",
+    "nru",
+    "nmru",
+    "mc_fc",
+    "mul_mcfc",
+    "nsr",
+    "dmu",
+    "UNITS",
+]
 
-UNITS: Mapping[str, Unit] = MappingProxyType({module.UNIT.name: module.UNIT for module in _MODULES})
+UNITS: Mapping[str, Unit] = MappingProxyType({name: globals()[name].UNIT for name in __all__ if name != "UNITS"})
 """Every unit's record by name, in the order of the README's table."""

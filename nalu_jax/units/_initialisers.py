@@ -13,6 +13,7 @@ Every `<leaf>_init` option of a unit takes one of these names or a function (key
 
 import math
 from collections.abc import Callable, Mapping
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +23,33 @@ from jax.typing import DTypeLike
 from .._unit import Params, Shape
 
 Initialiser = Callable[[Array, Shape, DTypeLike], Array]
+
+Name = Literal[
+    "glorot_uniform",
+    "glorot_uniform_fifth",
+    "glorot_uniform_half",
+    "glorot_normal_columns",
+    "variance_matched",
+    "beta",
+    "identity_or_orthogonal",
+    "orthogonal",
+    "uniform(0,1)",
+    "uniform(0,0.1)",
+    "uniform(0.25,0.75)",
+    "normal(0,0.1)",
+    "normal(1,0.1)",
+    "normal(-1,0.1)",
+    "normal(0,0.2)",
+    "normal(0.5,0.2)",
+    "normal(0.88,0.2)",
+    "zeros",
+    "half",
+    "ones",
+]
+"""The keys of `INITIALISERS`, for editors and type checkers."""
+
+Initial = Name | Initialiser
+"""What a `<leaf>_init` option takes."""
 
 
 def glorot_bound(shape: Shape) -> float:
@@ -43,6 +71,25 @@ def glorot_uniform_half(key: Array, shape: Shape, dtype: DTypeLike) -> Array:
     """Glorot with its bound limited to 1/2: NAU paper, and RealNPU in the division papers."""
     bound = min(0.5, glorot_bound(shape))
     return jax.random.uniform(key, shape, dtype, -bound, bound)
+
+
+def glorot_normal_columns(key: Array, shape: Shape, dtype: DTypeLike) -> Array:
+    """Glorot normal of every column by itself, N(0, sqrt(2 / (n_in + 1))); a vector is a row of numbers, N(0, 1)."""
+    rows = shape[0] if len(shape) > 1 else 1
+    return math.sqrt(2 / (rows + 1)) * jax.random.normal(key, shape, dtype)
+
+
+def orthogonal(key: Array, shape: Shape, dtype: DTypeLike) -> Array:
+    """Columns, or rows where there are fewer, of length 1 and at right angles to each other; a vector of length 1."""
+    matrix = shape if len(shape) > 1 else (1, *shape)
+    precise = dtype if jnp.finfo(dtype).bits >= 32 else jnp.float32  # there is no QR decomposition in half precision
+    draw = jax.nn.initializers.orthogonal()(key, matrix, precise)
+    return draw.reshape(shape).astype(dtype)
+
+
+def identity_or_orthogonal(key: Array, shape: Shape, dtype: DTypeLike) -> Array:
+    """The identity where n_in == n_out, otherwise `orthogonal`: the MC-FC of the MC-LSTM paper."""
+    return jnp.eye(shape[0], dtype=dtype) if shape[0] == shape[-1] else orthogonal(key, shape, dtype)
 
 
 def variance_matched(key: Array, shape: Shape, dtype: DTypeLike) -> Array:
@@ -82,8 +129,11 @@ INITIALISERS: Mapping[str, Initialiser] = {
     "glorot_uniform": glorot_uniform,
     "glorot_uniform_fifth": glorot_uniform_fifth,
     "glorot_uniform_half": glorot_uniform_half,
+    "glorot_normal_columns": glorot_normal_columns,
     "variance_matched": variance_matched,
     "beta": beta,
+    "identity_or_orthogonal": identity_or_orthogonal,
+    "orthogonal": orthogonal,
     "uniform(0,1)": uniform(0, 1),
     "uniform(0,0.1)": uniform(0, 0.1),
     "uniform(0.25,0.75)": uniform(0.25, 0.75),
@@ -105,11 +155,12 @@ def draw(
     """Every leaf by its initialiser, each from a key of its own.
 
     Raises:
-        ValueError: an initialiser's name is unknown.
+        ValueError: an initialiser's name is unknown, also that of a leaf which the unit's options leave out.
     """
+    functions = {leaf: _resolve(unit, leaf, initialiser) for leaf, initialiser in initialisers.items()}
     keys = jax.random.split(key, len(leaves))
     return {
-        leaf: _resolve(unit, leaf, initialisers[leaf])(leaf_key, shape, dtype)
+        leaf: functions[leaf](leaf_key, shape, dtype)
         for leaf_key, (leaf, shape) in zip(keys, leaves.items(), strict=True)
     }
 

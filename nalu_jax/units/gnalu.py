@@ -40,7 +40,7 @@ from jaxtyping import Float
 from .._checks import check_apply, check_init, check_leaves
 from .._unit import Params, Shape, Unit, zero_penalty
 from . import nalu
-from ._initialisers import Initialiser, draw
+from ._initialisers import Initial, draw
 
 _LOG_PHI = math.log((1 + math.sqrt(5)) / 2)
 
@@ -54,9 +54,9 @@ def init(
     shape: Shape,
     dtype: DTypeLike = jnp.float32,
     *,
-    w_hat_init: str | Initialiser = "variance_matched",
-    m_hat_init: str | Initialiser = "variance_matched",
-    gate_init: str | Initialiser = "glorot_uniform",
+    w_hat_init: Initial = "variance_matched",
+    m_hat_init: Initial = "variance_matched",
+    gate_init: Initial = "glorot_uniform",
 ) -> Params:
     """Params of shape (n_in, n_out)."""
     leaves = _leaves(check_init("gnalu", shape, dtype))
@@ -79,7 +79,7 @@ def _scaled(params: Params) -> Params:
 
 def weights(params: Params) -> Params:
     """{"w_add", "w_mul"}, the weights of a and m (one array twice), and "gate" times log(phi)."""
-    return nalu.weights(_scaled(check_leaves("gnalu", params, _leaves)), bias=False)
+    return nalu.weights(_scaled(check_leaves("gnalu", params, _leaves)), use_bias=False)
 
 
 def penalty(params: Params) -> Float[Array, ""]:
@@ -92,4 +92,27 @@ def project(params: Params) -> Params:
     return check_leaves("gnalu", params, _leaves)
 
 
-UNIT = Unit("gnalu", _leaves, init, apply, weights, _apply_weights, penalty, project)
+def bind(
+    *,
+    eps: float = 1e-7,
+    w_hat_init: Initial = "variance_matched",
+    m_hat_init: Initial = "variance_matched",
+    gate_init: Initial = "glorot_uniform",
+) -> Unit:
+    """`UNIT` with options fixed in every function that takes them."""
+    return UNIT.bind(eps=eps, w_hat_init=w_hat_init, m_hat_init=m_hat_init, gate_init=gate_init)
+
+
+UNIT = Unit(
+    name="gnalu",
+    layer="GNALU",
+    computes="either",
+    leaves=_leaves,
+    init=init,
+    apply=apply,
+    weights=weights,
+    apply_weights=_apply_weights,
+    penalty=penalty,
+    project=project,
+    formula=nalu._formula,
+)

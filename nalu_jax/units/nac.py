@@ -23,6 +23,8 @@ Example:
     Array([2.], dtype=float32)
 """
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 from jax import Array
@@ -32,7 +34,8 @@ from jaxtyping import Float
 from .._checks import check_apply, check_init, check_leaves
 from .._numerics import matmul
 from .._unit import Params, Shape, Unit, zero_penalty
-from ._initialisers import Initialiser, draw
+from ._initialisers import Initial, draw
+from ._notation import Expr, Notation, Options, Weights
 
 
 def _leaves(shape: Shape) -> dict[str, Shape]:
@@ -44,8 +47,8 @@ def init(
     shape: Shape,
     dtype: DTypeLike = jnp.float32,
     *,
-    w_hat_init: str | Initialiser = "glorot_uniform",
-    m_hat_init: str | Initialiser = "glorot_uniform",
+    w_hat_init: Initial = "glorot_uniform",
+    m_hat_init: Initial = "glorot_uniform",
 ) -> Params:
     """Params of shape (n_in, n_out)."""
     leaves = _leaves(check_init("nac", shape, dtype))
@@ -82,4 +85,26 @@ def project(params: Params) -> Params:
     return check_leaves("nac", params, _leaves)
 
 
-UNIT = Unit("nac", _leaves, init, apply, weights, _apply_weights, penalty, project)
+def _formula(weights: Weights, x: Sequence[Expr], options: Options, notation: Notation) -> list[Expr]:
+    """x @ w."""
+    return notation.linear(weights["w"], x)
+
+
+def bind(*, w_hat_init: Initial = "glorot_uniform", m_hat_init: Initial = "glorot_uniform") -> Unit:
+    """`UNIT` with options fixed in every function that takes them."""
+    return UNIT.bind(w_hat_init=w_hat_init, m_hat_init=m_hat_init)
+
+
+UNIT = Unit(
+    name="nac",
+    layer="NAC",
+    computes="sum",
+    leaves=_leaves,
+    init=init,
+    apply=apply,
+    weights=weights,
+    apply_weights=_apply_weights,
+    penalty=penalty,
+    project=project,
+    formula=_formula,
+)

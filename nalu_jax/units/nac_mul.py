@@ -22,15 +22,19 @@ Example:
     Array([4.], dtype=float32)
 """
 
+from collections.abc import Sequence
+
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Float
 
-from .._checks import check_apply, check_init, check_leaves, is_positive
+from .._checks import Domain, check_apply, check_init, check_leaves, is_positive
 from .._numerics import log, magnitude, matmul
 from .._unit import Params, Shape, Unit, zero_penalty
-from ._initialisers import Initialiser, draw
+from ._initialisers import Initial, draw
+from ._notation import Expr, Input, Notation, Options, Weights, multiply
 from .nac import _effective, _leaves
 
 
@@ -39,21 +43,21 @@ def init(
     shape: Shape,
     dtype: DTypeLike = jnp.float32,
     *,
-    w_hat_init: str | Initialiser = "glorot_uniform",
-    m_hat_init: str | Initialiser = "glorot_uniform",
+    w_hat_init: Initial = "glorot_uniform",
+    m_hat_init: Initial = "glorot_uniform",
 ) -> Params:
     """Params of shape (n_in, n_out)."""
     leaves = _leaves(check_init("nac_mul", shape, dtype))
     return draw("nac_mul", key, leaves, dtype, {"w_hat": w_hat_init, "m_hat": m_hat_init})
 
 
-def apply(params: Params, x: ArrayLike, *, eps: float = 1e-7, domain: str = "real") -> Float[Array, "... n_out"]:
+def apply(params: Params, x: ArrayLike, *, eps: float = 1e-7, domain: Domain = "real") -> Float[Array, "... n_out"]:
     """y (..., n_out) of x (..., n_in); domain is "real" or "positive"."""
     params, x = check_apply("nac_mul", params, x, _leaves)
     return _apply_weights(weights(params), x, eps=eps, domain=domain)
 
 
-def _apply_weights(weights: Params, x: Array, *, eps: float = 1e-7, domain: str = "real") -> Array:
+def _apply_weights(weights: Params, x: Array, *, eps: float = 1e-7, domain: Domain = "real") -> Array:
     r = magnitude(x, is_positive("nac_mul", domain)) + eps
     return jnp.exp(matmul(log(r), weights["w"]))
 
@@ -74,4 +78,37 @@ def project(params: Params) -> Params:
     return check_leaves("nac_mul", params, _leaves)
 
 
-UNIT = Unit("nac_mul", _leaves, init, apply, weights, _apply_weights, penalty, project)
+def _formula(weights: Weights, x: Sequence[Expr], options: Options, notation: Notation) -> list[Expr]:
+    """prod_i (|x_i| + eps)^w_io."""
+    return _magnitudes(weights["w"], notation.inputs(x, options), notation.epsilon(options["eps"]), notation)
+
+
+def _magnitudes(w: np.ndarray, inputs: Sequence[Input], eps: Expr, notation: Notation) -> list[Expr]:
+    columns = notation.columns(w)
+    return [multiply([(x.size + eps) ** power for x, power in zip(inputs, column, strict=True)]) for column in columns]
+
+
+def bind(
+    *,
+    eps: float = 1e-7,
+    domain: Domain = "real",
+    w_hat_init: Initial = "glorot_uniform",
+    m_hat_init: Initial = "glorot_uniform",
+) -> Unit:
+    """`UNIT` with options fixed in every function that takes them."""
+    return UNIT.bind(eps=eps, domain=domain, w_hat_init=w_hat_init, m_hat_init=m_hat_init)
+
+
+UNIT = Unit(
+    name="nac_mul",
+    layer="NACMul",
+    computes="product",
+    leaves=_leaves,
+    init=init,
+    apply=apply,
+    weights=weights,
+    apply_weights=_apply_weights,
+    penalty=penalty,
+    project=project,
+    formula=_formula,
+)

@@ -10,7 +10,7 @@ Params:
     re  (n_in, n_out)  Glorot uniform
     im  (n_in, n_out)  zeros
 
-eps, domain and clip ("none", "w", "wi") as in `npu`. An irrelevant input near 0 dominates log(r), and
+eps, domain and clamp ("none", "w", "wi") as in `npu`. An irrelevant input near 0 dominates log(r), and
 with it the gradient.
 
 Reference:
@@ -29,12 +29,13 @@ from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Float
 
-from .._checks import check_apply, check_init, check_leaves
+from .._checks import Domain, check_apply, check_init, check_leaves
 from .._unit import Params, Shape, Unit
 from ..penalties import l1
-from ._initialisers import Initialiser, draw
-from ._power import clamp, complex_exponent, from_exponent, with_phase
+from ._initialisers import Initial, draw
+from ._power import NaiveNPUClamp, clamped, complex_exponent, from_exponent, with_phase
 from ._power import log_polar as log_polar_of_inputs
+from .npu import _formula
 
 
 def _leaves(shape: Shape) -> dict[str, Shape]:
@@ -46,31 +47,33 @@ def init(
     shape: Shape,
     dtype: DTypeLike = jnp.float32,
     *,
-    re_init: str | Initialiser = "glorot_uniform",
-    im_init: str | Initialiser = "zeros",
+    re_init: Initial = "glorot_uniform",
+    im_init: Initial = "zeros",
 ) -> Params:
     """Params of shape (n_in, n_out)."""
     leaves = _leaves(check_init("naive_npu", shape, dtype))
     return draw("naive_npu", key, leaves, dtype, {"re": re_init, "im": im_init})
 
 
-def apply(params: Params, x: ArrayLike, *, eps: float | None = None, domain: str = "real") -> Float[Array, "... n_out"]:
+def apply(
+    params: Params, x: ArrayLike, *, eps: float | None = None, domain: Domain = "real"
+) -> Float[Array, "... n_out"]:
     """y (..., n_out) of x (..., n_in); domain is "real" or "positive"."""
     params, x = check_apply("naive_npu", params, x, _leaves)
     return _apply_weights(weights(params), x, eps=eps, domain=domain)
 
 
-def _apply_weights(weights: Params, x: Array, *, eps: float | None = None, domain: str = "real") -> Array:
+def _apply_weights(weights: Params, x: Array, *, eps: float | None = None, domain: Domain = "real") -> Array:
     return from_exponent(*_exponent(weights, x, eps, domain))
 
 
-def _exponent(weights: Params, x: Array, eps: float | None, domain: str) -> tuple[Array, Array]:
+def _exponent(weights: Params, x: Array, eps: float | None, domain: Domain) -> tuple[Array, Array]:
     log_r, k = log_polar_of_inputs("naive_npu", x, None, eps=eps, domain=domain)
     return complex_exponent(log_r, k, weights["re"], weights["im"])
 
 
 def log_polar(
-    params: Params, x: ArrayLike, *, eps: float | None = None, domain: str = "real"
+    params: Params, x: ArrayLike, *, eps: float | None = None, domain: Domain = "real"
 ) -> tuple[Float[Array, "... n_out"], Float[Array, "... n_out"]]:
     """(u, v), each (..., n_out), with apply(params, x) = exp(u) * cos(v): log-magnitude and phase, for losses."""
     params, x = check_apply("naive_npu", params, x, _leaves)
@@ -87,9 +90,34 @@ def penalty(params: Params) -> Float[Array, ""]:
     return l1(check_leaves("naive_npu", params, _leaves))
 
 
-def project(params: Params, *, clip: str = "none") -> Params:
-    """re and im clamped to [-1, 1], as far as clip names them: "w" and "i"."""
-    return clamp("naive_npu", check_leaves("naive_npu", params, _leaves), clip)
+def project(params: Params, *, clamp: NaiveNPUClamp = "none") -> Params:
+    """re and im clamped to [-1, 1], as far as clamp names them: "w" and "i"."""
+    return clamped("naive_npu", check_leaves("naive_npu", params, _leaves), clamp)
 
 
-UNIT = Unit("naive_npu", _leaves, init, apply, weights, _apply_weights, penalty, project, log_polar=log_polar)
+def bind(
+    *,
+    eps: float | None = None,
+    domain: Domain = "real",
+    clamp: NaiveNPUClamp = "none",
+    re_init: Initial = "glorot_uniform",
+    im_init: Initial = "zeros",
+) -> Unit:
+    """`UNIT` with options fixed in every function that takes them."""
+    return UNIT.bind(eps=eps, domain=domain, clamp=clamp, re_init=re_init, im_init=im_init)
+
+
+UNIT = Unit(
+    name="naive_npu",
+    layer="NaiveNPU",
+    computes="product",
+    leaves=_leaves,
+    init=init,
+    apply=apply,
+    weights=weights,
+    apply_weights=_apply_weights,
+    penalty=penalty,
+    project=project,
+    log_polar=log_polar,
+    formula=_formula,
+)

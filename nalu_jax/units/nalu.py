@@ -14,9 +14,9 @@ Params:
 
 Forward pass, initialisation and eps = 1e-8 are NeuralArithmetic.jl's; the paper has no bias and gives no
 initialisation. Variants: `separate=True` gives m weights of its own (leaves w_add_hat, m_add_hat, w_mul_hat,
-m_mul_hat in place of w_hat, m_hat); `gate="vector"` makes gate (n_in,) and g one number a sample; `bias=False` leaves
-the bias out; stable-nalu and the NALM benchmark are `bias=False, eps=1e-7` with `"variance_matched"` w_hat and m_hat.
-The paper has no regulariser and no clamp.
+m_mul_hat in place of w_hat, m_hat); `gate_form="vector"` makes gate (n_in,) and g one number a sample;
+`use_bias=False` leaves the bias out; stable-nalu and the NALM benchmark are `use_bias=False, eps=1e-7` with
+`"variance_matched"` w_hat and m_hat. The paper has no regulariser and no clamp.
 
 Reference:
     Trask, Hill, Reed, Rae, Dyer, Blunsom, "Neural Arithmetic Logic Units", NeurIPS 2018,
@@ -32,25 +32,33 @@ Example:
 """
 
 import functools
+from collections.abc import Sequence
+from typing import Literal, get_args
 
-import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Float
 
 from .._checks import check_apply, check_init, check_leaves, check_option
-from .._numerics import absolute, log, matmul
+from .._numerics import absolute, gated, log, matmul
 from .._unit import Params, Shape, Unit, zero_penalty
-from ._initialisers import Initialiser, draw
+from ._initialisers import Initial, draw
+from ._notation import Expr, Notation, Options, Weights, sigmoid
 from .nac import _effective
+from .nac_mul import _magnitudes
+
+_GateForm = Literal["matrix", "vector"]
 
 
-def _leaves(shape: Shape, *, separate: bool = False, gate: str = "matrix", bias: bool = True) -> dict[str, Shape]:
-    check_option("nalu", "gate", gate, ("matrix", "vector"))
+def _leaves(
+    shape: Shape, *, separate: bool = False, gate_form: _GateForm = "matrix", use_bias: bool = True
+) -> dict[str, Shape]:
+    check_option("nalu", "gate_form", gate_form, get_args(_GateForm))
     names = ("w_add_hat", "m_add_hat", "w_mul_hat", "m_mul_hat") if separate else ("w_hat", "m_hat")
-    leaves = dict.fromkeys(names, shape) | {"gate": shape if gate == "matrix" else shape[:1]}
-    return leaves | {"bias": shape[1:]} if bias else leaves
+    leaves = dict.fromkeys(names, shape) | {"gate": shape if gate_form == "matrix" else shape[:1]}
+    return leaves | {"bias": shape[1:]} if use_bias else leaves
 
 
 def init(
@@ -59,15 +67,15 @@ def init(
     dtype: DTypeLike = jnp.float32,
     *,
     separate: bool = False,
-    gate: str = "matrix",
-    bias: bool = True,
-    w_hat_init: str | Initialiser = "glorot_uniform",
-    m_hat_init: str | Initialiser = "glorot_uniform",
-    gate_init: str | Initialiser = "glorot_uniform",
-    bias_init: str | Initialiser = "glorot_uniform",
+    gate_form: _GateForm = "matrix",
+    use_bias: bool = True,
+    w_hat_init: Initial = "glorot_uniform",
+    m_hat_init: Initial = "glorot_uniform",
+    gate_init: Initial = "glorot_uniform",
+    bias_init: Initial = "glorot_uniform",
 ) -> Params:
     """Params of shape (n_in, n_out). w_hat_init and m_hat_init serve both pairs where the weights are separate."""
-    leaves = _leaves(check_init("nalu", shape, dtype), separate=separate, gate=gate, bias=bias)
+    leaves = _leaves(check_init("nalu", shape, dtype), separate=separate, gate_form=gate_form, use_bias=use_bias)
     hats = {leaf: w_hat_init if leaf.startswith("w_") else m_hat_init for leaf in leaves}
     return draw("nalu", key, leaves, dtype, hats | {"gate": gate_init, "bias": bias_init})
 
@@ -77,24 +85,25 @@ def apply(
     x: ArrayLike,
     *,
     separate: bool = False,
-    gate: str = "matrix",
-    bias: bool = True,
+    gate_form: _GateForm = "matrix",
+    use_bias: bool = True,
     eps: float = 1e-8,
 ) -> Float[Array, "... n_out"]:
     """y (..., n_out) of x (..., n_in)."""
-    leaves = functools.partial(_leaves, separate=separate, gate=gate, bias=bias)
+    leaves = functools.partial(_leaves, separate=separate, gate_form=gate_form, use_bias=use_bias)
     params, x = check_apply("nalu", params, x, leaves)
-    return _apply_weights(weights(params, separate=separate, gate=gate, bias=bias), x, gate=gate, eps=eps)
+    return _apply_weights(
+        weights(params, separate=separate, gate_form=gate_form, use_bias=use_bias), x, gate_form=gate_form, eps=eps
+    )
 
 
-def _apply_weights(weights: Params, x: Array, *, gate: str = "matrix", eps: float = 1e-8) -> Array:
+def _apply_weights(weights: Params, x: Array, *, gate_form: _GateForm = "matrix", eps: float = 1e-8) -> Array:
     a = matmul(x, weights["w_add"])
-    m = jnp.exp(matmul(log(absolute(x) + eps), weights["w_mul"]))
-    logit = matmul(x, weights["gate"] if gate == "matrix" else weights["gate"][:, None])
+    log_m = matmul(log(absolute(x) + eps), weights["w_mul"])
+    logit = matmul(x, weights["gate"] if gate_form == "matrix" else weights["gate"][:, None])
     if "bias" in weights:
         logit = jnp.broadcast_to(logit, a.shape) + jnp.broadcast_to(weights["bias"], a.shape)
-    g = jax.nn.sigmoid(logit)
-    return g * a + (1 - g) * m
+    return gated(jnp.broadcast_to(logit, a.shape), a, log_m)
 
 
 def _pair(params: Params, separate: bool) -> tuple[Array, Array]:
@@ -104,22 +113,84 @@ def _pair(params: Params, separate: bool) -> tuple[Array, Array]:
     return _effective(params["w_add_hat"], params["m_add_hat"]), _effective(params["w_mul_hat"], params["m_mul_hat"])
 
 
-def weights(params: Params, *, separate: bool = False, gate: str = "matrix", bias: bool = True) -> Params:
+def weights(
+    params: Params, *, separate: bool = False, gate_form: _GateForm = "matrix", use_bias: bool = True
+) -> Params:
     """{"w_add", "w_mul"}, the weights of a and m in (-1, 1), and "gate" and "bias" as they are."""
-    params = check_leaves("nalu", params, functools.partial(_leaves, separate=separate, gate=gate, bias=bias))
+    params = check_leaves(
+        "nalu", params, functools.partial(_leaves, separate=separate, gate_form=gate_form, use_bias=use_bias)
+    )
     w_add, w_mul = _pair(params, separate)
     return {"w_add": w_add, "w_mul": w_mul} | {name: params[name] for name in ("gate", "bias") if name in params}
 
 
-def penalty(params: Params, *, separate: bool = False, gate: str = "matrix", bias: bool = True) -> Float[Array, ""]:
+def penalty(
+    params: Params, *, separate: bool = False, gate_form: _GateForm = "matrix", use_bias: bool = True
+) -> Float[Array, ""]:
     """0: the paper has no regulariser."""
-    leaves = functools.partial(_leaves, separate=separate, gate=gate, bias=bias)
+    leaves = functools.partial(_leaves, separate=separate, gate_form=gate_form, use_bias=use_bias)
     return zero_penalty(check_leaves("nalu", params, leaves))
 
 
-def project(params: Params, *, separate: bool = False, gate: str = "matrix", bias: bool = True) -> Params:
+def project(
+    params: Params, *, separate: bool = False, gate_form: _GateForm = "matrix", use_bias: bool = True
+) -> Params:
     """The params unchanged: the paper has no clamp."""
-    return check_leaves("nalu", params, functools.partial(_leaves, separate=separate, gate=gate, bias=bias))
+    return check_leaves(
+        "nalu", params, functools.partial(_leaves, separate=separate, gate_form=gate_form, use_bias=use_bias)
+    )
 
 
-UNIT = Unit("nalu", _leaves, init, apply, weights, _apply_weights, penalty, project)
+def _formula(weights: Weights, x: Sequence[Expr], options: Options, notation: Notation) -> list[Expr]:
+    """g a + (1 - g) m, as `nac` and `nac_mul` write a and m."""
+    sums = notation.linear(weights["w_add"], x)
+    products = _magnitudes(weights["w_mul"], notation.inputs(x, options), notation.epsilon(options["eps"]), notation)
+    gate = weights["gate"]
+    if gate.ndim == 1:
+        gate = np.repeat(gate[:, None], len(sums), axis=1)
+    bias = notation.row(weights.get("bias", np.zeros(len(sums), notation.dtype)))
+    gates = [sigmoid(logit + shift) for logit, shift in zip(notation.linear(gate, x), bias, strict=True)]
+    return _gated(gates, sums, products)
+
+
+def _gated(gates: Sequence[Expr], sums: Sequence[Expr], products: Sequence[Expr]) -> list[Expr]:
+    return [g * a + (1 - g) * m for g, a, m in zip(gates, sums, products, strict=True)]
+
+
+def bind(
+    *,
+    separate: bool = False,
+    gate_form: _GateForm = "matrix",
+    use_bias: bool = True,
+    eps: float = 1e-8,
+    w_hat_init: Initial = "glorot_uniform",
+    m_hat_init: Initial = "glorot_uniform",
+    gate_init: Initial = "glorot_uniform",
+    bias_init: Initial = "glorot_uniform",
+) -> Unit:
+    """`UNIT` with options fixed in every function that takes them."""
+    return UNIT.bind(
+        separate=separate,
+        gate_form=gate_form,
+        use_bias=use_bias,
+        eps=eps,
+        w_hat_init=w_hat_init,
+        m_hat_init=m_hat_init,
+        gate_init=gate_init,
+        bias_init=bias_init,
+    )
+
+
+UNIT = Unit(
+    name="nalu",
+    layer="NALU",
+    computes="either",
+    leaves=_leaves,
+    init=init,
+    apply=apply,
+    weights=weights,
+    apply_weights=_apply_weights,
+    penalty=penalty,
+    project=project,
+    formula=_formula,
+)

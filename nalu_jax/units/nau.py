@@ -21,6 +21,8 @@ Example:
     Array([2.], dtype=float32)
 """
 
+from collections.abc import Sequence
+
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike, DTypeLike
@@ -30,7 +32,8 @@ from .._checks import check_apply, check_init, check_leaves
 from .._numerics import clip_straight_through, matmul
 from .._unit import Params, Shape, Unit
 from ..penalties import sparsity
-from ._initialisers import Initialiser, draw
+from ._initialisers import Initial, draw
+from ._notation import Expr, Notation, Options, Weights
 
 
 def _leaves(shape: Shape) -> dict[str, Shape]:
@@ -38,7 +41,7 @@ def _leaves(shape: Shape) -> dict[str, Shape]:
 
 
 def init(
-    key: Array, shape: Shape, dtype: DTypeLike = jnp.float32, *, w_init: str | Initialiser = "glorot_uniform_half"
+    key: Array, shape: Shape, dtype: DTypeLike = jnp.float32, *, w_init: Initial = "glorot_uniform_half"
 ) -> Params:
     """Params of shape (n_in, n_out)."""
     return draw("nau", key, _leaves(check_init("nau", shape, dtype)), dtype, {"w": w_init})
@@ -70,4 +73,26 @@ def project(params: Params) -> Params:
     return {"w": jnp.clip(check_leaves("nau", params, _leaves)["w"], -1, 1)}
 
 
-UNIT = Unit("nau", _leaves, init, apply, weights, _apply_weights, penalty, project)
+def _formula(weights: Weights, x: Sequence[Expr], options: Options, notation: Notation) -> list[Expr]:
+    """x @ w."""
+    return notation.linear(weights["w"], x)
+
+
+def bind(*, clip: bool = False, w_init: Initial = "glorot_uniform_half") -> Unit:
+    """`UNIT` with options fixed in every function that takes them."""
+    return UNIT.bind(clip=clip, w_init=w_init)
+
+
+UNIT = Unit(
+    name="nau",
+    layer="NAU",
+    computes="sum",
+    leaves=_leaves,
+    init=init,
+    apply=apply,
+    weights=weights,
+    apply_weights=_apply_weights,
+    penalty=penalty,
+    project=project,
+    formula=_formula,
+)

@@ -20,6 +20,8 @@ Example:
     Array([-6.], dtype=float32)
 """
 
+from collections.abc import Sequence
+
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike, DTypeLike
@@ -29,16 +31,15 @@ from .._checks import check_apply, check_init, check_leaves
 from .._numerics import clip_straight_through, product
 from .._unit import Params, Shape, Unit
 from ..penalties import sparsity
-from ._initialisers import Initialiser, draw
+from ._initialisers import Initial, draw
+from ._notation import Expr, Notation, Options, Weights, multiply
 
 
 def _leaves(shape: Shape) -> dict[str, Shape]:
     return {"w": shape}
 
 
-def init(
-    key: Array, shape: Shape, dtype: DTypeLike = jnp.float32, *, w_init: str | Initialiser = "uniform(0.25,0.75)"
-) -> Params:
+def init(key: Array, shape: Shape, dtype: DTypeLike = jnp.float32, *, w_init: Initial = "uniform(0.25,0.75)") -> Params:
     """Params of shape (n_in, n_out)."""
     return draw("nmu", key, _leaves(check_init("nmu", shape, dtype)), dtype, {"w": w_init})
 
@@ -72,4 +73,27 @@ def project(params: Params) -> Params:
     return {"w": jnp.clip(check_leaves("nmu", params, _leaves)["w"], 0, 1)}
 
 
-UNIT = Unit("nmu", _leaves, init, apply, weights, _apply_weights, penalty, project)
+def _formula(weights: Weights, x: Sequence[Expr], options: Options, notation: Notation) -> list[Expr]:
+    """prod_i (w_io x_i + 1 - w_io)."""
+    columns = notation.columns(weights["w"])
+    return [multiply([w * value + 1 - w for w, value in zip(column, x, strict=True)]) for column in columns]
+
+
+def bind(*, w_init: Initial = "uniform(0.25,0.75)") -> Unit:
+    """`UNIT` with options fixed in every function that takes them."""
+    return UNIT.bind(w_init=w_init)
+
+
+UNIT = Unit(
+    name="nmu",
+    layer="NMU",
+    computes="product",
+    leaves=_leaves,
+    init=init,
+    apply=apply,
+    weights=weights,
+    apply_weights=_apply_weights,
+    penalty=penalty,
+    project=project,
+    formula=_formula,
+)

@@ -25,18 +25,25 @@ Example:
     Array([-0.75], dtype=float32)
 """
 
+from collections.abc import Sequence
+from typing import Literal, get_args
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Float
 
 from .. import _numerics
-from .._checks import check_apply, check_init, check_leaves, check_option, is_positive
+from .._checks import Domain, check_apply, check_init, check_leaves, check_option, is_positive
 from .._numerics import absolute, clip_straight_through, log, machine_epsilon, magnitude, matmul, maximum, product
 from .._unit import Params, Shape, Unit
 from ..penalties import sparsity
-from ._initialisers import Initialiser, draw
+from ._initialisers import Initial, draw
+from ._notation import Expr, Notation, Options, Weights, at_least, multiply, signed_power
+
+_Sign = Literal["inside", "separate"]
 
 
 def _leaves(shape: Shape) -> dict[str, Shape]:
@@ -44,14 +51,14 @@ def _leaves(shape: Shape) -> dict[str, Shape]:
 
 
 def init(
-    key: Array, shape: Shape, dtype: DTypeLike = jnp.float32, *, w_init: str | Initialiser = "glorot_uniform_half"
+    key: Array, shape: Shape, dtype: DTypeLike = jnp.float32, *, w_init: Initial = "glorot_uniform_half"
 ) -> Params:
     """Params of shape (n_in, n_out)."""
     return draw("nru", key, _leaves(check_init("nru", shape, dtype)), dtype, {"w": w_init})
 
 
 def apply(
-    params: Params, x: ArrayLike, *, eps: float | None = None, domain: str = "real", sign: str = "inside"
+    params: Params, x: ArrayLike, *, eps: float | None = None, domain: Domain = "real", sign: _Sign = "inside"
 ) -> Float[Array, "... n_out"]:
     """y (..., n_out) of x (..., n_in), with t = |w'|. domain is "real" or "positive", sign "inside" or "separate"."""
     params, x = check_apply("nru", params, x, _leaves)
@@ -59,13 +66,19 @@ def apply(
 
 
 def _apply_weights(
-    weights: Params, x: Array, *, eps: float | None = None, domain: str = "real", sign: str = "inside"
+    weights: Params, x: Array, *, eps: float | None = None, domain: Domain = "real", sign: _Sign = "inside"
 ) -> Array:
     return _reciprocal_product(x, weights["w"], absolute(weights["w"]), eps, domain, sign)
 
 
 def train_apply(
-    params: Params, x: ArrayLike, *, key: Array, eps: float | None = None, domain: str = "real", sign: str = "inside"
+    params: Params,
+    x: ArrayLike,
+    *,
+    key: Array,
+    eps: float | None = None,
+    domain: Domain = "real",
+    sign: _Sign = "inside",
 ) -> Float[Array, "... n_out"]:
     """As `apply`, with t = tanh(1000 w')^2. There is no noise: key is not used."""
     del key
@@ -74,8 +87,8 @@ def train_apply(
     return _reciprocal_product(x, w, jnp.tanh(1000 * w) ** 2, eps, domain, sign)
 
 
-def _reciprocal_product(x: Array, w: Array, t: Array, eps: float | None, domain: str, sign: str) -> Array:
-    check_option("nru", "sign", sign, ("inside", "separate"))
+def _reciprocal_product(x: Array, w: Array, t: Array, eps: float | None, domain: Domain, sign: _Sign) -> Array:
+    check_option("nru", "sign", sign, get_args(_Sign))
     positive = is_positive("nru", domain)
     log_x = log(maximum(magnitude(x, positive), machine_epsilon(x, eps)))
     if positive:
@@ -115,4 +128,45 @@ def project(params: Params) -> Params:
     return {"w": jnp.clip(check_leaves("nru", params, _leaves)["w"], -1, 1)}
 
 
-UNIT = Unit("nru", _leaves, init, apply, weights, _apply_weights, penalty, project, train_apply)
+def _formula(weights: Weights, x: Sequence[Expr], options: Options, notation: Notation) -> list[Expr]:
+    """prod_i (sign(x_i) |x_i|^w_io t_io + 1 - t_io), or the magnitudes' product times prod_i sign(x_i)^round(w_io)."""
+    inputs, eps = notation.inputs(x, options), notation.epsilon(options["eps"])
+    inside = options["sign"] == "inside"
+    signed = options["domain"] != "positive"
+    outputs = []
+    for column, values in zip(notation.columns(weights["w"]), np.asarray(weights["w"]).T, strict=True):
+        factors = []
+        for each, w, value in zip(inputs, column, values, strict=True):
+            whole = abs(float(value)) == 1  # then t is 1, and both variants have the sign in the same place
+            power = signed_power(at_least(each.size, eps), each, w, odd=signed and (inside or whole))
+            outside = signed and not inside and not whole and round(abs(float(value))) % 2
+            factors.append((power * abs(w) + 1 - abs(w)) * (each.sign if outside else 1))
+        outputs.append(multiply(factors))
+    return outputs
+
+
+def bind(
+    *,
+    eps: float | None = None,
+    domain: Domain = "real",
+    sign: _Sign = "inside",
+    w_init: Initial = "glorot_uniform_half",
+) -> Unit:
+    """`UNIT` with options fixed in every function that takes them."""
+    return UNIT.bind(eps=eps, domain=domain, sign=sign, w_init=w_init)
+
+
+UNIT = Unit(
+    name="nru",
+    layer="NRU",
+    computes="product",
+    leaves=_leaves,
+    init=init,
+    apply=apply,
+    train_apply=train_apply,
+    weights=weights,
+    apply_weights=_apply_weights,
+    penalty=penalty,
+    project=project,
+    formula=_formula,
+)

@@ -7,7 +7,7 @@
 Params:
     re  (n_in, n_out)  Glorot uniform
 
-eps, domain and clip ("none", "w") as in `npu`. The unit is NeuralArithmetic.jl's; the paper has no name for it.
+eps, domain and clamp ("none", "w") as in `npu`. The unit is NeuralArithmetic.jl's; the paper has no name for it.
 
 Reference:
     Heim, Pevny, Smidl, "Neural Power Units", NeurIPS 2020, https://arxiv.org/abs/2006.01681
@@ -24,42 +24,43 @@ from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Float
 
-from .._checks import check_apply, check_init, check_leaves
+from .._checks import Domain, check_apply, check_init, check_leaves
 from .._unit import Params, Shape, Unit
 from ..penalties import l1
-from ._initialisers import Initialiser, draw
-from ._power import clamp, from_exponent, real_exponent, with_phase
+from ._initialisers import Initial, draw
+from ._power import RealNaiveNPUClamp, clamped, from_exponent, real_exponent, with_phase
 from ._power import log_polar as log_polar_of_inputs
+from .npu import _formula
 
 
 def _leaves(shape: Shape) -> dict[str, Shape]:
     return {"re": shape}
 
 
-def init(
-    key: Array, shape: Shape, dtype: DTypeLike = jnp.float32, *, re_init: str | Initialiser = "glorot_uniform"
-) -> Params:
+def init(key: Array, shape: Shape, dtype: DTypeLike = jnp.float32, *, re_init: Initial = "glorot_uniform") -> Params:
     """Params of shape (n_in, n_out)."""
     return draw("real_naive_npu", key, _leaves(check_init("real_naive_npu", shape, dtype)), dtype, {"re": re_init})
 
 
-def apply(params: Params, x: ArrayLike, *, eps: float | None = None, domain: str = "real") -> Float[Array, "... n_out"]:
+def apply(
+    params: Params, x: ArrayLike, *, eps: float | None = None, domain: Domain = "real"
+) -> Float[Array, "... n_out"]:
     """y (..., n_out) of x (..., n_in); domain is "real" or "positive"."""
     params, x = check_apply("real_naive_npu", params, x, _leaves)
     return _apply_weights(weights(params), x, eps=eps, domain=domain)
 
 
-def _apply_weights(weights: Params, x: Array, *, eps: float | None = None, domain: str = "real") -> Array:
+def _apply_weights(weights: Params, x: Array, *, eps: float | None = None, domain: Domain = "real") -> Array:
     return from_exponent(*_exponent(weights, x, eps, domain))
 
 
-def _exponent(weights: Params, x: Array, eps: float | None, domain: str) -> tuple[Array, Array | None]:
+def _exponent(weights: Params, x: Array, eps: float | None, domain: Domain) -> tuple[Array, Array | None]:
     log_r, k = log_polar_of_inputs("real_naive_npu", x, None, eps=eps, domain=domain)
     return real_exponent(log_r, k, weights["re"])
 
 
 def log_polar(
-    params: Params, x: ArrayLike, *, eps: float | None = None, domain: str = "real"
+    params: Params, x: ArrayLike, *, eps: float | None = None, domain: Domain = "real"
 ) -> tuple[Float[Array, "... n_out"], Float[Array, "... n_out"]]:
     """(u, v), each (..., n_out), with apply(params, x) = exp(u) * cos(v): log-magnitude and phase, for losses."""
     params, x = check_apply("real_naive_npu", params, x, _leaves)
@@ -76,9 +77,33 @@ def penalty(params: Params) -> Float[Array, ""]:
     return l1(check_leaves("real_naive_npu", params, _leaves))
 
 
-def project(params: Params, *, clip: str = "none") -> Params:
-    """re clamped to [-1, 1] where clip is "w"."""
-    return clamp("real_naive_npu", check_leaves("real_naive_npu", params, _leaves), clip)
+def project(params: Params, *, clamp: RealNaiveNPUClamp = "none") -> Params:
+    """re clamped to [-1, 1] where clamp is "w"."""
+    return clamped("real_naive_npu", check_leaves("real_naive_npu", params, _leaves), clamp)
 
 
-UNIT = Unit("real_naive_npu", _leaves, init, apply, weights, _apply_weights, penalty, project, log_polar=log_polar)
+def bind(
+    *,
+    eps: float | None = None,
+    domain: Domain = "real",
+    clamp: RealNaiveNPUClamp = "none",
+    re_init: Initial = "glorot_uniform",
+) -> Unit:
+    """`UNIT` with options fixed in every function that takes them."""
+    return UNIT.bind(eps=eps, domain=domain, clamp=clamp, re_init=re_init)
+
+
+UNIT = Unit(
+    name="real_naive_npu",
+    layer="RealNaiveNPU",
+    computes="product",
+    leaves=_leaves,
+    init=init,
+    apply=apply,
+    weights=weights,
+    apply_weights=_apply_weights,
+    penalty=penalty,
+    project=project,
+    log_polar=log_polar,
+    formula=_formula,
+)

@@ -24,6 +24,8 @@ Example:
     (Array([-6.], dtype=float32), Array([-6.], dtype=float32))
 """
 
+from typing import Literal
+
 import jax
 import jax.numpy as jnp
 from jax import Array
@@ -34,13 +36,13 @@ from .._checks import check_apply, check_init, check_leaves
 from .._numerics import clip_straight_through, product
 from .._unit import Params, Shape, Unit
 from ..penalties import sparsity
-from ._initialisers import Initialiser, draw
-from .nmu import _apply_weights, _leaves
+from ._initialisers import Initial, draw
+from .nmu import _apply_weights, _formula, _leaves
+
+_Noise = tuple[float, float] | Literal["batch"]
 
 
-def init(
-    key: Array, shape: Shape, dtype: DTypeLike = jnp.float32, *, w_init: str | Initialiser = "uniform(0.25,0.75)"
-) -> Params:
+def init(key: Array, shape: Shape, dtype: DTypeLike = jnp.float32, *, w_init: Initial = "uniform(0.25,0.75)") -> Params:
     """Params of shape (n_in, n_out)."""
     return draw("snmu", key, _leaves(check_init("snmu", shape, dtype)), dtype, {"w": w_init})
 
@@ -51,9 +53,7 @@ def apply(params: Params, x: ArrayLike) -> Float[Array, "... n_out"]:
     return _apply_weights(weights(params), x)
 
 
-def train_apply(
-    params: Params, x: ArrayLike, *, key: Array, noise: tuple[float, float] | str = (1.0, 5.0)
-) -> Float[Array, "... n_out"]:
+def train_apply(params: Params, x: ArrayLike, *, key: Array, noise: _Noise = (1.0, 5.0)) -> Float[Array, "... n_out"]:
     """y (..., n_out) of x (..., n_in) under noise drawn with key."""
     params, x = check_apply("snmu", params, x, _leaves)
     low, high = _noise_range(x, noise)
@@ -65,7 +65,7 @@ def _noisy_factor(x: Array, n: Array, w: Array) -> Array:
     return (w * x * n + (1 - w)) / (w * n + (1 - w))
 
 
-def _noise_range(x: Array, noise: tuple[float, float] | str) -> tuple[float | Array, float | Array]:
+def _noise_range(x: Array, noise: _Noise) -> tuple[float | Array, float | Array]:
     if noise == "batch":
         deviation = jax.lax.stop_gradient(jnp.std(x))
         return 1.0, 1 + 1 / jnp.where(deviation > 0, deviation, 1)  # one constant value: any range will do
@@ -89,4 +89,23 @@ def project(params: Params) -> Params:
     return {"w": jnp.clip(check_leaves("snmu", params, _leaves)["w"], 0, 1)}
 
 
-UNIT = Unit("snmu", _leaves, init, apply, weights, _apply_weights, penalty, project, train_apply)
+def bind(*, noise: _Noise = (1.0, 5.0), w_init: Initial = "uniform(0.25,0.75)") -> Unit:
+    """`UNIT` with options fixed in every function that takes them."""
+    return UNIT.bind(noise=noise, w_init=w_init)
+
+
+UNIT = Unit(
+    name="snmu",
+    layer="SNMU",
+    computes="product",
+    leaves=_leaves,
+    init=init,
+    apply=apply,
+    train_apply=train_apply,
+    weights=weights,
+    apply_weights=_apply_weights,
+    penalty=penalty,
+    project=project,
+    formula=_formula,
+    noisy=True,
+)

@@ -77,7 +77,7 @@ def as_candidate(fitted: Fitted) -> Candidate:
     full = covariance(linear, moving)[0] * s2[0]
     used = (batch.free[0] | (batch.exponents[0] != 0) | (batch.parity[0] != 0)).any(0)
     columns = tuple(column for column, use in zip(table.columns, used, strict=True) if use)
-    target = table.target * table.target_scale
+    squares = float(np.sum((table.target - linear.values[0]) ** 2))
     deviation = float(np.sqrt(s2[0])) * (table.target_scale if noise == "absolute" else 1.0)
     return Candidate(
         form=form,
@@ -91,7 +91,7 @@ def as_candidate(fitted: Fitted) -> Candidate:
         target_scale=table.target_scale,
         covariance=full[np.ix_(kept, kept)],
         evidence=fitted.evidence,
-        rss=float(np.sum((target - table.target_scale * linear.values[0]) ** 2)),
+        rss=squares * table.target_scale * table.target_scale,  # of floats, which become infinite without a warning
         noise=noise,
         deviation=deviation,
         rows=table.rows,

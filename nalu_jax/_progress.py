@@ -1,0 +1,31 @@
+"""One progress bar for everything that takes long, and who sees it.
+
+>>> from nalu_jax import _progress
+>>> with _progress.bar(False, "fit", total=3) as bar:
+...     bar.update(3)
+"""
+
+import sys
+
+from tqdm.auto import tqdm
+
+
+def bar(progress: bool | str | None, name: str, *, total: int, initial: int = 0, unit: str = "step") -> tqdm:
+    """A bar on stderr, or one that stays silent.
+
+    Args:
+        progress: whether to show it; None: where stderr is a terminal; a text is its label.
+        name: its label otherwise.
+        total, initial, unit: as tqdm has them.
+    """
+    return tqdm(total=total, initial=initial, desc=label(progress, name), unit=unit, disable=not shown(progress))
+
+
+def shown(progress: bool | str | None) -> bool:
+    """Whether there is a bar: where asked for, and by default where stderr is a terminal."""
+    return sys.stderr.isatty() if progress is None else bool(progress)
+
+
+def label(progress: bool | str | None, name: str) -> str:
+    """What a run is called: the text given as `progress`, or the name."""
+    return progress if isinstance(progress, str) else name

@@ -1,0 +1,83 @@
+"""The command line `nalu-jax`, also `python -m nalu_jax`: `fit DATA.csv --target COLUMN`, `demo`, `--version`.
+
+>>> from nalu_jax import cli
+>>> options = cli.parser().parse_args(["fit", "data.csv", "--target", "y", "--inputs", "a, b"])
+>>> options.command, options.inputs, options.terms
+('fit', ['a', 'b'], 4)
+"""
+
+import argparse
+import importlib.metadata
+import pathlib
+import sys
+from collections.abc import Sequence
+
+from .. import _interrupt
+
+__all__ = ["main", "parser"]
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands with their options; builds without what the commands themselves import."""
+    command_line = argparse.ArgumentParser(prog="nalu-jax", description="Neural arithmetic units in JAX.")
+    version = f"nalu-jax {importlib.metadata.version('nalu_jax')}"
+    command_line.add_argument("--version", action="version", version=version)
+    commands = command_line.add_subparsers(dest="command", required=True)
+    _fit_options(commands.add_parser("fit", help="find a formula in a CSV file"))
+    _demo_options(commands.add_parser("demo", help="learn Kepler's third law from the inner Solar System"))
+    return command_line
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse the command line, run what it asks for, and return the exit status."""
+    options = parser().parse_args(arguments)
+    try:
+        return _run(options)
+    except KeyboardInterrupt:  # not where this is the whole process: see `_starting`
+        print("nalu-jax: interrupted before there was a result.", file=sys.stderr)
+        return _interrupt.STATUS
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.command == "fit":
+        from . import _fit
+
+        return _fit.run(options)
+    from . import _demo
+
+    return _demo.run(restarts=options.restarts, seed=options.seed)
+
+
+def _fit_options(command: argparse.ArgumentParser) -> None:
+    names = lambda text: [name.strip() for name in text.split(",")]
+    command.add_argument("data", type=pathlib.Path, metavar="DATA.csv", help="a first line of names, then numbers")
+    command.add_argument("--target", required=True, metavar="COLUMN", help="the column to explain")
+    command.add_argument("--inputs", type=names, metavar="A,B", help="to explain it with (default: all others)")
+    families = lambda text: text if text == "all" else tuple(filter(None, names("" if text == "none" else text)))
+    command.add_argument(
+        "--functions",
+        type=families,
+        default="all",
+        metavar="exp,sin",
+        help="that may be in it; all, none (default: all)",
+    )
+    command.add_argument("--no-nested", dest="nested", action="store_false", help="no powers and quotients of sums")
+    command.add_argument("--terms", type=int, default=4, metavar="N", help="most terms of a sum (default: 4)")
+    command.add_argument("--time-limit", type=float, metavar="SECONDS", help="end with the best so far")
+    command.add_argument("--held-out", type=float, default=0.2, metavar="SHARE", help="kept back (default: 0.2)")
+    command.add_argument("--outside", type=float, default=0.2, metavar="SHARE", help="largest inputs (default: 0.2)")
+    command.add_argument("--seed", type=int, default=0, metavar="N", help="of all random choices (default: 0)")
+    command.add_argument("--plot", type=pathlib.Path, metavar="OUT.png", help="write figures of the fit")
+    command.add_argument("--json", action="store_true", help="print JSON, for machines")
+
+
+def _demo_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--restarts", type=_at_least_one, default=32, metavar="N", help="per size (default: 32)")
+    command.add_argument("--seed", type=int, default=0, metavar="N", help="of the random key (default: 0)")
+
+
+def _at_least_one(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {number}")
+    return number

@@ -1,0 +1,194 @@
+"""`nalu-jax fit DATA.csv --target COLUMN`: from a CSV file to a formula, judged by rows that it was not fitted to."""
+
+import argparse
+import dataclasses
+import json
+import os
+import pathlib
+import sys
+from typing import NamedTuple
+
+import numpy as np
+
+from .. import _interrupt, discover
+from ..discover import _inputs, _names
+from ..discover._found import NOTHING
+from . import _csv, _report
+
+NO_FORMULA = 1
+"""The exit status where the table has been searched, and no simple formula found."""
+
+FAILED = 2
+"""The exit status where the table or an option is not what it should be."""
+
+INTERRUPTED = _interrupt.STATUS
+"""The exit status of Ctrl-C, with the best formula so far or before there was any."""
+
+WORST_HELD_OUT = 3.0
+"""Residuals of rows held out, in those of the rows that were fitted, above which a formula does not hold. Of ten rows
+held out and forty fitted, normal noise gives so much once in 10^7 tables (F(10, 40) above 9), of three rows once in
+10^4."""
+
+ROUNDING = 1e-9
+"""Residuals of this share of the target's size are rounding, and no sign of anything."""
+
+
+class Fitted(NamedTuple):
+    """A formula, the rows that it was fitted to and judged by, and its errors on each part of them."""
+
+    found: discover.Found
+    columns: _csv.Columns
+    rows: discover.Split
+    errors: dict[str, _report.Errors]
+
+
+def fit(columns: _csv.Columns, options: argparse.Namespace) -> Fitted:
+    """The formula of the training rows, and its errors on all parts.
+
+    Raises:
+        ValueError: the table is not one that a formula can be found in.
+    """
+    # before rows are split, so that messages have the rows of the file
+    _inputs.table(columns.x, columns.y, names=columns.names, target=columns.target)
+    rows = discover.split(columns.x, held_out=options.held_out, outside=options.outside, seed=options.seed)
+    if rows.train.size < _inputs.FEWEST_ROWS:
+        raise ValueError(
+            f"of {len(columns.y)} rows {rows.train.size} are left to fit, expected at least {_inputs.FEWEST_ROWS}. "
+            "Lower --held-out and --outside, or bring more rows."
+        )
+    found = discover.table(
+        columns.x[rows.train],
+        columns.y[rows.train],
+        names=columns.names,
+        target=columns.target,
+        functions=options.functions,
+        nested=options.nested,
+        terms=options.terms,
+        seed=options.seed,
+        time_limit=options.time_limit,
+        progress=sys.stderr.isatty() and not options.json,
+    )
+    found = dataclasses.replace(found, notes=(*columns.notes, *found.notes))
+    errors = {
+        part: _report.errors_of(found, columns.x[chosen], columns.y[chosen]) for part, chosen in rows._asdict().items()
+    }
+    return Fitted(_judged(found, columns, rows), columns, rows, errors)
+
+
+def _judged(found: discover.Found, columns: _csv.Columns, rows: discover.Split) -> discover.Found:
+    """With another verdict where the formula does not hold on the rows held out."""
+    if not rows.held_out.size or found.verdict == NOTHING:
+        return found
+    fitted, held_out = (
+        _typical_residual(found, columns.x[part], columns.y[part]) for part in (rows.train, rows.held_out)
+    )
+    if held_out <= WORST_HELD_OUT * max(fitted, ROUNDING):
+        return found
+    reason = (
+        f"what fits best does not hold on the {rows.held_out.size} rows that were held out, where its residuals are "
+        f"{held_out / max(fitted, ROUNDING):.2g} times as large"
+    )
+    return dataclasses.replace(found, verdict=NOTHING, reason=reason)
+
+
+def _typical_residual(found: discover.Found, x: np.ndarray, y: np.ndarray) -> float:
+    """Root mean square, in proportion to what the noise is in proportion to; infinite where there is no value."""
+    predicted = found.predict(x)
+    size = np.abs(predicted) if found.noise == "relative" else np.full(len(y), np.abs(y).max())
+    with np.errstate(all="ignore"):
+        mean = float(np.sqrt(np.mean(((predicted - y) / np.where(size > 0, size, 1.0)) ** 2)))
+    return mean if np.isfinite(mean) else float("inf")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Fit and print; returns the exit status."""
+    try:
+        _check_options(options)
+        columns = _csv.read(options.data, target=options.target, inputs=options.inputs)
+        fitted = fit(columns, options)
+    except (ValueError, TypeError, TimeoutError) as error:
+        return _failed(options, str(error))
+    except KeyboardInterrupt:
+        print("nalu-jax fit: interrupted before there was a formula.", file=sys.stderr)
+        return INTERRUPTED
+    try:
+        _print(
+            _report.as_json(fitted.found, fitted.errors)
+            if options.json
+            else _report.as_text(fitted.found, fitted.errors)
+        )
+    except BrokenPipeError:  # whoever reads has seen enough
+        return _without_output(FAILED)
+    except OSError as error:
+        _failed(options, f"the formula cannot be printed: {error.strerror}.")
+        return _without_output(FAILED)
+    if options.plot is not None:
+        try:
+            _write_plot(options.plot, fitted)
+        except (OSError, ValueError) as error:
+            return _failed(options, f"--plot {options.plot}: cannot be written: {error}.")
+    if fitted.found.interrupted:
+        return INTERRUPTED
+    return NO_FORMULA if fitted.found.verdict == NOTHING else 0
+
+
+def _failed(options: argparse.Namespace, message: str) -> int:
+    print(f"nalu-jax fit: {_names.printable(options.data.name)}: {message}", file=sys.stderr)
+    return FAILED
+
+
+def _print(output: str | dict) -> None:
+    print(output if isinstance(output, str) else json.dumps(output, indent=1, allow_nan=False))
+    sys.stdout.flush()
+
+
+def _without_output(status: int) -> int:
+    """The status, with what is still to be printed thrown away: Python would fail again when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return status
+
+
+def _check_options(options: argparse.Namespace) -> None:
+    """Raise a ValueError where an option would fail after the search."""
+    if options.seed < 0:
+        raise ValueError(f"--seed must be at least 0, got {options.seed}.")
+    if options.plot is not None:
+        _check_plot(options.plot)
+
+
+def _check_plot(path: pathlib.Path) -> None:
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ValueError('--plot needs Matplotlib: pip install "nalu_jax[plot]".') from None
+    formats = Figure().canvas.get_supported_filetypes()
+    if path.is_dir():
+        raise ValueError(f"--plot {path} is a folder: name a file in it, such as {path / 'fit.png'}.")
+    if path.suffix[1:].lower() not in formats:
+        raise ValueError(f"--plot {path}: the name must end in one of .{', .'.join(sorted(formats))}.")
+    if not path.parent.is_dir():
+        raise ValueError(f"--plot {path}: there is no folder {str(path.parent)!r}. Make it first.")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise ValueError(f"--plot {path}: it may not be written. Name another place.")
+
+
+def _write_plot(path: pathlib.Path, fitted: Fitted) -> None:
+    """Predicted against true, and where the formula is made of units their graph, in one file."""
+    from matplotlib.figure import Figure
+
+    from .. import plot
+
+    found, columns = fitted.found, fitted.columns
+    trained = np.isin(np.arange(columns.y.size), fitted.rows.train)
+    predicted = found.predict(columns.x)
+    shown = np.isfinite(predicted)
+    wide = (columns.y > 0).all() and columns.y.max() > 30 * columns.y.min()
+    figure = Figure((13.0, 4.2) if found.model else (6.5, 4.2), layout="constrained")
+    axes = figure.subplots(1, 2 if found.model else 1, squeeze=False)[0]
+    target, names = _names.as_mathtext(columns.target), [_names.as_mathtext(name) for name in found.names]
+    log = bool(wide and (predicted[shown] > 0).all())
+    plot.predictions(columns.y[shown], predicted[shown], trained=trained[shown], log=log, name=target, ax=axes[0])
+    if found.model is not None:
+        plot.graph(found.model, found.params, inputs=names, outputs=(target,), ax=axes[1])
+    figure.suptitle(_names.as_mathtext(f"{found.target} = {found.best.with_errors}"))
+    figure.savefig(path)

@@ -1,0 +1,177 @@
+"""One formula of a table: its numbers with errors, and everything that is made of it.
+
+The engine fits with columns and target scaled; here is the formula as it is written. A coefficient that the engine
+takes for a simple number becomes one, the others move along; every other number is rounded to a digit beyond its error.
+What is shown, predicted, saved and turned into units is this one function.
+"""
+
+import functools
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import _inputs, _text, _values
+from ._engine.candidate import Column
+from ._engine.forms import Form
+
+if TYPE_CHECKING:
+    import sympy
+
+    from .._unit import Chain
+
+
+@dataclass(frozen=True)
+class Number:
+    """A coefficient or an exponent.
+
+    Attributes:
+        value: in the formula.
+        exact: the same as a fraction, where the formula has a simple number there; None where it was measured.
+        estimate, error: fitted value and standard error; error is 0 of what was not fitted.
+    """
+
+    value: float
+    exact: Fraction | None
+    estimate: float
+    error: float
+
+
+@dataclass(frozen=True)
+class Factor:
+    """(column / size) ** exponent.
+
+    Attributes:
+        column: an input, a sine, or a sum or difference of inputs.
+        exponent: of it.
+        sign: "own" as Python computes it; "none" of the absolute value; "kept", the sign times the power of the
+            absolute value.
+        size: 1, or where the numbers would leave the range of float64 a power of ten.
+    """
+
+    column: Column
+    exponent: Number
+    sign: str = "own"
+    size: float = 1.0
+
+
+@dataclass(frozen=True)
+class Term:
+    """coefficient * product of factors.
+
+    Attributes:
+        part: where it stands: "sum", "above" or "below" a bar, "front" of a function, "inside" of it.
+        coefficient: of the product.
+        factors: those with an exponent other than 0.
+    """
+
+    part: str
+    coefficient: Number
+    factors: tuple[Factor, ...]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Formula:
+    """A candidate: a formula with its numbers, in the units of the table.
+
+    Attributes:
+        form: how the terms make the formula.
+        terms: in the order of the form.
+        names, symbols: headers of the inputs, and what stands for them in the formula.
+        target: header of the target.
+        absolute: whether a logarithm in it is one of an absolute value.
+        complexity: number of coefficients, exponents, and powers and functions of sums.
+        error: root mean square of the residuals of the table's rows: in the target's unit, or where the noise is
+            relative as a fraction of the best formula's values.
+        description_length: negative logarithm of the evidence, in nats: what it takes to say formula and residuals.
+    """
+
+    form: Form
+    terms: tuple[Term, ...]
+    names: tuple[str, ...]
+    symbols: tuple[str, ...]
+    target: str
+    absolute: bool
+    complexity: int
+    error: float
+    description_length: float
+
+    @functools.cached_property
+    def formula(self) -> str:
+        """The right-hand side, as text that Python and SymPy read back to the same function."""
+        return _text.right_hand_side(self, _text.PLAIN)
+
+    @functools.cached_property
+    def with_errors(self) -> str:
+        """The right-hand side for people: measured numbers with their standard errors, 8.314(12) is 8.314 +- 0.012."""
+        return _text.right_hand_side(self, _text.ERRORS)
+
+    @functools.cached_property
+    def expression(self) -> "sympy.Expr":
+        """The right-hand side in SymPy, its symbols real."""
+        from ..symbolic._parse import parse
+
+        return parse(self.formula, self.symbols)
+
+    @functools.cached_property
+    def latex(self) -> str:
+        """target = right-hand side, for mathematics mode."""
+        return _text.latex(self)
+
+    @functools.cached_property
+    def _units(self) -> tuple["Chain | None", Any, str]:
+        from . import _units
+
+        return _units.of(self)
+
+    @property
+    def model(self) -> "Chain | None":
+        """The formula as a chain of units: `model.apply(params, x)[:, 0]`; None where it is none, see `model_note`."""
+        return self._units[0]
+
+    @property
+    def params(self) -> Any:
+        """Params of `model`, NumPy arrays in float64; None where there is no model."""
+        return self._units[1]
+
+    @property
+    def model_note(self) -> str:
+        """Why there is no model; empty where there is one."""
+        return self._units[2]
+
+    def predict(self, x: Any) -> np.ndarray:
+        """Values (rows,) float64 of inputs x (rows, n_in), or of a DataFrame that has the columns.
+
+        NaN where the formula is not defined, infinite where its value leaves the range of float64.
+
+        Raises:
+            TypeError, ValueError: x has other columns, or cells that are no real numbers.
+        """
+        return _values.of(self, _inputs.rows(x, self.names))
+
+    def to_python(self) -> str:
+        """Source of a function of the inputs' symbols that needs NumPy only."""
+        return _text.python(self)
+
+    def __repr__(self) -> str:
+        return f"<Formula {self.target!r}: {self.formula}>"
+
+    def __str__(self) -> str:
+        return f"{self.target} = {self.with_errors}"
+
+
+def exact(value: Fraction) -> Number:
+    """A number that was not fitted."""
+    return Number(float(value), value, float(value), 0.0)
+
+
+def measured(value: float, estimate: float, error: float) -> Number:
+    """A number that was."""
+    return Number(value, None, estimate, error)
+
+
+def complexity(form: Form, terms: tuple[Term, ...]) -> int:
+    """What a reader has to take in: coefficients, inputs, and powers, bars and functions of sums."""
+    outer = (form.power != 1) + (form.kind == "quotient") + (form.below != 1) + (form.function is not None)
+    return outer + sum(1 + sum(len(factor.column.inputs) for factor in term.factors) for term in terms)

@@ -1,0 +1,272 @@
+"""Results as JSON, and back: plain data, of which nothing is executed on loading.
+
+    schema, version      "nalu_jax.discover.table", 1
+    target, names, symbols, verdict, reason, noise, deviation, rows, notes, interrupted
+    formula, latex       of the best, for readers: the numbers below are what is loaded
+    alike                places in candidates
+    candidates           formula, complexity, error, description_length, form, terms; the best first
+      form               kind, groups, power, below, function, absolute
+      terms              part, coefficient, factors
+        factors          inputs, weights, function (the column), exponent, sign, size
+      numbers            value, exact ("1/2" or null), estimate, error
+
+A number that is not finite is null; an error of null is an infinite one.
+"""
+
+import json
+import math
+import os
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+from .. import _arguments
+from ._engine.candidate import Column
+from ._engine.forms import FUNCTIONS, Form
+from ._formula import Factor, Formula, Number, Term
+from ._found import VERDICTS, Found
+from ._names import is_symbol
+
+SCHEMA, VERSION = "nalu_jax.discover.table", 1
+
+KINDS = {"sum": 1, "power": 1, "quotient": 2, "function": 3}
+"""Groups of terms of every form."""
+
+MOST_TERMS = 1_000
+"""Of a formula: more are no formula but a file that is to fill the memory."""
+
+
+@_arguments.checked("load", path=_arguments.instance("a path", "Pass that of Found.save.", str, pathlib.Path))
+def load(path: str | pathlib.Path) -> Found:
+    """What `Found.save` wrote. Nothing in the file is executed.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is no such result, or one of a later version of the package.
+    """
+    path = pathlib.Path(path)
+    try:
+        data = json.loads(path.read_bytes().decode())
+    except (ValueError, RecursionError):
+        raise ValueError(f"load: {path.name} is no JSON file, expected one that `Found.save` wrote.") from None
+    try:
+        return from_data(data)
+    except _Wrong as wrong:
+        raise ValueError(f"load: {path.name} is no result of discover.table: {wrong}.") from None
+
+
+def write(found: Found, path: str | pathlib.Path) -> None:
+    """Write found to the path at once: a file that is there is replaced when the new one is complete."""
+    path = pathlib.Path(path)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_text(json.dumps(as_data(found), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def as_data(found: Found) -> dict[str, Any]:
+    """Found as what JSON knows."""
+    places = {id(candidate): place for place, candidate in enumerate(found.candidates)}
+    return {
+        "schema": SCHEMA,
+        "version": VERSION,
+        "target": found.target,
+        "names": list(found.names),
+        "symbols": list(found.symbols),
+        "verdict": found.verdict,
+        "reason": found.reason,
+        "formula": found.formula,
+        "latex": found.latex,
+        "noise": found.noise,
+        "deviation": finite(found.deviation),
+        "rows": found.rows,
+        "notes": list(found.notes),
+        "interrupted": found.interrupted,
+        "alike": [places[id(candidate)] for candidate in found.alike],
+        "candidates": [_candidate_data(candidate) for candidate in found.candidates],
+    }
+
+
+def finite(value: float) -> float | None:
+    """The value, or null."""
+    return float(value) if math.isfinite(value) else None
+
+
+def _candidate_data(formula: Formula) -> dict[str, Any]:
+    form = formula.form
+    return {
+        "formula": formula.formula,
+        "complexity": formula.complexity,
+        "error": finite(formula.error),
+        "description_length": finite(formula.description_length),
+        "form": {
+            "kind": form.kind,
+            "groups": list(form.groups),
+            "power": form.power,
+            "below": form.below,
+            "function": form.function,
+            "absolute": formula.absolute,
+        },
+        "terms": [_term_data(term) for term in formula.terms],
+    }
+
+
+def _term_data(term: Term) -> dict[str, Any]:
+    factors = [
+        {
+            "inputs": list(factor.column.inputs),
+            "weights": list(factor.column.weights),
+            "function": factor.column.function,
+            "exponent": _number_data(factor.exponent),
+            "sign": factor.sign,
+            "size": factor.size,
+        }
+        for factor in term.factors
+    ]
+    return {"part": term.part, "coefficient": _number_data(term.coefficient), "factors": factors}
+
+
+def _number_data(number: Number) -> dict[str, Any]:
+    return {
+        "value": finite(number.value),
+        "exact": None if number.exact is None else str(number.exact),
+        "estimate": finite(number.estimate),
+        "error": finite(number.error),
+    }
+
+
+class _Wrong(Exception):
+    """What is wrong with the data."""
+
+
+def from_data(data: Any) -> Found:
+    """The result of what JSON knows."""
+    if _get(data, "schema", str) != SCHEMA:
+        raise _Wrong(f"its schema is not {SCHEMA!r}")
+    if _get(data, "version", int) != VERSION:
+        raise _Wrong(f"it is of version {data['version']}, this package reads version {VERSION}")
+    names, symbols = _texts(data, "names"), _texts(data, "symbols")
+    if len(names) != len(symbols) or len(set(symbols)) < len(symbols) or not all(map(is_symbol, symbols)):
+        raise _Wrong("its symbols are not one name for each column")
+    target = _get(data, "target", str)
+    candidates = tuple(_candidate(each, names, symbols, target) for each in _get(data, "candidates", list))
+    alike = _get(data, "alike", list)
+    if not candidates or not all(isinstance(i, int) and 0 <= i < len(candidates) for i in alike):
+        raise _Wrong("its candidates are not a list of formulas")
+    return Found(
+        verdict=_one_of(data, "verdict", VERDICTS),
+        reason=_get(data, "reason", str),
+        candidates=candidates,
+        alike=tuple(candidates[i] for i in alike),
+        noise=_one_of(data, "noise", ("absolute", "relative")),
+        deviation=_float(data, "deviation", math.nan),
+        rows=_get(data, "rows", int),
+        notes=_texts(data, "notes"),
+        interrupted=_get(data, "interrupted", bool),
+    )
+
+
+def _candidate(data: Any, names: tuple[str, ...], symbols: tuple[str, ...], target: str) -> Formula:
+    form = _get(data, "form", dict)
+    kind = _one_of(form, "kind", tuple(KINDS))
+    groups = tuple(_get(form, "groups", list))
+    terms = tuple(_term(term, len(names)) for term in _get(data, "terms", list))
+    # a sum and a bar have terms; a function one in front, some inside, and none or some beside
+    lowest = (1, 1, 0)[: KINDS[kind]]
+    if (
+        len(groups) != KINDS[kind]
+        or not all(isinstance(n, int) and low <= n <= MOST_TERMS for n, low in zip(groups, lowest, strict=True))
+        or sum(groups) != len(terms)
+        or (kind == "function" and groups[0] != 1)
+    ):
+        raise _Wrong("its terms do not fit the form of the formula")
+    function = _one_of(form, "function", tuple(FUNCTIONS) if kind == "function" else (None,))
+    return Formula(
+        form=Form(kind, groups, _number_of(form, "power"), _number_of(form, "below"), function),
+        terms=terms,
+        names=names,
+        symbols=symbols,
+        target=target,
+        absolute=_get(form, "absolute", bool),
+        complexity=_get(data, "complexity", int),
+        error=_float(data, "error", math.nan),
+        description_length=_float(data, "description_length", math.nan),
+    )
+
+
+def _term(data: Any, n_in: int) -> Term:
+    parts = ("sum", "above", "below", "front", "inside", "added")
+    factors = tuple(_factor(factor, n_in) for factor in _get(data, "factors", list))
+    return Term(_one_of(data, "part", parts), _number(_get(data, "coefficient", dict)), factors)
+
+
+def _factor(data: Any, n_in: int) -> Factor:
+    inputs, weights = _get(data, "inputs", list), _get(data, "weights", list)
+    if not inputs or not all(isinstance(i, int) and not isinstance(i, bool) and 0 <= i < n_in for i in inputs):
+        raise _Wrong("a factor of it is none of its columns")
+    if len(weights) != len(inputs) or not all(_is_number(weight) and weight != 0 for weight in weights):
+        raise _Wrong("a factor of it has no weights")
+    function = _one_of(data, "function", (None, "sin", "cos"))
+    size = _number_of(data, "size")
+    if size <= 0:
+        raise _Wrong("a factor of it is divided by what is not positive")
+    column = Column(tuple(inputs), tuple(map(float, weights)), function)
+    return Factor(column, _number(_get(data, "exponent", dict)), _one_of(data, "sign", ("own", "none", "kept")), size)
+
+
+def _number(data: Any) -> Number:
+    value, text = _number_of(data, "value"), data.get("exact")
+    exact = None
+    if text is not None:
+        try:
+            exact = Fraction(text) if isinstance(text, str) and len(text) < 40 else None
+        except (ValueError, ZeroDivisionError):
+            exact = None
+        if exact is None or abs(float(exact) - value) > 1e-9 * abs(value):
+            raise _Wrong(f"{value} and {text!r} are not the same number")
+    return Number(value, exact, _float(data, "estimate", math.nan), _float(data, "error", math.inf))
+
+
+def _get(data: Any, key: str, kind: type) -> Any:
+    value = data.get(key) if isinstance(data, Mapping) else None
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise _Wrong(f"{key!r} is missing, or not of type {kind.__name__}")
+    return value
+
+
+def _one_of(data: Any, key: str, allowed: Sequence[Any]) -> Any:
+    value = data.get(key) if isinstance(data, Mapping) else None
+    if not isinstance(value, str | None) or value not in allowed:
+        raise _Wrong(f"{key!r} is none of {', '.join(map(repr, allowed))}")
+    return value
+
+
+def _texts(data: Any, key: str) -> tuple[str, ...]:
+    return _all(_get(data, key, list), lambda each: isinstance(each, str), key)
+
+
+def _all(values: list[Any], check: Callable[[Any], bool], key: str) -> tuple[Any, ...]:
+    if not all(map(check, values)):
+        raise _Wrong(f"{key!r} is not a list of texts")
+    return tuple(values)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
+
+
+def _number_of(data: Any, key: str) -> float:
+    value: Any = data.get(key) if isinstance(data, Mapping) else None
+    if not _is_number(value):
+        raise _Wrong(f"{key!r} is no finite number")
+    try:
+        return float(value)
+    except OverflowError:
+        raise _Wrong(f"{key!r} is no finite number") from None
+
+
+def _float(data: Any, key: str, otherwise: float) -> float:
+    return otherwise if isinstance(data, Mapping) and data.get(key) is None else _number_of(data, key)

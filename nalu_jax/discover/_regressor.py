@@ -1,0 +1,88 @@
+"""`discover.table` as a scikit-learn estimator. Needs the extra `sklearn`.
+
+>>> import numpy as np
+>>> from nalu_jax import discover
+>>> x = np.random.default_rng(0).uniform(0.5, 2.0, (40, 2))
+>>> model = discover.FormulaRegressor().fit(x, x[:, 0] / x[:, 1])
+>>> model.formula_, round(model.score(x, x[:, 0] / x[:, 1]), 6)
+('x0/x1', 1.0)
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ._found import Found
+from ._table import table
+
+
+class FormulaRegressor(RegressorMixin, BaseEstimator):
+    """A formula in the columns, found by `discover.table`, which explains the options. Do not scale the columns.
+
+    Args:
+        functions: families of elementary functions that may be in the formula; "all", or () for none.
+        nested: whether powers and quotients of sums may be the formula.
+        terms: the largest number of terms of a sum.
+        time_limit: seconds after which a fit ends with the best so far.
+        random_state: an integer, a NumPy RandomState, or None for another seed in every fit.
+
+    Attributes:
+        found_: the `discover.Found`: verdict, errors, rivals.
+        formula_: the formula as text.
+        n_features_in_, feature_names_in_: the columns; the latter where X has names.
+    """
+
+    found_: Found
+    formula_: str
+    n_features_in_: int
+
+    def __init__(
+        self,
+        *,
+        functions: Literal["all"] | Sequence[str] = "all",
+        nested: bool = True,
+        terms: int = 4,
+        time_limit: float | None = None,
+        random_state: Any = 0,
+    ):
+        self.functions = functions
+        self.nested = nested
+        self.terms = terms
+        self.time_limit = time_limit
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any) -> "FormulaRegressor":
+        """Find the formula of X (n, n_features) and y (n,), finite numbers.
+
+        Raises:
+            ValueError: as `discover.table`, and where X or y are not such arrays.
+        """
+        X, y = validate_data(self, X, y, y_numeric=True, ensure_min_samples=2)
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        names = tuple(getattr(self, "feature_names_in_", [f"x{i}" for i in range(X.shape[1])]))
+        target = "y"
+        while target in names:
+            target += "_"
+        self.found_ = table(
+            np.asarray(X, float),
+            np.asarray(y, float),
+            names=names,
+            target=target,
+            functions=self.functions,
+            nested=self.nested,
+            terms=self.terms,
+            seed=seed,
+            time_limit=self.time_limit,
+            progress=False,
+        )
+        self.formula_ = self.found_.formula
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """y (n,) of X (n, n_features), by the formula."""
+        check_is_fitted(self)
+        return self.found_.predict(validate_data(self, X, reset=False))

@@ -1,0 +1,215 @@
+"""From the engine's candidate to the formula as it is written: simple numbers, rounded numbers, signs, sizes.
+
+A coefficient that is taken for a simple number is fixed at it; the other numbers move to their conditional means, along
+the covariance, so that the fit stays as good as it can be. The rest is rounded far below its conditional errors. Where
+either costs more than it may (numbers so far from their estimates that the covariance does not tell), the estimates
+stay.
+"""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from . import _names, _numbers, _values
+from ._engine.candidate import Candidate, plain_numbers, term_values
+from ._engine.forms import Form
+from ._engine.rounding import simple_number
+from ._formula import Factor, Formula, Number, Term, complexity, exact, measured
+from ._inputs import Table
+
+WIDEST = 250.0
+"""Decimal exponent up to which coefficients, powers and their partial products are written as they are: half of the
+range of float64 stays for rows far from the mean."""
+
+DEAREST = 1.0
+"""What rounding may add to -2 log likelihood for every number that is rounded: one standard error of it."""
+
+EXACT = 1e-9
+"""Residuals of this share of the target's size count as rounding of the data, as in the engine."""
+
+PARTS = {
+    "sum": ("sum",),
+    "power": ("sum",),
+    "quotient": ("above", "below"),
+    "function": ("front", "inside", "added"),
+}
+
+
+def formula_of(candidate: Candidate, table: Table, scale: np.ndarray) -> Formula:
+    """The formula as it is written.
+
+    Args:
+        candidate: of the engine, fitted to the table.
+        table: names and rows.
+        scale: (rows,) by which residuals are divided for the formula's error.
+    """
+    plain = _formula(candidate, table, scale, simple=False)
+    short = _formula(candidate, table, scale, simple=True)
+    return short if _as_good(short, plain, candidate, table) else plain
+
+
+def _as_good(short: Formula, plain: Formula, candidate: Candidate, table: Table) -> bool:
+    """Whether rounding cost little, by the noise model of the candidate."""
+    fitted = _values.of(plain, table.x)
+    size = np.abs(fitted) if candidate.noise == "relative" else np.full(len(fitted), np.abs(table.y).max())
+    size = np.where(size > 0, size, 1.0)
+    squares = []
+    for values in (fitted, _values.of(short, table.x)):
+        difference = (values - table.y) / size
+        squares.append(np.mean(difference**2) + EXACT**2)
+    numbers = len(candidate.log_coefficients) + int(candidate.free.sum())
+    cost = len(fitted) * math.log(squares[1] / squares[0]) if np.isfinite(squares).all() else math.inf
+    return cost <= DEAREST * numbers
+
+
+def _formula(candidate: Candidate, table: Table, scale: np.ndarray, *, simple: bool) -> Formula:
+    columns = np.array([column.values(table.x) for column in candidate.columns]).reshape(-1, len(table.y))
+    sizes = _sizes(candidate)
+    coefficients, exponents = _written_numbers(candidate, np.log(sizes), simple)
+    negative = np.any(columns < 0, axis=1).tolist()
+    terms = []
+    for k, part in enumerate(_parts(candidate.form)):
+        used = np.flatnonzero(candidate.exponents[k] != 0).tolist()
+        factors = tuple(
+            Factor(
+                candidate.columns[j],
+                exponents[k][j],
+                _sign(exponents[k][j], int(candidate.parity[k, j]), negative[j]),
+                float(sizes[k, j]),
+            )
+            for j in used
+        )
+        terms.append(Term(part, coefficients[k], factors))
+    order = _order(candidate)
+    terms = tuple(terms[k] for k in order)
+    formula = Formula(
+        form=candidate.form,
+        terms=terms,
+        names=table.names,
+        symbols=_names.symbols(table.names),
+        target=table.target,
+        absolute=_absolute(candidate, table.x),
+        complexity=complexity(candidate.form, terms),
+        error=math.nan,
+        description_length=float(candidate.evidence),
+    )
+    return _with_error(formula, table, scale)
+
+
+def _with_error(formula: Formula, table: Table, scale: np.ndarray) -> Formula:
+    with np.errstate(over="ignore"):
+        residuals = (_values.of(formula, table.x) - table.y) / scale
+        size = np.abs(residuals).max()
+        error = float(size * np.sqrt(np.mean((residuals / size) ** 2))) if 0 < size < np.inf else float(size)
+    return dataclasses.replace(formula, error=error)
+
+
+def _parts(form: Form) -> list[str]:
+    return [part for part, size in zip(PARTS[form.kind], form.groups, strict=True) for _ in range(size)]
+
+
+def _order(candidate: Candidate) -> list[int]:
+    """Terms of every group by their size at the centre of the table, the largest first."""
+    order, begin = [], 0
+    for size in candidate.form.groups:
+        group = range(begin, begin + size)
+        order += sorted(group, key=lambda k: -candidate.log_coefficients[k])
+        begin += size
+    return order
+
+
+def _sign(exponent: Number, parity: int, negative: bool) -> str:
+    """How the power treats the sign of a column that has negative values."""
+    if not negative:
+        return "own"
+    exact = exponent.exact
+    if exact is not None and exact.denominator == 1 and parity == exact.numerator % 2:
+        return "own"
+    return "kept" if parity else "none"
+
+
+def _absolute(candidate: Candidate, x: np.ndarray) -> bool:
+    """Whether the logarithm of the form is one of numbers of which some are negative."""
+    if candidate.form.function != "log":
+        return False
+    inside = term_values(candidate, x)[1 : 1 + candidate.form.groups[1]].sum(0)
+    return bool((inside < 0).any())
+
+
+def _sizes(candidate: Candidate) -> np.ndarray:
+    """(K, n) powers of ten by which columns are divided: 1, but in terms whose numbers would leave float64."""
+    decimal = candidate.centre / math.log(10)
+    parts = candidate.exponents * decimal[None, :]
+    coefficients = plain_numbers(candidate).log_coefficients / math.log(10)
+    wide = (np.abs(parts).sum(axis=1) > WIDEST) | (np.abs(coefficients) > WIDEST)
+    return np.where(wide[:, None], 10.0 ** np.round(decimal)[None, :], 1.0)
+
+
+def _written_numbers(
+    candidate: Candidate, log_sizes: np.ndarray, simple: bool
+) -> tuple[list[Number], list[dict[int, Number]]]:
+    """Coefficients, and exponents by term and column."""
+    numbers = plain_numbers(candidate)
+    term, column = np.nonzero(candidate.free)
+    count = len(numbers.log_coefficients)
+    change = np.eye(count + len(term))
+    change[term, count + np.arange(len(term))] = log_sizes[term, column]
+    covariance = change @ numbers.covariance @ change.T
+    logs = numbers.log_coefficients + (candidate.exponents * log_sizes).sum(axis=1)
+    estimates = np.concatenate([logs, candidate.exponents[term, column]])
+    errors = np.sqrt(np.maximum(np.diag(covariance), 0.0))
+    values, exacts = _simple(estimates, covariance, count, numbers.signs) if simple else (estimates, {})
+    conditional = _conditional_errors(covariance, exacts) if simple else np.zeros(len(values))
+    coefficients = []
+    for k, sign in enumerate(numbers.signs):
+        estimate, value = sign * math.exp(estimates[k]), sign * math.exp(values[k])
+        error = float(abs(estimate) * errors[k])
+        if k in exacts:
+            coefficients.append(Number(float(exacts[k]), _numbers.as_fraction(exacts[k]), estimate, error))
+        else:
+            coefficients.append(measured(_numbers.rounded(value, abs(value) * conditional[k]), estimate, error))
+    exponents = [{j: _unfitted(float(power)) for j, power in enumerate(row)} for row in candidate.exponents]
+    for i, (k, j) in enumerate(zip(term, column, strict=True), count):
+        value = _numbers.rounded(values[i], conditional[i])
+        exponents[k][int(j)] = measured(float(value), float(estimates[i]), float(errors[i]))
+    return coefficients, exponents
+
+
+def _unfitted(power: float) -> Number:
+    fraction = _numbers.as_fraction(power)
+    return measured(power, power, 0.0) if fraction is None else exact(fraction)
+
+
+def _simple(
+    estimates: np.ndarray, covariance: np.ndarray, count: int, signs: np.ndarray
+) -> tuple[np.ndarray, dict[int, float]]:
+    """Values with simple coefficients where they are taken to be such, the surest first; the others moved along."""
+    values, covariance = estimates.copy(), covariance.copy()
+    exacts: dict[int, float] = {}
+    for k in np.argsort(np.diag(covariance)[:count], kind="stable"):
+        value, variance = float(signs[k] * math.exp(values[k])), float(covariance[k, k])
+        if not 0 < variance < np.inf:
+            continue
+        found = simple_number(value, abs(value) * math.sqrt(variance))
+        if found is None or _numbers.as_fraction(float(found)) is None:
+            continue
+        exacts[int(k)] = float(found)
+        direction = covariance[:, k] / variance
+        values = values + direction * (math.log(abs(found)) - values[k])
+        covariance = covariance - np.outer(direction, covariance[k])
+    return values, exacts
+
+
+def _conditional_errors(covariance: np.ndarray, exacts: Sequence[int] | dict[int, float]) -> np.ndarray:
+    """Standard error of every number where all others are known: how far it may move alone. 0 where that is unknown."""
+    rest = [i for i in range(len(covariance)) if i not in exacts]
+    result = np.zeros(len(covariance))
+    deviations = np.sqrt(np.diag(covariance)[rest])
+    if not rest or not np.isfinite(deviations).all() or (deviations == 0).any():
+        return result
+    correlation = covariance[np.ix_(rest, rest)] / np.outer(deviations, deviations)
+    precision = np.diag(np.linalg.pinv(correlation, hermitian=True))
+    result[rest] = deviations / np.sqrt(np.maximum(precision, 1.0))
+    return result
