@@ -143,6 +143,17 @@ def instance(expected: str, cure: str, *types: type) -> Kind:
     return Kind(expected, cure, lambda value: None if isinstance(value, types) else TypeError)
 
 
+def sequence(expected: str, cure: str, of: type) -> Kind:
+    """A list or tuple of objects of a type, at least one."""
+
+    def fault(value: Any) -> type[Exception] | None:
+        if not isinstance(value, list | tuple) or not all(isinstance(entry, of) for entry in value):
+            return TypeError
+        return None if value else ValueError
+
+    return Kind(expected, cure, fault)
+
+
 def functions(signature: str) -> Kind:
     """A list or tuple of functions, which may be empty."""
 
