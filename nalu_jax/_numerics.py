@@ -36,18 +36,16 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from . import _compiler
 from ._product import product as product
-
-_SMALL = 2**10  # entries of a matrix up to which a vector times it is a sum of rows
-_ROWS = 8  # but no more rows than these: they are written out one by one
 
 
 def matmul(x: Array, w: Array) -> Array:
     """x (..., n_in) @ w (n_in, n_out) in the full precision of the dtype: accelerators default to fewer digits.
 
-    A single x times a small w, as in every step of an ODE, is a sum of scaled rows: it fuses with what is around it.
+    A single x times a small w, as in every step of an ODE, is a sum of scaled rows on CPU (`_compiler.ROWS`).
     """
-    if x.ndim == 1 and w.size <= _SMALL and w.shape[0] <= _ROWS:
+    if x.ndim == 1 and w.size <= _compiler.ROWS_ENTRIES and w.shape[0] <= _compiler.ROWS:
         return _sum_of_rows(x, w)
     return _product_of_matrices(x, w)
 
@@ -57,7 +55,8 @@ _product_of_matrices = functools.partial(jnp.matmul, precision=lax.Precision.HIG
 
 @jax.custom_jvp
 def _sum_of_rows(x: Array, w: Array) -> Array:
-    return functools.reduce(jnp.add, [x[i] * w[i] for i in range(w.shape[0])])
+    rows = lambda x, w: functools.reduce(jnp.add, [x[i] * w[i] for i in range(w.shape[0])])
+    return _compiler.on_cpu(rows, _product_of_matrices, x, w)
 
 
 @_sum_of_rows.defjvp

@@ -16,10 +16,9 @@ from jax.typing import ArrayLike
 
 from .. import _arguments
 from .._checks import check_option
+from .._compiler import ROLLOUT_DENSE
 from .._derivatives import directional
 from ._problem import Trajectory, VectorField, as_mask, check_count, check_problem, finite_rows, trajectory
-
-_DENSE = 16  # entries of a state up to which derivatives are parallel by default: they form every step's Jacobian
 
 _TSIT5 = diffrax.Tsit5()
 
@@ -78,7 +77,7 @@ def rollout(
     coefficients = _coefficients(solver)
     substeps = check_count("rollout", "substeps", substeps)
     y0, ts = check_problem("rollout", vector_field, y0, ts, args)
-    derivatives = derivatives or ("parallel" if y0.size <= _DENSE else "sequential")
+    derivatives = derivatives or ("parallel" if y0.size <= ROLLOUT_DENSE else "sequential")
     check_option("rollout", "derivatives", derivatives, tuple(_STATES))
     moving, fixed = eqx.partition(args, eqx.is_inexact_array)
     field, closed_over = jax.closure_convert(

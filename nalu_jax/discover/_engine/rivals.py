@@ -11,15 +11,15 @@ from nalu_jax.discover._engine.evidence import covariance, evidence, linearise, 
 from nalu_jax.discover._engine.fit import Batch, products
 from nalu_jax.discover._engine.forms import Form, evaluate
 from nalu_jax.discover._engine.lattice import VALUES, nearest
-from nalu_jax.discover._engine.rounding import settle
-from nalu_jax.discover._engine.structure import Fitted, valid
+from nalu_jax.discover._engine.rounding import drawn_roundings, settle
+from nalu_jax.discover._engine.structure import Fitted, finish, valid
 
 _ORDERED = np.sort(VALUES)
 
 
 def neighbours(fitted: Fitted) -> list[Fitted]:
-    """Formulas that differ in one exponent (the next simple ones and 0, or free), or lack one term."""
-    return _other_exponents(fitted) + _fewer_terms(fitted)
+    """Formulas that differ in one exponent (the next simple ones and 0, or free), in two, or lack one term."""
+    return _other_exponents(fitted) + _fewer_terms(fitted) + pairs_moved(fitted)
 
 
 def _other_exponents(fitted: Fitted) -> list[Fitted]:
@@ -52,6 +52,36 @@ def _other_exponents(fitted: Fitted) -> list[Fitted]:
     return _settled(table, form, many, noise)
 
 
+def pairs_moved(fitted: Fitted) -> list[Fitted]:
+    """Formulas in which two simple exponents move by up to 1 at once, of those the ones that fit best.
+
+    Where two terms are alike, one exponent makes up for another far beyond what a fit near the best one tells.
+    """
+    table, form, batch, noise = fitted.table, fitted.form, fitted.batch, fitted.noise
+    exponents, free = batch.exponents[0], batch.free[0]
+    places = list(zip(*np.nonzero((exponents != 0) & ~free), strict=True))[: settings.MOVED_EXPONENTS]
+    steps = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
+    tried = []
+    for first, second in itertools.combinations(places, 2):
+        for a, b in itertools.product(steps, steps):
+            if a and b:
+                other = exponents.copy()
+                other[first] += a
+                other[second] += b
+                tried.append(other)
+    if not tried:
+        return []
+    moved = np.array(tried)
+    whole = (moved == np.round(moved)) | ~table.signed
+    moved = moved[(whole & (np.abs(moved) <= settings.LIBRARY_EXPONENT)).all((1, 2))]
+    count = len(moved)
+    many = Batch(moved, *(np.repeat(array, count, 0) for array in batch[1:]))
+    held = many._replace(free=np.zeros(many.free.shape, bool))
+    held = settle(table, form, held, noise, steps=settings.MOVED_STEPS)
+    best = np.argsort(held.rss, kind="stable")[: settings.MOVED_KEPT]
+    return _settled(table, form, held.take(best)._replace(free=many.free[best]), noise)
+
+
 def _fewer_terms(fitted: Fitted) -> list[Fitted]:
     form, batch = fitted.form, fitted.batch
     group_of = np.repeat(np.arange(len(form.groups)), form.groups)
@@ -81,9 +111,11 @@ def _settled(table: Table, form: Form, batch: Batch, noise: Noise) -> list[Fitte
 
 def improve_by_neighbours(fitted: Fitted) -> tuple[Fitted, list[Fitted]]:
     """The best formula that a walk over neighbours reaches, and all neighbours that were tried on the way."""
-    tried: list[Fitted] = []
+    tried = other_roundings(fitted)
+    fitted = min([fitted, *tried], key=lambda other: other.evidence)
     for _ in range(settings.NEIGHBOUR_STEPS):
         around = neighbours(fitted)
+        around += _rounded_again(around, fitted.evidence)
         tried += around
         best = min(around, key=lambda other: other.evidence, default=None)
         if best is None or best.evidence >= fitted.evidence - settings.SAME_EVIDENCE:
@@ -92,9 +124,26 @@ def improve_by_neighbours(fitted: Fitted) -> tuple[Fitted, list[Fitted]]:
     return fitted, tried
 
 
-def same_law(first: Fitted, second: Fitted) -> bool:
-    """Whether two formulas are one law: the same structure, or the same function in other clothes."""
-    return same_structure(first, second) or same_values(first, second)
+def other_roundings(fitted: Fitted) -> list[Fitted]:
+    """Other simple exponents that the fit with all of them free allows."""
+    table, form, noise = fitted.table, fitted.form, fitted.noise
+    free = np.broadcast_to(~table.constant, fitted.batch.free.shape).copy()
+    batch = settle(table, form, fitted.batch._replace(free=free), noise, steps=settings.LATER_STEPS)
+    rng = np.random.default_rng(0)
+    drawn = drawn_roundings(table, form, batch, noise, count=settings.DRAWN_ROUNDINGS, rng=rng)
+    return _settled(table, form, drawn, noise)
+
+
+def _rounded_again(around: list[Fitted], bar: float) -> list[Fitted]:
+    """The best neighbours with their free exponents rounded: what one exponent was given may let another be simple."""
+    near = [f for f in around if f.batch.free.any() and f.evidence < bar + settings.ROUNDED_NEIGHBOUR]
+    near = sorted(near, key=lambda f: f.evidence)[: settings.ROUNDED_NEIGHBOURS]
+    found: list[Fitted] = []
+    for form in dict.fromkeys(f.form for f in near):
+        members = [f for f in near if f.form == form]
+        batch = Batch(*(np.concatenate(arrays) for arrays in zip(*(f.batch for f in members), strict=True)))
+        found += finish(members[0].table, form, batch, members[0].noise)
+    return found
 
 
 def same_values(first: Fitted, second: Fitted) -> bool:
@@ -114,29 +163,45 @@ def _values(fitted: Fitted) -> np.ndarray:
     return evaluate(fitted.form, terms)[0]
 
 
-def same_structure(first: Fitted, second: Fitted) -> bool:
-    """Whether one of two formulas is the other with exponents that its errors allow."""
+def exponent_errors(fitted: Fitted) -> np.ndarray:
+    """(K, n) standard errors of exponents; 0 for simple ones."""
+    if not fitted.batch.free.any():
+        return np.zeros(fitted.batch.exponents[0].shape)
+    linear = linearise(fitted.table, fitted.form, fitted.batch, fitted.noise)
+    terms = fitted.form.terms
+    moving = np.concatenate([np.ones((1, terms), bool), fitted.batch.free.reshape(1, -1)], 1)
+    s2, _ = variance(linear, fitted.table.target, moving.sum(1))
+    own = np.diagonal(covariance(linear, moving)[0])[terms:]
+    return np.sqrt(np.maximum(own, 0) * s2[0]).reshape(fitted.batch.exponents[0].shape)
+
+
+def same_structure(first: Fitted, second: Fitted, errors: tuple[np.ndarray, np.ndarray]) -> bool:
+    """Whether one of two formulas is the other with exponents that its errors (those of both) allow."""
     if first.form != second.form or first.table.columns != second.table.columns:
         return False
-    return _allows(first, second) or _allows(second, first)
-
-
-def _allows(first: Fitted, second: Fitted) -> bool:
-    """Whether the exponents of the second are within the errors of the first's, in some order of the terms."""
-    linear = linearise(first.table, first.form, first.batch, first.noise)
-    terms = first.form.terms
-    moving = np.concatenate([np.ones((1, terms), bool), first.batch.free.reshape(1, -1)], 1)
-    s2, _ = variance(linear, first.table.target, moving.sum(1))
-    own = np.diagonal(covariance(linear, moving)[0])[terms:].reshape(first.batch.exponents[0].shape)
-    error = np.maximum(settings.SAME_EXPONENT * np.sqrt(np.maximum(own, 0) * s2[0]), 1e-6)
+    allowed = [np.maximum(settings.SAME_EXPONENT * error, 1e-6) for error in errors]
     starts = np.cumsum([0, *first.form.groups])
     orders = [itertools.permutations(range(a, b)) for a, b in zip(starts[:-1], starts[1:], strict=True)]
     for order in itertools.product(*orders):
         which = [k for group in order for k in group]
-        close = np.abs(second.batch.exponents[0, which] - first.batch.exponents[0]) <= error
-        if close.all() and (second.batch.parity[0, which] == first.batch.parity[0]).all():
+        apart = np.abs(second.batch.exponents[0, which] - first.batch.exponents[0])
+        if not (second.batch.parity[0, which] == first.batch.parity[0]).all():
+            continue
+        if (apart <= allowed[0]).all() or (apart <= allowed[1][which]).all():
             return True
     return False
+
+
+def distinct_structures(ranked: list[Fitted], most: int) -> list[Fitted]:
+    """The first few of different structure, in order."""
+    kept: list[tuple[Fitted, np.ndarray]] = []
+    for fitted in ranked:
+        errors = exponent_errors(fitted)
+        if not any(same_structure(other, fitted, (own, errors)) for other, own in kept):
+            kept.append((fitted, errors))
+        if len(kept) == most:
+            break
+    return [fitted for fitted, _ in kept]
 
 
 def names(fitted: Fitted) -> tuple:

@@ -114,24 +114,42 @@ def _own_weights(table: Table, form: Form, batch: Batch, noise: Noise) -> np.nda
     return noise_weights(table, noise, np.where(np.isfinite(values), values, table.target))
 
 
-def _fix_some(table: Table, form: Form, batch: Batch, noise: Noise) -> tuple[Batch, np.ndarray]:
-    """Fixes of each fit the cheapest exponent, and more of them while they hardly move anything; which fits had one."""
-    count, terms, width = batch.exponents.shape
-    free = batch.free.reshape(count, -1).copy()
-    moving = np.concatenate([np.ones((count, terms), bool), free], 1)
+def _quadratic(table: Table, form: Form, batch: Batch, noise: Noise) -> Quadratic:
+    """Fits near their best, by logarithms of coefficients and exponents."""
+    count, terms, _ = batch.exponents.shape
+    moving = np.concatenate([np.ones((count, terms), bool), batch.free.reshape(count, -1)], 1)
     linear = linearise(table, form, batch, noise)
     s2, _ = variance(linear, table.target, moving.sum(1))
-    quadratic = Quadratic(
-        np.concatenate([np.log(np.abs(batch.coefficients) + 1e-300), batch.exponents.reshape(count, -1)], 1),
+    logs = np.log(np.abs(batch.coefficients) + 1e-300)
+    return Quadratic(
+        np.concatenate([logs, batch.exponents.reshape(count, -1)], 1),
         covariance(linear, moving),
         s2,
         np.maximum(table.rows - moving.sum(1), 1).astype(float),
     )
-    usable = np.isfinite(quadratic.covariance).all((1, 2)) & np.isfinite(s2)
+
+
+def _moved(batch: Batch, quadratic: Quadratic, free: np.ndarray) -> Batch:
+    """The batch at the parameters of a quadratic, of whose exponents these (B, M) are still free."""
+    count, terms, width = batch.exponents.shape
+    largest = settings.LARGEST_EXPONENT
+    exponents = np.clip(quadratic.parameters[:, terms:], -largest, largest).reshape(count, terms, width)
+    held = ~free.reshape(count, terms, width)
+    exponents = np.where(held, VALUES[nearest(exponents)], exponents)
+    exponents = np.where(batch.free, exponents, batch.exponents)
+    coefficients = np.sign(batch.coefficients) * np.exp(np.clip(quadratic.parameters[:, :terms], -690, 690))
+    return Batch(exponents, batch.parity, ~held, coefficients, batch.rss)
+
+
+def _fix_some(table: Table, form: Form, batch: Batch, noise: Noise) -> tuple[Batch, np.ndarray]:
+    """Fixes of each fit the cheapest exponent, and more of them while they hardly move anything; which fits had one."""
+    count, terms, _ = batch.exponents.shape
+    free = batch.free.reshape(count, -1).copy()
+    quadratic = _quadratic(table, form, batch, noise)
     names = prices(table.inputs)
     odd = odd_signs(table, batch.parity).reshape(count, -1, len(VALUES))
     first = quadratic.parameters.copy()
-    open_ = usable.copy()
+    open_ = np.isfinite(quadratic.covariance).all((1, 2)) & np.isfinite(quadratic.variance)
     fixed = np.zeros(count, bool)
     while open_.any():
         loss = losses(quadratic, free, names, table.rows, odd).reshape(count, -1)
@@ -146,13 +164,43 @@ def _fix_some(table: Table, form: Form, batch: Batch, noise: Noise) -> tuple[Bat
             fixed[member] = True
             moved = np.abs(quadratic.parameters[member] - first[member]).max()
             open_[member] = free[member].any() and moved < settings.LARGEST_MOVE
-    exponents = np.clip(quadratic.parameters[:, terms:], -settings.LARGEST_EXPONENT, settings.LARGEST_EXPONENT)
-    exponents = exponents.reshape(count, terms, width)
-    held = ~free.reshape(count, terms, width)
-    exponents = np.where(held, VALUES[nearest(exponents)], exponents)
-    exponents = np.where(batch.free, exponents, batch.exponents)
-    coefficients = np.sign(batch.coefficients) * np.exp(np.clip(quadratic.parameters[:, :terms], -690, 690))
-    return Batch(exponents, batch.parity, ~held, coefficients, batch.rss), fixed
+    return _moved(batch, quadratic, free), fixed
+
+
+def drawn_roundings(
+    table: Table, form: Form, batch: Batch, noise: Noise, *, count: int, rng: np.random.Generator
+) -> Batch:
+    """Different roundings of one fit with free exponents, each drawn as probable as it is: the rivals of the best.
+
+    One exponent after the other is fixed at a simple value, or left free, with the probability that the loss gives it;
+    the others move along (the randomised form of successive rounding: Klein 2000, "Finding the closest lattice vector
+    when it's unusually close").
+    """
+    terms = form.terms
+    quadratic = Quadratic(*(np.repeat(array, count, 0) for array in _quadratic(table, form, batch, noise)))
+    many = Batch(*(np.repeat(array, count, 0) for array in batch))
+    free = many.free.reshape(count, -1).copy()
+    undecided = free.copy()
+    if not (np.isfinite(quadratic.covariance).all() and np.isfinite(quadratic.variance).all()):
+        return batch
+    names = prices(table.inputs)
+    odd = np.repeat(odd_signs(table, batch.parity).reshape(1, -1, len(VALUES)), count, 0)
+    while undecided.any():
+        loss = losses(quadratic, undecided, names, table.rows, odd)
+        places = np.where(undecided, loss.min(2), np.inf).argmin(1)
+        for member in np.flatnonzero(undecided.any(1)).tolist():
+            place = int(places[member])
+            options = np.append(-loss[member, place], 0.0)
+            weights = np.exp(options - options.max())
+            choice = int(rng.choice(len(weights), p=weights / weights.sum()))
+            undecided[member, place] = False
+            if choice < len(VALUES):
+                fix(quadratic, member, terms + place, VALUES[choice])
+                free[member, place] = False
+    found = _moved(many, quadratic, free)
+    keys = np.where(found.free, 99.0, found.exponents).reshape(count, -1)
+    _, once = np.unique(keys, axis=0, return_index=True)
+    return found.take(np.sort(once))
 
 
 def odd_signs(table: Table, parity: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 from nalu_jax.discover._engine import settings
 from nalu_jax.discover._engine.columns import Table
 from nalu_jax.discover._engine.fit import products
-from nalu_jax.discover._engine.library import best_additions, best_pairs, library
+from nalu_jax.discover._engine.library import best_additions, best_pairs, best_triples, library
 
 MOST_SIGN_COLUMNS = 12  # signs of more columns are not tried in all combinations
 
@@ -70,11 +70,12 @@ def single_starts(whole: tuple[np.ndarray, np.ndarray], weighted: Weighted, most
     return Starts(exponents[:, None], parity[:, None])
 
 
-def pair_starts(table: Table, whole: tuple[np.ndarray, np.ndarray], weighted: Weighted, pairs: np.ndarray) -> Starts:
+def pair_starts(table: Table, whole: tuple[np.ndarray, np.ndarray], weighted: Weighted) -> Starts:
     """Two terms: the best pairs of the library, and splits of the log-linear regression.
 
     Splits are needed where all terms share a big factor, which no product of the library has.
     """
+    pairs = best_pairs(weighted.unit, weighted.goal, 6 * settings.PAIR_STARTS)
     places = seldom(pairs, settings.PAIR_STARTS, len(weighted.exponents))
     varying = np.flatnonzero(~table.constant)
     unit = np.eye(table.width)
@@ -85,6 +86,13 @@ def pair_starts(table: Table, whole: tuple[np.ndarray, np.ndarray], weighted: We
         np.concatenate([weighted.exponents[places], split]),
         np.concatenate([weighted.parity[places], np.broadcast_to(whole[1], split.shape)]).astype(int),
     )
+
+
+def triple_starts(weighted: Weighted) -> Starts:
+    """Three terms: the best triples among the cheapest products of the library."""
+    few = weighted.unit[:, : settings.TRIPLE_PRODUCTS]
+    places = best_triples(few, weighted.goal, settings.TRIPLE_STARTS)
+    return Starts(weighted.exponents[places], weighted.parity[places])
 
 
 def seldom(pairs: np.ndarray, most: int, count: int) -> np.ndarray:
@@ -145,8 +153,3 @@ def split_starts(fits: Starts, each: int, rng: np.random.Generator) -> Starts:
 
 def together(*starts: Starts) -> Starts:
     return Starts(*(np.concatenate(arrays) for arrays in zip(*starts, strict=True)))
-
-
-def pairs_of(weighted: Weighted) -> np.ndarray:
-    """(most, 2) places of the library's best pairs."""
-    return best_pairs(weighted.unit, weighted.goal, 6 * settings.PAIR_STARTS)

@@ -6,10 +6,11 @@ import numpy as np
 
 from nalu_jax.discover._engine import settings
 from nalu_jax.discover._engine.candidate import Candidate, Column, Noise, scale_powers
-from nalu_jax.discover._engine.columns import Table, prepare
+from nalu_jax.discover._engine.columns import Table, noise_weights, prepare
 from nalu_jax.discover._engine.evidence import bound, covariance, evidence, linearise, variance
-from nalu_jax.discover._engine.fit import Batch, start
-from nalu_jax.discover._engine.forms import Form
+from nalu_jax.discover._engine.fit import Batch, products, start
+from nalu_jax.discover._engine.forms import Form, evaluate
+from nalu_jax.discover._engine.misfit import lack_of_fit
 from nalu_jax.discover._engine.rounding import merge_equal, round_exponents, settle
 
 FINAL_STEPS = 30
@@ -148,3 +149,17 @@ def refit(fitted: Fitted, *, steps: int = FINAL_STEPS) -> Fitted:
     table, form, noise = fitted.table, fitted.form, fitted.noise
     batch = settle(table, form, fitted.batch, noise, steps=steps)
     return Fitted(table, form, batch, noise, float(evidence(table, form, batch, noise)[0]))
+
+
+def misfit(fitted: Fitted) -> float:
+    """Nats by which a smooth function of the inputs explains what a formula leaves."""
+    table, batch = fitted.table, fitted.batch
+    with np.errstate(all="ignore"):
+        terms = batch.coefficients[0][:, None] * products(table, batch.exponents[0], batch.parity[0])
+        values, _ = evaluate(fitted.form, terms)
+        residuals = noise_weights(table, fitted.noise, values) * (table.target - values)
+    plain = np.array([column.plain for column in table.columns]) & ~table.constant
+    logs = np.maximum(table.logs[plain], -40.0)
+    signs = 1 - 2 * table.negative[plain]
+    inputs = np.where(table.signed[plain, None], np.exp(np.minimum(logs, 300.0)) * signs, logs)
+    return lack_of_fit(inputs.T, residuals)

@@ -10,7 +10,7 @@ from nalu_jax.discover._engine.climb import climb
 from nalu_jax.discover._engine.columns import Table, noise_weights
 from nalu_jax.discover._engine.fit import Batch, distinct, improve, start
 from nalu_jax.discover._engine.forms import Form
-from nalu_jax.discover._engine.structure import Fitted, finish
+from nalu_jax.discover._engine.structure import Fitted, finish, misfit
 
 STEEPEST = 20.0  # weights of a transformed target above this multiple of their median are cut
 
@@ -45,22 +45,11 @@ def search_sums(
     weighted = starts.weighted_library(straight, weights, library)
     found: list[Fitted] = []
     fits: starts.Starts | None = None
-    pairs = np.zeros((0, 2), int)
     for terms in range(1, most_terms + 1):
-        begin = starts.random_starts(straight, whole, terms, settings.RANDOM_STARTS, rng)
-        if fits is None:
-            begin = starts.single_starts(whole, weighted, 12)
-        elif terms == 2:
-            pairs = starts.pairs_of(weighted)
-            begin = starts.together(starts.pair_starts(straight, whole, weighted, pairs), begin)
-        else:
-            lattice = starts.Starts(weighted.exponents[pairs[:8]], weighted.parity[pairs[:8]])
-            begin = starts.together(starts.more_terms(straight, fits, weighted, 12), begin)
-            if terms == 3:
-                begin = starts.together(starts.more_terms(straight, lattice, weighted, 8), begin)
-        if fits is not None:
-            begin = starts.together(begin, starts.split_starts(fits, 3, rng))
+        begin = _starts(straight, whole, weighted, terms, fits, rng)
         batch = fit_starts(straight, begin, weights, rng)
+        if terms > 2 and len(batch.rss):
+            batch = _exchanged(straight, weighted, batch, weights, rng)
         if not len(batch.rss):
             break
         fits = starts.Starts(batch.exponents, batch.parity)
@@ -74,6 +63,41 @@ def search_sums(
         if not _more_helps(found, terms, first=1 if power == 1 else 2):
             break
     return found
+
+
+def _starts(
+    table: Table,
+    whole: tuple[np.ndarray, np.ndarray],
+    weighted: starts.Weighted,
+    terms: int,
+    fits: starts.Starts | None,
+    rng: np.random.Generator,
+) -> starts.Starts:
+    """Starts of so many terms, given the best fits of one term less."""
+    if fits is None:
+        return starts.single_starts(whole, weighted, settings.SINGLE_STARTS)
+    found = [starts.random_starts(table, whole, terms, settings.RANDOM_STARTS, rng), starts.split_starts(fits, 3, rng)]
+    if terms == 2:
+        found.append(starts.pair_starts(table, whole, weighted))
+    else:
+        found.append(starts.more_terms(table, fits, weighted, settings.ADDITIONS))
+    if terms == 3:
+        found.append(starts.triple_starts(weighted))
+    return starts.together(*found)
+
+
+def _exchanged(
+    table: Table, weighted: starts.Weighted, batch: Batch, weights: np.ndarray, rng: np.random.Generator
+) -> Batch:
+    """The best distinct fits, also of those in which one term was exchanged for the best from the library."""
+    kept = starts.Starts(batch.exponents[: settings.EXCHANGED], batch.parity[: settings.EXCHANGED])
+    begin = [
+        starts.more_terms(table, starts.Starts(np.delete(kept[0], k, 1), np.delete(kept[1], k, 1)), weighted, 6)
+        for k in range(kept.exponents.shape[1])
+    ]
+    other = fit_starts(table, starts.together(*begin), weights, rng)
+    both = Batch(*(np.concatenate(arrays) for arrays in zip(batch, other, strict=True)))
+    return both.take(distinct(both, settings.KEPT_FITS))
 
 
 def transformed(table: Table, noise: Noise, power: float) -> tuple[Table | None, np.ndarray]:
@@ -119,10 +143,14 @@ def _climbed(
 
 
 def _more_helps(found: list[Fitted], terms: int, *, first: int) -> bool:
-    """Whether the last number of terms is not clearly worse than fewer."""
-    if terms <= first:
+    """Whether one term more may help: the last number of terms was not clearly worse than fewer, or something is left.
+
+    Where terms nearly cancel, two of three explain nothing.
+    """
+    if terms <= first or not found:
         return True
-    if not found:
+    best = min(found, key=lambda fitted: fitted.evidence)
+    last = min((f.evidence for f in found if f.form.terms == terms), default=np.inf)
+    if last <= best.evidence + settings.WORSE_TERMS:
         return True
-    best = {k: min((f.evidence for f in found if f.form.terms == k), default=np.inf) for k in range(first, terms + 1)}
-    return best[terms] <= min(best[k] for k in range(first, terms)) + settings.WORSE_TERMS
+    return first == 1 and terms == 2 and misfit(best) > settings.SOME_MISFIT

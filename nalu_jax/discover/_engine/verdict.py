@@ -9,8 +9,8 @@ import numpy as np
 
 from nalu_jax.discover._engine import settings
 from nalu_jax.discover._engine.evidence import covariance, linearise, variance
-from nalu_jax.discover._engine.misfit import kurtosis, lack_of_fit
-from nalu_jax.discover._engine.structure import Fitted
+from nalu_jax.discover._engine.misfit import kurtosis
+from nalu_jax.discover._engine.structure import Fitted, misfit
 
 RECOVERED, ALIKE, NONE = "recovered", "several candidates alike", "no simple formula found"
 
@@ -59,10 +59,8 @@ def signs(fitted: Fitted) -> Signs:
     length = np.sqrt((jacobian**2).sum(1, keepdims=True)) + 1e-300
     basis, _ = np.linalg.qr((jacobian / length).T)
     left_out = residuals / np.maximum(1 - (basis**2).sum(1), 0.02)
-    plain = np.array([c.plain for c in table.columns]) & ~table.constant
-    inputs = np.where(table.signed[:, None], np.exp(np.minimum(table.logs, 300)) * (1 - 2 * table.negative), table.logs)
     return Signs(
-        misfit=0.0 if exact else lack_of_fit(np.maximum(inputs[plain], -40).T, residuals),
+        misfit=0.0 if exact else misfit(fitted),
         cancelling=_cancelling(fitted),
         free=int(batch.free.sum()),
         inflation=float(np.sqrt((left_out**2).sum() / max(rss[0], 1e-300))),
