@@ -278,8 +278,8 @@ def array(shape: str = "", *, axes: int | None = None, finite: bool = False, who
     return Kind(f"an array {shape} of {what}".replace("  ", " "), cure, fault)
 
 
-def tree(what: str = "a tree of arrays of real numbers", *, finite: bool = False) -> Kind:
-    """Params or data: nested dicts, tuples and lists of such arrays, at least one."""
+def tree(*, empty: bool = False) -> Kind:
+    """Params or data: nested dicts, tuples and lists of such arrays, at least one; `empty` where they may have no rows."""
 
     def fault(value: Any) -> type[Exception] | None:
         leaves = jax.tree.leaves(value, is_leaf=lambda leaf: isinstance(leaf, np.ma.MaskedArray) or leaf is None)
