@@ -164,7 +164,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark; returns the exit code."""
     parser = _report.parser(__doc__)
     _pool.add_options(parser)
-    parser.add_argument("--settings", nargs="+", default=list(FACTORS), metavar="NAME", help="names in settings.py")
+    parser.add_argument(
+        "--settings",
+        nargs="*",
+        default=list(FACTORS),
+        metavar="NAME",
+        help="in settings.py, or none",
+    )
     parser.add_argument("--values", nargs="+", type=float, help="of a single setting, in place of the usual ones")
     parser.add_argument("--share", type=float, default=1.0, help="of the laws of every family")
     parser.add_argument("--first-seed", type=int, default=FIRST_SEED, help="odd")
@@ -177,9 +183,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--values are those of one setting; give it with --settings.")
     effort = _report.effort_of(options).name
     share = {"full": options.share, "quick": 0.05, "smoke": 0.0}[effort]
+    families = {name: max(1, round(share * n)) for name, n in FAMILIES.items()}
     if effort != "full":
         options.settings = options.settings[:1]
-    families = {name: max(1, round(share * n)) for name, n in FAMILIES.items()}
+    if effort == "smoke":
+        families = {name: families[name] for name in ("sum of products", "nested")}
     values = {
         name: options.values or [factor * getattr(settings, name) for factor in FACTORS.get(name, (0.5, 2.0))]
         for name in options.settings

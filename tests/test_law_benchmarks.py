@@ -366,12 +366,13 @@ def test_scripts_run(script, tmp_path):
 
 
 def test_thresholds_of_the_verdict_are_tried_after_one_search():
-    row = tune_laws.measure({"setting": None, "value": None, "family": "sum of products", "seed": 1})
+    task = {"setting": None, "value": None, "family": "sum of products", "seed": 1}
+    row = task | tune_laws.measure(task)
     assert row["right"] and row["verdict"] == "recovered"
     assert set(row["recovered_at"]) == set(tune_laws.VERDICT)
     for name in tune_laws.VERDICT:
         assert getattr(settings, name) in row["recovered_at"][name]
-    assert f"GAP {settings.GAP:g} (now) - said" in tune_laws.summary({"rows": [{"setting": None, "value": None} | row]})
+    assert f"GAP {settings.GAP:g} (now) - said" in tune_laws.summary({"rows": [row]})
     with tune_laws.changed("GAP", 99.0):
         assert settings.GAP == 99.0
     assert settings.GAP != 99.0

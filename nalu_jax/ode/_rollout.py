@@ -14,6 +14,7 @@ from jax.custom_derivatives import SymbolicZero
 from jax.dtypes import float0
 from jax.typing import ArrayLike
 
+from .. import _arguments
 from .._checks import check_option
 from .._compiler import ROLLOUT_DENSE
 from .._derivatives import directional
@@ -28,6 +29,15 @@ Step = Callable[[Array, Array, Array, Any], Array]
 """(y, t, h, args) -> the state at t + h."""
 
 
+@_arguments.checked(
+    "ode.rollout",
+    vector_field=_arguments.function("(t, y, args) -> dy/dt"),
+    y0=_arguments.array(),
+    ts=_arguments.array(finite=True),
+    substeps=_arguments.count(),
+    checkpoints=_arguments.optional(_arguments.count()),
+    derivatives=_arguments.optional(_arguments.choice("parallel", "sequential")),
+)
 def rollout(
     vector_field: VectorField,
     y0: ArrayLike,

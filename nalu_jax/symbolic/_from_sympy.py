@@ -22,6 +22,7 @@ import sympy
 from jax import Array
 from jax.typing import DTypeLike
 
+from .. import _arguments
 from ._parse import parse
 from ._to_sympy import symbols_of
 
@@ -29,6 +30,9 @@ MOST_FACTORS = 20
 """The largest power of a sum that is multiplied out: of two terms 21, of five terms 10,626 monomials."""
 
 
+@_arguments.checked(
+    "from_sympy", inputs=_arguments.inputs(), n_hidden=_arguments.optional(_arguments.count()), dtype=_arguments.dtype()
+)
 def from_sympy(
     expressions: str | sympy.Expr | Sequence[str | sympy.Expr],
     inputs: Sequence[str | sympy.Symbol] = ("x", "y"),
@@ -81,7 +85,7 @@ def _read(expression: Any, symbols: Sequence[sympy.Symbol]) -> Any:
         except ValueError as error:
             raise ValueError(f"from_sympy: {error}") from None
     if isinstance(expression, sympy.Expr | Real):
-        return sympy.sympify(expression)
+        return sympy.sympify(expression, strict=True)
     raise TypeError(f"from_sympy: expected SymPy expressions or text, got {type(expression).__name__}.")
 
 

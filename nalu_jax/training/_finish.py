@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from .. import _solvers
+from .. import _arguments, _solvers
 from .._recall import while_alive
 from .._trees import all_finite, select
 from . import _loop, _program
@@ -85,11 +85,19 @@ class Rounding(NamedTuple):
         return values[jnp.argmin(jnp.abs(jnp.subtract.outer(leaf, values)), axis=-1)]
 
 
+@_arguments.checked("training.lbfgs", steps=_arguments.count(), memory=_arguments.count())
 def lbfgs(*, steps: int = 100, memory: int = 10) -> Stage:
     """optax's L-BFGS with its line search, at most `steps` steps; the params with the lowest loss on the way."""
     return LBFGS(steps, memory)
 
 
+@_arguments.checked(
+    "training.levenberg_marquardt",
+    residual=_arguments.function("(params, batch) -> array"),
+    steps=_arguments.count(),
+    rtol=_arguments.number(0.0),
+    atol=_arguments.number(0.0),
+)
 def levenberg_marquardt(
     residual: Callable[..., Array], *, steps: int = 50, rtol: float = 1e-6, atol: float = 1e-8
 ) -> Stage:
@@ -103,6 +111,11 @@ def levenberg_marquardt(
     return LevenbergMarquardt(residual, steps, rtol, atol)
 
 
+@_arguments.checked(
+    "training.rounding",
+    function=_arguments.optional(_arguments.function("(params) -> params")),
+    targets=_arguments.numbers(),
+)
 def rounding(function: Callable[[Tree], Tree] | None = None, *, targets: tuple[float, ...] = (-1, 0, 1)) -> Stage:
     """Every entry of the params to its nearest target, or function(params).
 
