@@ -143,6 +143,17 @@ def instance(expected: str, cure: str, *types: type) -> Kind:
     return Kind(expected, cure, lambda value: None if isinstance(value, types) else TypeError)
 
 
+def sequence(expected: str, cure: str, of: type) -> Kind:
+    """A list or tuple of objects of a type, at least one."""
+
+    def fault(value: Any) -> type[Exception] | None:
+        if not isinstance(value, list | tuple) or not all(isinstance(entry, of) for entry in value):
+            return TypeError
+        return None if value else ValueError
+
+    return Kind(expected, cure, fault)
+
+
 def functions(signature: str) -> Kind:
     """A list or tuple of functions, which may be empty."""
 
@@ -267,8 +278,8 @@ def array(shape: str = "", *, axes: int | None = None, finite: bool = False, who
     return Kind(f"an array {shape} of {what}".replace("  ", " "), cure, fault)
 
 
-def tree(what: str = "a tree of arrays of real numbers", *, finite: bool = False) -> Kind:
-    """Params or data: nested dicts, tuples and lists of such arrays, at least one."""
+def tree(*, empty: bool = False) -> Kind:
+    """Params or data: nested dicts, tuples and lists of such arrays, at least one; `empty` where they may have no rows."""
 
     def fault(value: Any) -> type[Exception] | None:
         leaves = jax.tree.leaves(value, is_leaf=lambda leaf: isinstance(leaf, np.ma.MaskedArray) or leaf is None)
