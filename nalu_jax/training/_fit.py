@@ -106,11 +106,13 @@ def reinitialise(
     init=_arguments.function("(key) -> params"),
     steps=_arguments.count(),
     optimiser=_arguments.instance("an optax transformation", "Pass for example optax.adam(1e-2).", _OPTIMISER),
-    data=_arguments.optional(_arguments.tree()),
+    data=_arguments.optional(_arguments.tree(empty=True)),
     batch_size=_arguments.optional(_arguments.count()),
     batch=_arguments.optional(_arguments.function("(key, step) -> batch")),
     shared=_arguments.count(),
-    validation=_arguments.optional(_arguments.either(_arguments.tree(), _arguments.function("(params) -> scalar"))),
+    validation=_arguments.optional(
+        _arguments.either(_arguments.tree(empty=True), _arguments.function("(params) -> scalar"))
+    ),
     validation_loss=_arguments.optional(_arguments.function("(params, held-out data) -> scalar")),
     metrics=_arguments.optional(_arguments.function("(params) -> a tree of arrays")),
     restarts=_arguments.count(),
@@ -128,7 +130,7 @@ def reinitialise(
     checkpoint_every=_arguments.count(),
     progress=_arguments.optional(_arguments.instance("True, False or a label", "Pass one of them.", bool, str)),
     lanes=_arguments.optional(_arguments.count()),
-    devices=_arguments.optional(_arguments.instance("a list of devices", "Pass jax.devices().", list, tuple)),
+    devices=_arguments.optional(_arguments.sequence("a list of devices", "Pass jax.devices().", jax.Device)),
 )
 def fit(
     loss: Callable[..., Array],
