@@ -59,7 +59,7 @@ def from_sympy(
             hidden units, or a number beyond the dtype.
     """
     single = isinstance(expressions, str) or not isinstance(expressions, Sequence)
-    each: Sequence[Any] = [expressions] if single else expressions
+    each: Any = [expressions] if single else expressions
     symbols = [sympy.Symbol(str(symbol), positive=True) for symbol in symbols_of("from_sympy", inputs, "positive")]
     sums = [_monomials(_read(expression, symbols), symbols) for expression in each]
     monomials = list(dict.fromkeys(powers for terms in sums for powers in terms)) or [(0.0,) * len(symbols)]
