@@ -19,6 +19,8 @@ from jax.typing import ArrayLike, DTypeLike
 
 from ._unit import Leaves, Params, Shape
 
+_DTYPES = ("bfloat16", "float32", "float64")
+
 Domain = Literal["real", "positive"]
 """Which inputs a unit is for: of any sign, or without the handling of signs, where a negative one gives NaN."""
 
@@ -27,7 +29,7 @@ def check_init(unit: str, shape: Shape, dtype: DTypeLike) -> tuple[int, int]:
     """(n_in, n_out) of `shape`, after a check of what `init` was given.
 
     Raises:
-        ValueError: shape is not two positive sizes, or dtype is not a real floating one.
+        ValueError: shape is not two positive sizes, or dtype is not bfloat16, float32 or float64.
     """
     if not isinstance(shape, tuple | list) or len(shape) != 2 or not all(_is_size(size) for size in shape):
         raise ValueError(
@@ -36,8 +38,21 @@ def check_init(unit: str, shape: Shape, dtype: DTypeLike) -> tuple[int, int]:
         )
     if not jnp.issubdtype(jnp.dtype(dtype), jnp.floating):
         raise ValueError(f"{unit}.init: dtype must be a real floating dtype such as float32, got {jnp.dtype(dtype)}.")
+    if fault := _unsupported(dtype):
+        raise ValueError(f"{unit}.init: dtype {fault}")
     n_in, n_out = shape
     return int(n_in), int(n_out)
+
+
+def _unsupported(dtype: DTypeLike) -> str:
+    """What is wrong with a floating dtype; empty where nothing is.
+
+    float16 has no range for products of powers (300 squared is beyond it), float8 no digits for their logarithms.
+    """
+    name = jnp.dtype(dtype).name
+    if name in _DTYPES:
+        return ""
+    return f"must be one of {', '.join(_DTYPES)}, got {name}: its range is too small. Use bfloat16 or float32 instead."
 
 
 def _is_size(size: Any) -> bool:
@@ -78,7 +93,7 @@ def check_input(unit: str, x: ArrayLike) -> Array:
     """x as a JAX array, after a check of its dtype and of its having an input axis.
 
     Raises:
-        TypeError: x is not real floating point.
+        TypeError: x is not bfloat16, float32 or float64.
         ValueError: x is a scalar.
     """
     x = jnp.asarray(x)
@@ -87,6 +102,8 @@ def check_input(unit: str, x: ArrayLike) -> Array:
             f"{unit}: x must be real floating point, got {x.dtype}. "
             "Convert it first, for example x.astype(jnp.float32); of complex data pass real parts."
         )
+    if fault := _unsupported(x.dtype):
+        raise TypeError(f"{unit}: x {fault}")
     if x.ndim == 0:
         raise ValueError(f"{unit}: x must have shape (..., n_in), got a scalar. Pass x[None] for a single input.")
     return x
@@ -96,7 +113,7 @@ def check_apply(unit: str, params: Params, x: ArrayLike, leaves: Leaves) -> tupl
     """Params and x as JAX arrays, after a check of leaf names, shapes and dtypes.
 
     Raises:
-        TypeError: x is not real floating point, or a leaf has another dtype than x.
+        TypeError: x is not bfloat16, float32 or float64, or a leaf has another dtype than x.
         ValueError: x has no input axis, or a leaf is missing, one too many, or of the wrong shape.
     """
     x = check_input(unit, x)

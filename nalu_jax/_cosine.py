@@ -10,7 +10,9 @@ import math
 
 import jax
 import jax.numpy as jnp
-from jax import Array, lax
+from jax import Array
+
+from ._compiler import on_cpu
 
 
 def cosine_of_half_turns(s: Array) -> Array:
@@ -64,7 +66,7 @@ def _cosine_and_sine_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple
 
 def _near_zero(r: Array) -> tuple[Array, Array]:
     """Cosine and sine for |r| <= pi / 4."""
-    return lax.platform_dependent(r, cpu=_series, default=lambda r: (jnp.cos(r), jnp.sin(r)))
+    return on_cpu(_series, lambda r: (jnp.cos(r), jnp.sin(r)), r)
 
 
 _TERMS = {jnp.dtype("float32"): 5, jnp.dtype("float64"): 8}

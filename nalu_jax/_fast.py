@@ -30,6 +30,7 @@ from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Float
 
+from . import _arguments
 from ._checks import Domain, check_input
 from ._unit import Chain, Shape, Unit
 from .units import nau, npu, real_npu
@@ -208,11 +209,15 @@ def fast(unit: ModuleType | Unit | Chain, shape: Sequence[int]) -> Fast:
     return Fast(record, tuple(int(size) for size in sizes))
 
 
+@_arguments.checked("fast_nau", n_in=_arguments.count(0), n_out=_arguments.count(0), clip=_arguments.flag())
 def fast_nau(n_in: int, n_out: int, *, clip: bool = False, w_init: Initial = "glorot_uniform_half") -> Fast:
     """`fast(nau.bind(...), (n_in, n_out))`; theta is NeuralArithmetic.jl's FastNAU vector."""
     return fast(nau.bind(clip=clip, w_init=w_init), (n_in, n_out))
 
 
+@_arguments.checked(
+    "fast_npu", n_in=_arguments.count(0), n_out=_arguments.count(0), eps=_arguments.optional(_arguments.number(0.0))
+)
 def fast_npu(
     n_in: int,
     n_out: int,
@@ -229,6 +234,12 @@ def fast_npu(
     return fast(unit, (n_in, n_out))
 
 
+@_arguments.checked(
+    "fast_real_npu",
+    n_in=_arguments.count(0),
+    n_out=_arguments.count(0),
+    eps=_arguments.optional(_arguments.number(0.0)),
+)
 def fast_real_npu(
     n_in: int,
     n_out: int,

@@ -26,6 +26,12 @@ What every unit promises, with its default options. "Fits" means: is at most thi
   of a derivative that are below the smallest normal number, beside others that are not, are taken to be 0.
 - Beyond: infinity or NaN, and no finite number of the wrong size.
 
+Bit for bit the same are: a compiled program called again, a row wherever it stands in a batch, the front ends, and the
+flat view beside its unit. Last bits differ between batches of different sizes, between a program with others around it
+and alone, and between devices: XLA chooses the order of a sum by its size.
+
+bfloat16, float32 and float64 are supported; float16 and float8 are refused, for their range.
+
 `tests/test_promise.py` reads this table and searches for counterexamples.
 """
 
@@ -36,18 +42,16 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from . import _compiler
 from ._product import product as product
-
-_SMALL = 2**10  # entries of a matrix up to which a vector times it is a sum of rows
-_ROWS = 8  # but no more rows than these: they are written out one by one
 
 
 def matmul(x: Array, w: Array) -> Array:
     """x (..., n_in) @ w (n_in, n_out) in the full precision of the dtype: accelerators default to fewer digits.
 
-    A single x times a small w, as in every step of an ODE, is a sum of scaled rows: it fuses with what is around it.
+    A single x times a small w, as in every step of an ODE, is a sum of scaled rows on CPU (`_compiler.ROWS`).
     """
-    if x.ndim == 1 and w.size <= _SMALL and w.shape[0] <= _ROWS:
+    if x.ndim == 1 and w.size <= _compiler.ROWS_ENTRIES and w.shape[0] <= _compiler.ROWS:
         return _sum_of_rows(x, w)
     return _product_of_matrices(x, w)
 
@@ -57,7 +61,8 @@ _product_of_matrices = functools.partial(jnp.matmul, precision=lax.Precision.HIG
 
 @jax.custom_jvp
 def _sum_of_rows(x: Array, w: Array) -> Array:
-    return functools.reduce(jnp.add, [x[i] * w[i] for i in range(w.shape[0])])
+    rows = lambda x, w: functools.reduce(jnp.add, [x[i] * w[i] for i in range(w.shape[0])])
+    return _compiler.on_cpu(rows, _product_of_matrices, x, w)
 
 
 @_sum_of_rows.defjvp

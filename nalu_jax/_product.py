@@ -17,16 +17,9 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.custom_derivatives import SymbolicZero
 
+from . import _compiler
 from ._derivatives import directional
 from ._exponents import power_of_two, products_of_others, scale, split
-
-# Sizes of the product kernel, from trials on one CPU with two cores; benchmarks/layers.py shows what they give.
-_SMALL = 2**11  # up to this many factors, all of them at once
-_BLOCK = 2**20  # beyond: entries (rows x n_in, or rows x n_out) of a block, over which the loops run
-_LANES = 32  # rows that one step takes together, so that more cores have work
-_ENTRIES = 2**13, 2**17  # but so many of them that rows x n_in x n_out is in between: many restarts stay in the cache
-_GROUP = 16  # at most so many inputs between two rescalings of a block
-_PASS = 8, 2**16  # inputs of one pass over y, where y has so many entries (2 or 4 inputs are slower than 1); below, 1
 
 Factor = Callable[..., Array]
 
@@ -76,12 +69,17 @@ def product(factor: Factor, inputs: tuple[Array, ...], matrices: tuple[Array, ..
     if n_in <= 2:  # no partial products; with the batch last, which vectorises also where n_out is 1
         each = [factor(*(x.T[i, None] for x in rows), *(w[i, :, None] for w in matrices)) for i in range(n_in)]
         y = functools.reduce(jnp.multiply, each).T
-    elif batch * n_in * n_out <= _SMALL and n_in < jnp.finfo(inputs[0].dtype).maxexp:  # mantissas are below 2
+    elif _at_once(batch, n_in, n_out, inputs[0].dtype):
         expanded = [x[:, :, None] for x in rows] + [w[None] for w in matrices]
         y = _product_of_all(factor(*_broadcast((batch, n_in, n_out), expanded)))
     else:
         y = _product_in_blocks(factor, rows, matrices)
     return y.reshape(*batch_shape, n_out)
+
+
+def _at_once(batch: Any, n_in: int, n_out: int, dtype: Any) -> bool:
+    """Whether all factors fit beside one another, and their mantissas, below 2, into the range of the dtype."""
+    return n_in < jnp.finfo(dtype).maxexp and _compiler.at_most(batch * n_in * n_out, _compiler.PRODUCT_AT_ONCE)
 
 
 @jax.custom_jvp
@@ -105,7 +103,8 @@ def _product_in_blocks(factor: Factor, inputs: tuple[Array, ...], matrices: tupl
     """As `product` for inputs (batch, n_in), block by block of rows."""
     batch, n_in = inputs[0].shape
     n_out = matrices[0].shape[1]
-    rows = max(1, min(batch, _BLOCK // max(n_in, n_out)))
+    most = max(1, _compiler.PRODUCT_BLOCK // max(n_in, n_out))
+    rows = max(1, min(batch, most)) if _compiler.is_known(batch) else batch
     blocks = -(-batch // rows)
 
     def in_blocks(x: Array) -> Array:
@@ -172,19 +171,22 @@ def _multiply(
 
     @_recomputed
     def one_block(block: tuple[Array, ...]) -> tuple[Array, Array, Array | None]:
-        none_yet = jnp.zeros(shape, jnp.float32)
-        start = jnp.ones(shape, block[0].dtype), none_yet, none_yet if count_zeros else None
-        return lax.scan(one_group, start, (tuple(x.T.reshape(-1, group, shape[0]) for x in block), grouped))[0]
+        columns = tuple(x.T.reshape(-1, group, shape[0]) for x in block), grouped
+        first = factor(*_broadcast(shape, [x[0, 0, :, None] for x in columns[0]] + [w[0, 0, None] for w in grouped]))
+        none_yet = jnp.zeros_like(first, jnp.float32)  # like a factor: on a mesh with the same sharding
+        start = jnp.ones_like(first), none_yet, none_yet if count_zeros else None
+        return lax.scan(one_group, start, columns)[0]
 
     return lax.map(one_block, inputs)
 
 
-def _group(n_in: int, entries: int) -> tuple[int, int]:
+def _group(n_in: int, entries: Any) -> tuple[int, int]:
     """Inputs of a group, for an y of so many entries: equal groups, or full ones with several inputs in one pass."""
-    together, least = _PASS
-    if entries >= least and -n_in % _GROUP <= n_in / together:  # few to pad with
-        return _GROUP, together
-    return -(-n_in // -(-n_in // _GROUP)), 1
+    together, least = _compiler.PRODUCT_PASS
+    full = _compiler.PRODUCT_GROUP
+    if not _compiler.at_most(entries, least - 1) and -n_in % full <= n_in / together:  # few to pad with
+        return full, together
+    return -(-n_in // -(-n_in // full)), 1
 
 
 def _tangent(factor: Factor, primals: Any, tangents: Any, rest: _Rest) -> Array:
@@ -224,8 +226,10 @@ def _tangent_by_inputs(factor: Factor, inputs: Any, inputs_dot: Any, matrices: A
 def _tangent_by_matrices(factor: Factor, matrices: Any, matrices_dot: Any, inputs: Any, rest: _Rest) -> Array:
     """The part of the matrices that move, for inputs (rows, n_in); some rows at each step, each with a gradient."""
     rows, (n_in, n_out) = inputs[0].shape[0], matrices[0].shape
-    fewest, most = (entries // (n_in * n_out) for entries in _ENTRIES)
-    lanes = max(1, min(rows, most, max(_LANES, fewest)))
+    fewest, most = (entries // (n_in * n_out) for entries in _compiler.PRODUCT_ENTRIES)
+    lanes = max(1, min(most, max(_compiler.PRODUCT_LANES, fewest)))
+    lanes = max(1, min(rows, lanes)) if _compiler.is_known(rows) else lanes
+    count = -(-rows // lanes)
 
     @_recomputed
     def one_row(matrices_dot: Any, xs: Any, rest: _Rest) -> Array:  # (n_out,)
@@ -234,11 +238,11 @@ def _tangent_by_matrices(factor: Factor, matrices: Any, matrices_dot: Any, input
         return _moved(factors, factors_dot, _expanded(rest, 0), 0).sum(0) * _scale_of(rest)
 
     def in_steps(x: Array) -> Array:
-        return jnp.pad(x, ((0, -rows % lanes), (0, 0)), mode="edge").reshape(-1, lanes, x.shape[1])
+        return jnp.pad(x, ((0, count * lanes - rows), (0, 0))).reshape(count, lanes, x.shape[1])
 
     per_lane = jax.tree.map(lambda w: jnp.broadcast_to(w, (lanes, *w.shape)), matrices_dot)
     steps = jax.tree.map(in_steps, (inputs, rest))
-    return lax.map(lambda step: jax.vmap(one_row)(per_lane, *step), steps).reshape(-1, n_out)[:rows]
+    return lax.map(lambda step: jax.vmap(one_row)(per_lane, *step), steps).reshape(count * lanes, n_out)[:rows]
 
 
 def _rest(mantissa: Array, exponent: Array, zeros: Array) -> _Rest:

@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax import Array, lax
+from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 
 from ._trees import all_finite, select
 
@@ -60,14 +61,19 @@ def levenberg_marquardt(
     """
     import optimistix as optx
 
-    def finite_residual(params: Tree, _: Any) -> Array:
-        values = residual(params)
+    # As a jaxpr, with what it closes over as arguments: it is traced once, and Equinox's caches, which are never
+    # emptied, do not hold the user's arrays.
+    traced = jax.make_jaxpr(residual)(params)
+    jaxpr, constants = traced.jaxpr, traced.consts
+
+    def finite_residual(params: Tree, constants: Any) -> Array:
+        [values] = jaxpr_as_fun(ClosedJaxpr(jaxpr, constants))(*jax.tree.leaves(params))
         large = jnp.asarray(jnp.finfo(values.dtype).max ** 0.25, values.dtype)
         return jnp.where(jnp.all(jnp.isfinite(values)), values, large)
 
     solver = _trust_region()(rtol=rtol, atol=atol)
     with jax.numpy_dtype_promotion("standard"):
-        return optx.least_squares(finite_residual, solver, params, max_steps=steps, throw=False).value
+        return optx.least_squares(finite_residual, solver, params, constants, max_steps=steps, throw=False).value
 
 
 @functools.cache

@@ -50,9 +50,16 @@ import optax
 from jax import Array
 from jax.typing import ArrayLike
 
+from . import _arguments
 from ._front import Found, Placed, Units, gather, stack_depth
 
 
+@_arguments.checked(
+    "models.penalty",
+    params=_arguments.tree(),
+    units=_arguments.mapping("what a front end's find_units returned", Placed),
+    scale=_arguments.either(_arguments.number(), _arguments.mapping("one for each unit's name")),
+)
 def penalty(params: Any, units: Units, *, scale: ArrayLike | Mapping[str, ArrayLike] = 1.0) -> Array:
     """Sum of the penalties of all units, a scalar in the widest dtype of their params.
 
@@ -73,6 +80,11 @@ def penalty(params: Any, units: Units, *, scale: ArrayLike | Mapping[str, ArrayL
     return sum((term.astype(dtype) for term in terms), jnp.zeros((), dtype))
 
 
+@_arguments.checked(
+    "models.project",
+    params=_arguments.tree(),
+    units=_arguments.mapping("what a front end's find_units returned", Placed),
+)
 def project(params: Any, units: Units) -> Any:
     """The tree with the params of every unit projected, everything else as it is.
 
@@ -87,6 +99,7 @@ def project(params: Any, units: Units) -> Any:
     return jax.tree.unflatten(treedef, values)
 
 
+@_arguments.checked("models.projection", units=_arguments.mapping("what a front end's find_units returned", Placed))
 def projection(units: Units) -> optax.GradientTransformation:
     """An optimiser's last step: changes its updates so that the updated params are projected ones.
 

@@ -24,10 +24,12 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from . import _arguments
 from ._numerics import absolute, maximum
 from ._unit import Params
 
 
+@_arguments.checked("penalties.sparsity", w=_arguments.array(), targets=_arguments.numbers())
 def sparsity(w: Array, *, targets: tuple[float, ...] = (-1, 0, 1)) -> Array:
     """Mean distance of w to the nearest target: mean(min_t |w - t|).
 
@@ -38,16 +40,20 @@ def sparsity(w: Array, *, targets: tuple[float, ...] = (-1, 0, 1)) -> Array:
     return jnp.mean(functools.reduce(lambda a, b: jnp.where(a <= b, a, b), distances))
 
 
+@_arguments.checked("penalties.out_of_bounds", w=_arguments.array(), low=_arguments.number(), high=_arguments.number())
 def out_of_bounds(w: Array, low: float, high: float) -> Array:
     """Mean distance of w to the interval [low, high]: the alternative to projecting."""
+    w = jnp.asarray(w)
     return jnp.mean(maximum(low - w, 0) + maximum(w - high, 0))
 
 
+@_arguments.checked("penalties.l1", params=_arguments.tree())
 def l1(params: Params) -> Array:
     """Sum of |p| over all entries of all leaves, gates included."""
     return jnp.stack([jnp.sum(absolute(leaf)) for leaf in jax.tree.leaves(params)]).sum()
 
 
+@_arguments.checked("penalties.frobenius", params=_arguments.tree())
 def frobenius(params: Params) -> Array:
     """Sum of the leaves' 2-norms: what `norm(ps, 1)` computes in the NPU paper's arithmetic scripts, under the name L1.
 
@@ -62,6 +68,7 @@ def _norm(leaf: Array) -> Array:
     return jnp.where(positive, jnp.sqrt(jnp.where(positive, square, 1)), 0)
 
 
+@_arguments.checked("penalties.away_from_zero", params=_arguments.tree(), t=_arguments.number())
 def away_from_zero(params: Params, *, t: float = 20.0) -> Array:
     """Sum over the leaves of mean(max(min(p, -p) + t, 0)): pushes every raw parameter of an iNALU towards |p| >= t."""
     return jnp.stack([jnp.mean(maximum(t - absolute(leaf), 0)) for leaf in jax.tree.leaves(params)]).sum()

@@ -19,10 +19,15 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from . import _arguments
+
 Schedule = Callable[[ArrayLike], Array]
 """From the step to the scale of a penalty."""
 
 
+@_arguments.checked(
+    "schedules.linear_ramp", scale=_arguments.number(), start=_arguments.count(0), end=_arguments.count(0)
+)
 def linear_ramp(scale: float, *, start: int, end: int) -> Schedule:
     """scale * clip((step - start) / (end - start), 0, 1): NAU and NMU.
 
@@ -37,6 +42,13 @@ def linear_ramp(scale: float, *, start: int, end: int) -> Schedule:
     return lambda step: scale * jnp.clip((jnp.asarray(step).astype(float) - start) / (end - start), 0.0, 1.0)
 
 
+@_arguments.checked(
+    "schedules.growth",
+    start=_arguments.number(),
+    end=_arguments.number(),
+    every=_arguments.count(),
+    factor=_arguments.number(),
+)
 def growth(start: float, end: float, *, every: int = 10_000, factor: float = 10.0) -> Schedule:
     """start, multiplied with factor at every multiple of `every` steps, and never above end: the NPU's L1.
 
@@ -55,6 +67,9 @@ def growth(start: float, end: float, *, every: int = 10_000, factor: float = 10.
     return lambda step: jnp.asarray(values, float)[jnp.minimum(jnp.asarray(step).astype(int) // every, len(values) - 1)]
 
 
+@_arguments.checked(
+    "schedules.on_below", scale=_arguments.number(), threshold=_arguments.number(), after=_arguments.count(0)
+)
 def on_below(scale: float, *, threshold: float, after: int = 0) -> Callable[[ArrayLike, ArrayLike], Array]:
     """(step, loss) -> scale where loss < threshold and step > after, else 0: iNALU.
 

@@ -120,8 +120,8 @@ figure
 # How to read this:
 #
 # * A verdict is relative to the columns and the family of formulas. With mass alone one exponent stands out, and the
-#   answer to another table, which has the temperature too, is another exponent: what is missing in a table can bend what
-#   is in it, and no statistic of that table tells.
+#   answer to another table, which has the temperature too, is another exponent: what is missing in a table can bend
+#   what is in it, and no statistic of that table tells.
 # * The standard error of an exponent says what 50 species can tell. Compare exponents with 2/3 and 3/4 in units of it
 #   before believing either. The formula in simple numbers has the simplest ones that the data do not refuse, which is
 #   not the same as the true ones.

@@ -1,7 +1,6 @@
 """Real signals to real processes, at drawn moments: the best so far, or one line and status 130; never a traceback."""
 
 import contextlib
-import os
 import pathlib
 import re
 import signal
@@ -42,10 +41,9 @@ def interrupted(
     arguments: Sequence[str], moment: float, signals: Sequence[int] = (signal.SIGINT,), pause: float = 0.0
 ) -> Ended:
     """What comes of a Python process that gets signals so long after it has a handler for them."""
-    environment = {name: value for name, value in os.environ.items() if name != "JAX_COMPILATION_CACHE_DIR"}
     command = [sys.executable, *arguments]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, env=environment, preexec_fn=_as_in_a_terminal, **pipes) as process:
+    with subprocess.Popen(command, preexec_fn=_as_in_a_terminal, **pipes) as process:
         try:
             while process.poll() is None and not catches_sigterm(process):
                 time.sleep(0.002)
@@ -114,13 +112,15 @@ def loss(params, batch):
     work = jax.lax.fori_loop(0, 10**6, lambda i, state: jax.numpy.tanh(state @ state), start)
     return (nau.apply(params, batch)**2).sum() + 0 * jax.lax.stop_gradient(work).sum()
 
-training.fit(loss, lambda key: nau.init(key, (2, 1)), key=jax.random.key(0), steps=1, optimiser=optax.sgd(0.1), data=x, progress=False)
+training.fit(loss, lambda key: nau.init(key, (2, 1)), key=jax.random.key(0), steps=1,
+    optimiser=optax.sgd(0.1), data=x, progress=False)
 """
 
 
 @pytest.mark.slow
-def test_fit_returns_the_best_so_far_whenever_the_signal_comes(tmp_path):
+def test_fit_returns_the_best_so_far_whenever_the_signal_comes(tmp_path, monkeypatch):
     """Also while XLA compiles, or a checkpoint is written: the last one has what was returned."""
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
     ends = at_drawn_moments(lambda i: ["-c", _FIT, str(tmp_path / str(i))], 3.0)
     for i, end in enumerate(ends):
         assert end.status == 0, end
@@ -146,6 +146,48 @@ def test_an_ignored_signal_stays_ignored():
     code = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n" + _FIT
     end = interrupted(["-c", code], 1.0)
     assert (end.status, end.output, end.errors) == (0, "whole 100\n", "")
+
+
+_TABLE = """
+import numpy as np
+from nalu_jax import discover
+x = np.random.default_rng(0).uniform(0.5, 2.0, (60, 3))
+y = 3 * x[:, 0] ** 2 / x[:, 1] + x[:, 2] + 0.01 * np.random.default_rng(1).normal(size=60)
+"""
+_ODE = """
+import numpy as np
+from nalu_jax import discover
+ts = np.linspace(0.0, 3.0, 30)
+"""
+_CALLS = {
+    "table": (_TABLE, "discover.table(x, y)", "best"),
+    "ode": (_ODE, "discover.ode(ts, np.exp(-ts), progress=False)", "verdict"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("function", _CALLS)
+def test_discover_returns_the_best_so_far_or_raises_what_ctrl_c_does(function, tmp_path, monkeypatch):
+    """The search through the solver with what was compiled before, as compiling is tried with `fit`."""
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path))
+    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    before, call, attribute = _CALLS[function]
+    code = f"""{before}
+import signal
+try:
+    found = {call}
+    ignored = [signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)]
+    print("interrupted" if found.interrupted else "whole", found.{attribute} is not None)
+except KeyboardInterrupt:
+    print("nothing True")
+"""
+    undisturbed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert undisturbed.stdout == "whole True\n"
+    begin = time.monotonic()
+    subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    for end in at_drawn_moments(lambda i: ["-c", code], 0.7 * (time.monotonic() - begin)):
+        assert end.status == 0 and end.errors == "", end
+        assert end.output in ("interrupted True\n", "whole True\n", "nothing True\n"), end
 
 
 TABLE = "\n".join(

@@ -165,3 +165,68 @@ def test_small_inputs_pass_through_product_units_exactly():
     np.testing.assert_allclose(UNITS["nru"].apply({"w": w}, x, eps=0.0), x, rtol=3e-6)
     reciprocal_rows = jnp.concatenate([w, jnp.zeros((3, 3))])
     np.testing.assert_allclose(UNITS["nmru"].apply({"w": reciprocal_rows}, x), x, rtol=1e-6)
+
+
+def test_mc_fc_conserves_what_its_gates_let_pass():
+    """Open gates: the outputs share out all of the inputs, and nothing more."""
+    params = random_params(UNITS["mc_fc"], jax.random.key(0), (3, 4)) | {
+        "gate": jnp.full(4, 30.0),
+        "bias": jnp.zeros(4),
+    }
+    x = jnp.asarray(INPUTS, jnp.float32)
+    np.testing.assert_allclose(UNITS["mc_fc"].apply(params, x).sum(-1), x.sum(-1), rtol=1e-5)
+
+
+def test_signs_of_mul_mcfc_are_one_function_of_positive_inputs():
+    """So that its default, which has a value everywhere, is the paper's unit wherever that one has a value."""
+    unit = UNITS["mul_mcfc"]
+    params = random_params(unit, jax.random.key(0))
+    x = jnp.abs(jnp.asarray(INPUTS, jnp.float32))
+    expected = unit.bind(sign="none").apply(params, x)
+    np.testing.assert_allclose(unit.apply(params, x), expected, rtol=1e-6)
+    gated = params | {"sign_gate": jnp.array([0.2, 1.0, 0.7])}
+    np.testing.assert_allclose(unit.bind(sign="real_npu").apply(gated, x), expected, rtol=1e-6)
+    assert bool(jnp.isnan(unit.bind(sign="none").apply(params, -x)).all())
+
+
+@pytest.mark.parametrize(
+    ("sign", "zero", "compare"),
+    [
+        (20.0, -10.0, np.greater),
+        (-20.0, -10.0, np.less),
+        (20.0, 10.0, np.greater_equal),
+        (-20.0, 10.0, np.less_equal),
+        (0.0, 20.0, np.equal),
+        (0.0, -20.0, np.not_equal),
+    ],
+)
+def test_an_nsr_is_every_comparison_of_its_paper(sign, zero, compare):
+    select = jnp.array([[50.0], [0.0], [0.0]])
+    params = {"first": select, "second": jnp.roll(select, 2, 0), "sign": jnp.array([sign])}
+    params |= {"zero": jnp.array([zero]), "bias": jnp.zeros(1)}
+    x = jnp.array([[a, -7.0, b] for a in (1.0, 5.0, 9.0) for b in (1.0, 5.0, 9.0)])
+    np.testing.assert_allclose(UNITS["nsr"].apply(params, x)[:, 0], compare(x[:, 0], x[:, 2]), atol=1e-4)
+
+
+@pytest.mark.parametrize("gate_form", ["soft", "hard"])
+def test_a_discrete_dmu_is_exact(gate_form):
+    """Sum, difference, product and quotient of inputs of both signs; a gate of 60 to 0 is hard in float32."""
+    unit = UNITS["dmu"].bind(select_form="rounded", gate_form=gate_form)
+    select = jnp.array([[0.9, 0.8, 1.2, 0.6], [0.7, -0.9, 0.8, -0.6]])
+    gate = jnp.array([[60.0, 60.0, 0.0, 0.0], [0.0, 0.0, 60.0, 60.0]])
+    x = jnp.array([[3.0, -4.0], [-0.5, -8.0], [2.0, 7.0]])
+    a, b = np.asarray(x).T
+    expected = np.stack([a + b, a - b, a * b, a / b], -1)
+    np.testing.assert_allclose(unit.apply({"select": select, "gate": gate}, x), expected, rtol=1e-6)
+
+
+def test_gradients_pass_straight_through_the_steps_of_a_dmu(key):
+    """They are those of the unit without steps at the rounded select and at a gate that is as good as hard."""
+    discrete = UNITS["dmu"].bind(select_form="rounded")
+    params = random_params(discrete, key)
+    x = jnp.asarray(INPUTS[:2], jnp.float32)
+    gradient = lambda unit, p: jax.grad(lambda p: unit.apply(p, x).sum())(p)
+    rounded = params | {"select": jnp.clip(jnp.round(params["select"]), -1, 1)}
+    actual, expected = gradient(discrete, params), gradient(UNITS["dmu"], rounded)
+    np.testing.assert_allclose(actual["select"], expected["select"], rtol=1e-5, atol=1e-5)
+    assert bool((gradient(UNITS["dmu"].bind(gate_form="hard"), params)["gate"] != 0).all())

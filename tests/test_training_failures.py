@@ -128,10 +128,10 @@ BAD: dict[str, Any] = {
     "nan": ({"data": (X, NAN)}, ValueError, r"data\[1\] is NaN or infinite in row 17 of 40"),
     "nan in validation": ({"validation": {"x": NAN}}, ValueError, r"validation\['x'\].*row 17"),
     "no rows": ({"data": (X[:0], X[:0])}, ValueError, "no rows"),
-    "empty": ({"data": ()}, ValueError, "no arrays"),
+    "empty": ({"data": ()}, ValueError, "data must be a tree of arrays"),
     "batch size": ({"batch_size": 41}, ValueError, "batch_size is 41, but data have 40 rows"),
-    "batch size 0": ({"batch_size": 0}, ValueError, "batch_size must be at least 1"),
-    "restarts": ({"restarts": 0}, ValueError, "restarts must be at least 1, got 0"),
+    "batch size 0": ({"batch_size": 0}, ValueError, "batch_size must be an integer of at least 1, or None, got 0"),
+    "restarts": ({"restarts": 0}, ValueError, "restarts must be an integer of at least 1, got 0"),
     "both": ({"batch": lambda key, step: X}, ValueError, "either data or a function batch, got both"),
     "neither": ({"data": None}, ValueError, "got neither"),
     "size of batch": ({"data": None, "batch": lambda key, step: X, "batch_size": 3}, ValueError, "batch_size is for"),
@@ -184,7 +184,23 @@ def test_functions_that_do_not_fit(loss, init, error, words):
 
 def test_wrong_types():
     """Called directly: in the tests, `fit` itself checks its annotations first."""
-    with pytest.raises(TypeError, match="steps must be an integer, got 2.5"):
-        _checks.check_counts(steps=2.5)
     with pytest.raises(TypeError, match=r"such as jax.random.key\(0\), got 0"):
         _checks.restart_keys(0, 1)
+
+
+@pytest.mark.usefixtures("as_users_run_it")
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"steps": 2.5}, "steps must be an integer of at least 1, got 2.5"),
+        ({"optimiser": None}, "optimiser must be an optax transformation, got None"),
+        ({"loss": lambda params, batch: None}, "loss must return a real floating scalar, got None"),
+        ({"init": None}, r"init must be a function \(key\) -> params, got None"),
+        ({"checkpoint": 7}, "checkpoint must be a directory, or None, got 7"),
+    ],
+    ids=["steps", "optimiser", "loss", "init", "checkpoint"],
+)
+def test_what_users_forget(options, words):
+    """C24."""
+    with pytest.raises((TypeError, ValueError), match=f"^fit: {words}"):
+        fit(**{"loss": mse, "init": init} | RUN | options)

@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from .. import _arguments
 from ._engine.candidate import Column
 from ._engine.forms import FUNCTIONS, Form
 from ._formula import Factor, Formula, Number, Term
@@ -36,6 +37,7 @@ MOST_TERMS = 1_000
 """Of a formula: more are no formula but a file that is to fill the memory."""
 
 
+@_arguments.checked("load", path=_arguments.instance("a path", "Pass that of Found.save.", str, pathlib.Path))
 def load(path: str | pathlib.Path) -> Found:
     """What `Found.save` wrote. Nothing in the file is executed.
 

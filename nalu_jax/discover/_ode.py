@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .. import _progress
+from .. import _arguments, _progress
 from .. import ode as _ode
 from .._interrupt import deferred
 from ..ode import Data, Smooth
@@ -38,6 +38,17 @@ class Job(NamedTuple):
     positive: bool
 
 
+@_arguments.checked(
+    "discover.ode",
+    names=_arguments.optional(_arguments.names()),
+    known=_arguments.optional(_arguments.function("(t, y) -> rates")),
+    noise=_arguments.optional(_arguments.number(0.0)),
+    domain=_arguments.optional(_arguments.choice("positive", "real")),
+    missing=_arguments.flag(),
+    initial_states=_arguments.choice("exact", "measured"),
+    candidates=_arguments.count(),
+    progress=_arguments.optional(_arguments.instance("True, False or a label", "Pass one of them.", bool, str)),
+)
 def ode(
     ts: Any,
     ys: Any,

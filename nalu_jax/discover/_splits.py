@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .. import _arguments
+
 
 class Split(NamedTuple):
     """Indices of rows, each sorted.
@@ -26,6 +28,13 @@ class Split(NamedTuple):
     outside: np.ndarray
 
 
+@_arguments.checked(
+    "split",
+    x=_arguments.array("(rows, n_in)", axes=2),
+    held_out=_arguments.number(0.0, 1.0),
+    outside=_arguments.number(0.0, 1.0),
+    seed=_arguments.count(0),
+)
 def split(x: np.ndarray, *, held_out: float = 0.2, outside: float = 0.2, seed: int = 0) -> Split:
     """The rows of x (n, n_in) in three parts.
 

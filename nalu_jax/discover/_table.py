@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
-from tqdm import tqdm
 
 from .. import _progress
 from .._interrupt import deferred
@@ -27,6 +26,7 @@ SCALED_NOTE = (
 )
 
 
+@deferred()
 def table(
     x: Any,
     y: Any,
@@ -38,7 +38,7 @@ def table(
     terms: int = 4,
     seed: int = 0,
     time_limit: float | None = None,
-    progress: bool | None = None,
+    progress: bool | str | None = None,
 ) -> Found:
     """The formula that gives y from the columns of x, with a verdict.
 
@@ -58,7 +58,7 @@ def table(
         terms: the largest number of terms of a sum.
         seed: of random starts and of the rows that are searched where they are many.
         time_limit: seconds after which the search ends with the best so far, looked at between its stages.
-        progress: whether to show a bar; by default where the standard error stream is a terminal.
+        progress: whether to show a progress bar, by default where stderr is a terminal; a text is its label.
 
     Returns:
         A `Found`. Ctrl-C ends the search with the best so far, and `interrupted` set.
@@ -77,7 +77,7 @@ def table(
     """
     data = _inputs.table(x, y, names=names, target=target)
     options = _options(functions, nested, terms, seed, time_limit)
-    with deferred() as interrupted, _bar(progress) as report:
+    with deferred() as interrupted, _reporting(progress) as report:
         searched = search(data.x, data.y, **options, progress=report, stop=interrupted)
         stopped = interrupted()
     if not searched.candidates:
@@ -95,7 +95,7 @@ def table(
         deviation=float(best.deviation),
         rows=len(data.y),
         notes=_notes(data, searched.constant, searched.screened, searched.stopped and not stopped),
-        interrupted=stopped,
+        interrupted=interrupted(),
     )
 
 
@@ -151,12 +151,12 @@ def _notes(data: _inputs.Table, constant: Sequence[int], screened: Sequence[int]
 
 
 @contextlib.contextmanager
-def _bar(progress: bool | None) -> Iterator[Progress]:
+def _reporting(progress: bool | str | None) -> Iterator[Progress]:
     """A progress bar as a function of the stage and the fraction done."""
-    with tqdm(total=1.0, disable=not _progress.shown(progress), bar_format="{desc:24} {bar} {elapsed}") as bar:
+    with _progress.bar(progress, "discover", total=100, unit="%") as bar:
 
         def report(stage: str, fraction: float) -> None:
-            bar.set_description_str(stage, refresh=False)
-            bar.update(fraction - bar.n)
+            bar.set_postfix_str(stage, refresh=False)
+            bar.update(round(100 * fraction) - bar.n)
 
         yield report

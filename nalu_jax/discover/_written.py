@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from . import _names, _numbers, _values
-from ._engine.candidate import Candidate, log_absolute, plain_numbers, term_values
+from ._engine.candidate import Candidate, plain_numbers, term_values
 from ._engine.forms import Form
 from ._engine.rounding import simple_number
 from ._formula import Factor, Formula, Number, Term, complexity, exact, measured
@@ -66,7 +66,7 @@ def _as_good(short: Formula, plain: Formula, candidate: Candidate, table: Table)
 
 def _formula(candidate: Candidate, table: Table, scale: np.ndarray, *, simple: bool) -> Formula:
     columns = np.array([column.values(table.x) for column in candidate.columns]).reshape(-1, len(table.y))
-    sizes = _sizes(candidate, columns)
+    sizes = _sizes(candidate)
     coefficients, exponents = _written_numbers(candidate, np.log(sizes), simple)
     negative = np.any(columns < 0, axis=1).tolist()
     terms = []
@@ -138,9 +138,9 @@ def _absolute(candidate: Candidate, x: np.ndarray) -> bool:
     return bool((inside < 0).any())
 
 
-def _sizes(candidate: Candidate, columns: np.ndarray) -> np.ndarray:
+def _sizes(candidate: Candidate) -> np.ndarray:
     """(K, n) powers of ten by which columns are divided: 1, but in terms whose numbers would leave float64."""
-    decimal = log_absolute(columns).mean(axis=1) / math.log(10) if len(columns) else np.zeros(0)
+    decimal = candidate.centre / math.log(10)
     parts = candidate.exponents * decimal[None, :]
     coefficients = plain_numbers(candidate).log_coefficients / math.log(10)
     wide = (np.abs(parts).sum(axis=1) > WIDEST) | (np.abs(coefficients) > WIDEST)

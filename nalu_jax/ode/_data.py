@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .. import _arguments
+
 
 class Data(NamedTuple):
     """Trajectories, filled up to one length. NumPy arrays in float64; make one with `data`.
@@ -28,6 +30,7 @@ class Data(NamedTuple):
         return np.array([size or 1.0 for size in sizes])
 
 
+@_arguments.checked("ode.data", names=_arguments.optional(_arguments.names()), missing=_arguments.flag())
 def data(ts: Any, ys: Any, *, names: Sequence[str] | None = None, missing: bool = False) -> Data:
     """The trajectories as `Data`, after a check.
 

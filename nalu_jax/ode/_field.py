@@ -6,6 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array
 
+from .. import _arguments
 from .._fast import Fast
 from ._problem import VectorField
 
@@ -13,6 +14,13 @@ Known = Callable[[Any, Array], Array]
 """(t, y) -> the known part of dy/dt, in the shape and dtype of y."""
 
 
+@_arguments.checked(
+    "ode.field",
+    spec=_arguments.instance("a spec of the fast path", "Make it with nalu_jax.fast(unit, shape).", Fast),
+    known=_arguments.optional(_arguments.function("(t, y) -> rates")),
+    inputs=_arguments.optional(_arguments.counts()),
+    outputs=_arguments.optional(_arguments.counts()),
+)
 def field(
     spec: Fast,
     known: Known | None = None,

@@ -14,11 +14,11 @@ from jax.custom_derivatives import SymbolicZero
 from jax.dtypes import float0
 from jax.typing import ArrayLike
 
+from .. import _arguments
 from .._checks import check_option
+from .._compiler import ROLLOUT_DENSE
 from .._derivatives import directional
 from ._problem import Trajectory, VectorField, as_mask, check_count, check_problem, finite_rows, trajectory
-
-_DENSE = 16  # entries of a state up to which derivatives are parallel by default: they form every step's Jacobian
 
 _TSIT5 = diffrax.Tsit5()
 
@@ -29,6 +29,15 @@ Step = Callable[[Array, Array, Array, Any], Array]
 """(y, t, h, args) -> the state at t + h."""
 
 
+@_arguments.checked(
+    "ode.rollout",
+    vector_field=_arguments.function("(t, y, args) -> dy/dt"),
+    y0=_arguments.array(),
+    ts=_arguments.array(finite=True),
+    substeps=_arguments.count(),
+    checkpoints=_arguments.optional(_arguments.count()),
+    derivatives=_arguments.optional(_arguments.choice("parallel", "sequential")),
+)
 def rollout(
     vector_field: VectorField,
     y0: ArrayLike,
@@ -68,7 +77,7 @@ def rollout(
     coefficients = _coefficients(solver)
     substeps = check_count("rollout", "substeps", substeps)
     y0, ts = check_problem("rollout", vector_field, y0, ts, args)
-    derivatives = derivatives or ("parallel" if y0.size <= _DENSE else "sequential")
+    derivatives = derivatives or ("parallel" if y0.size <= ROLLOUT_DENSE else "sequential")
     check_option("rollout", "derivatives", derivatives, tuple(_STATES))
     moving, fixed = eqx.partition(args, eqx.is_inexact_array)
     field, closed_over = jax.closure_convert(

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from .. import _arguments
 from ._data import Data
 from ._problem import VectorField
 from ._rollout import runge_kutta
@@ -40,6 +41,13 @@ class Windows(NamedTuple):
     joins: Any
 
 
+@_arguments.checked(
+    "ode.windows",
+    data=_arguments.instance("trajectories", "Make them with ode.data(ts, ys).", Data),
+    states=_arguments.array(),
+    noise=_arguments.array(),
+    length=_arguments.optional(_arguments.count()),
+)
 def windows(data: Data, states: np.ndarray, noise: np.ndarray, *, length: int | None = None) -> Windows:
     """Windows of `length` intervals, or of whole trajectories for None. NumPy arrays.
 
@@ -49,6 +57,8 @@ def windows(data: Data, states: np.ndarray, noise: np.ndarray, *, length: int | 
         noise: (n_states,) the standard deviation of a measurement.
         length: intervals in a window.
     """
+    _arguments.check_shape("ode.windows", "states", states, data.ys.shape, "Pass data.ys, or what ode.smooth returned.")
+    _arguments.check_shape("ode.windows", "noise", noise, data.ys.shape[-1:], "One standard deviation for each state.")
     intervals = data.ts.shape[1] - 1
     span: int = intervals if length is None else min(length, intervals)
     count = -(-intervals // span)
@@ -73,6 +83,11 @@ def windows(data: Data, states: np.ndarray, noise: np.ndarray, *, length: int | 
     )
 
 
+@_arguments.checked(
+    "ode.horizon",
+    windows=_arguments.instance("windows", "Make them with ode.windows(data, ...).", Windows),
+    share=_arguments.number(),
+)
 def horizon(windows: Windows, share: Any) -> Windows:
     """The windows with only the first `share` of their intervals measured, at least one: a growing horizon.
 
@@ -90,6 +105,13 @@ def horizon(windows: Windows, share: Any) -> Windows:
     return windows._replace(weights=weights, joins=jnp.where(within[-1], windows.joins, 0))
 
 
+@_arguments.checked(
+    "ode.shoot",
+    field=_arguments.function("(t, y, args) -> dy/dt"),
+    starts=_arguments.array(),
+    ts=_arguments.array(),
+    substeps=_arguments.count(),
+)
 def shoot(
     field: VectorField,
     args: Any,
@@ -105,6 +127,7 @@ def shoot(
     `LARGEST` on they are inf. Meant for forward mode: derivatives go through the loop, which is quick to compile, as
     the windows already fill the processor.
     """
+    _check_starts("ode.shoot", starts, ts)
     step = runge_kutta(field, solver)
 
     def interval(carry: tuple[Array, Array], times: tuple[Array, Array]) -> tuple[tuple[Array, Array], Array]:
@@ -121,6 +144,19 @@ def shoot(
     return jax.vmap(one)(starts, ts)
 
 
+def _check_starts(caller: str, starts: Array, ts: Array) -> None:
+    starts, ts = jnp.asarray(starts), jnp.asarray(ts)
+    expected = (ts.shape[0], *starts.shape[-1:]) if ts.ndim and starts.ndim else (1, 1)
+    cure = "One state (n_states,) where each window begins, of the dtype of the times."
+    _arguments.check_shape(caller, "starts", starts, expected, cure, ts.dtype)
+
+
+@_arguments.checked(
+    "ode.trajectory_residual",
+    windows=_arguments.instance("windows", "Make them with ode.windows(data, ...).", Windows),
+    field=_arguments.function("(t, y, args) -> dy/dt"),
+    substeps=_arguments.count(),
+)
 def trajectory_residual(
     field: VectorField, args: Any, windows: Windows, *, substeps: int = 4, solver: diffrax.AbstractSolver = _TSIT5
 ) -> Array:
@@ -133,6 +169,13 @@ def trajectory_residual(
     return _bounded(predicted, windows.ys, windows.weights)
 
 
+@_arguments.checked(
+    "ode.shooting_residual",
+    windows=_arguments.instance("windows", "Make them with ode.windows(data, ...).", Windows),
+    field=_arguments.function("(t, y, args) -> dy/dt"),
+    starts=_arguments.array(),
+    substeps=_arguments.count(),
+)
 def shooting_residual(
     field: VectorField,
     args: Any,

@@ -7,6 +7,7 @@ import numpy as np
 from scipy.interpolate import make_interp_spline, make_smoothing_spline
 from scipy.ndimage import maximum_filter1d
 
+from .. import _arguments
 from ._data import Data
 
 NODES = 4  # of Gauss-Legendre in every interval
@@ -35,6 +36,11 @@ class Smooth(NamedTuple):
     noise: np.ndarray
 
 
+@_arguments.checked(
+    "ode.smooth",
+    data=_arguments.instance("trajectories", "Make them with ode.data(ts, ys).", Data),
+    noise=_arguments.optional(_arguments.number(0.0)),
+)
 def smooth(data: Data, noise: float | None = None) -> Smooth:
     """Splines: through exact data, and of noisy ones smoothing splines chosen by generalised cross-validation.
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
 
+from .. import _arguments
 from ._problem import Trajectory, VectorField, check_count, check_problem, trajectory
 
 _TSIT5 = diffrax.Tsit5()
@@ -15,6 +16,17 @@ _TSIT5 = diffrax.Tsit5()
 _TOLERANCES = {2: (1e-2, 1e-3), 4: (1e-5, 1e-6), 8: (1e-8, 1e-10)}  # by the bytes of a float
 
 
+@_arguments.checked(
+    "ode.solve",
+    vector_field=_arguments.function("(t, y, args) -> dy/dt"),
+    y0=_arguments.array(),
+    ts=_arguments.array(finite=True),
+    substeps=_arguments.optional(_arguments.count()),
+    checkpoints=_arguments.optional(_arguments.count()),
+    rtol=_arguments.optional(_arguments.number(0.0)),
+    atol=_arguments.optional(_arguments.number(0.0)),
+    max_steps=_arguments.count(),
+)
 def solve(
     vector_field: VectorField,
     y0: ArrayLike,

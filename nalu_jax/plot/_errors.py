@@ -7,11 +7,21 @@ import numpy as np
 from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
 
+from .. import _arguments
 from . import _style
 
 SMALLEST, LARGEST = -8.0, 1.0  # of log10|error| that colours tell apart
 
 
+@_arguments.checked(
+    "plot.error_maps",
+    models=_arguments.functions_by_name(),
+    truth=_arguments.function("(x) -> y"),
+    operations=_arguments.names(),
+    bounds=_arguments.numbers(),
+    trained=_arguments.optional(_arguments.numbers()),
+    points=_arguments.count(2),
+)
 def error_maps(
     models: Mapping[str, Callable[[np.ndarray], Any]],
     truth: Callable[[np.ndarray], Any],

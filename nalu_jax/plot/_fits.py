@@ -5,10 +5,12 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
+from .. import _arguments
 from ..training import Fit
 from . import _style
 
 
+@_arguments.checked("plot.losses", fit=_arguments.instance("what training.fit returned", "Pass it whole.", Fit))
 def losses(fit: Fit, *, ax: Axes | None = None) -> Axes:
     """Validation loss of every restart over the steps, the chosen one in front, failed ones with a cross at their end.
 
@@ -37,6 +39,14 @@ def losses(fit: Fit, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
+@_arguments.checked(
+    "plot.predictions",
+    true=_arguments.array(finite=True),
+    predicted=_arguments.array(finite=True),
+    trained=_arguments.optional(_arguments.array()),
+    log=_arguments.flag(),
+    name=_arguments.instance("a text", "Pass one.", str),
+)
 def predictions(
     true: Any,
     predicted: Any,

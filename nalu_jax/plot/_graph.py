@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
+from .. import _arguments
 from .._unit import Chain, Computes, Unit
 from . import _style
 from ._layers import Layer, layers
@@ -22,6 +23,12 @@ WIDEST = 5.0  # points
 NEGLIGIBLE = 1e-3  # of the largest weight of a layer: not drawn
 
 
+@_arguments.checked(
+    "plot.graph",
+    params=_arguments.tree(),
+    inputs=_arguments.optional(_arguments.names()),
+    outputs=_arguments.optional(_arguments.names()),
+)
 def graph(
     model: ModuleType | Unit | Chain,
     params: Any,

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import CenteredNorm
 
+from .. import _arguments
 from .._unit import Chain, Unit
 from . import _style
 from ._layers import layers
@@ -16,6 +17,14 @@ CELLS_WITH_NUMBERS = 150
 CELL, MARGIN, LABELS, TITLE = 0.45, 0.25, 0.6, 0.9  # inches
 
 
+@_arguments.checked(
+    "plot.weights",
+    params=_arguments.tree(),
+    snapped=_arguments.optional(_arguments.tree()),
+    truth=_arguments.optional(_arguments.tree()),
+    inputs=_arguments.optional(_arguments.names()),
+    outputs=_arguments.optional(_arguments.names()),
+)
 def weights(
     model: ModuleType | Unit | Chain,
     params: Any,

@@ -22,6 +22,7 @@ import sympy
 from jax import Array
 from jax.typing import DTypeLike
 
+from .. import _arguments
 from ._parse import parse
 from ._to_sympy import symbols_of
 
@@ -29,6 +30,9 @@ MOST_FACTORS = 20
 """The largest power of a sum that is multiplied out: of two terms 21, of five terms 10,626 monomials."""
 
 
+@_arguments.checked(
+    "from_sympy", inputs=_arguments.inputs(), n_hidden=_arguments.optional(_arguments.count()), dtype=_arguments.dtype()
+)
 def from_sympy(
     expressions: str | sympy.Expr | Sequence[str | sympy.Expr],
     inputs: Sequence[str | sympy.Symbol] = ("x", "y"),
@@ -51,8 +55,8 @@ def from_sympy(
 
     Raises:
         TypeError: neither an expression nor text nor a number.
-        ValueError: a term that is not a monomial, a symbol that is not an input, text that is no formula, or too few
-            hidden units.
+        ValueError: a term that is not a monomial, a symbol that is not an input, text that is no formula, too few
+            hidden units, or a number beyond the dtype.
     """
     single = isinstance(expressions, str) or not isinstance(expressions, Sequence)
     each: Sequence[Any] = [expressions] if single else expressions
@@ -67,6 +71,12 @@ def from_sympy(
     for output, terms in enumerate(sums):
         for powers, coefficient in terms.items():
             w[monomials.index(powers), output] = coefficient
+    largest = float(jnp.finfo(dtype).max)
+    if not max(np.abs(re).max(initial=0.0), np.abs(w).max(initial=0.0)) <= largest:
+        raise ValueError(
+            f"from_sympy: a coefficient or exponent is not finite in {jnp.dtype(dtype)}, whose largest number is "
+            f"{largest:g}. Use float64, or inputs in other units of measure."
+        )
     return (
         {"re": jnp.asarray(re, dtype), "gate": jnp.ones(len(symbols), dtype)},
         {"w": jnp.asarray(w, dtype)},
@@ -81,7 +91,7 @@ def _read(expression: Any, symbols: Sequence[sympy.Symbol]) -> Any:
         except ValueError as error:
             raise ValueError(f"from_sympy: {error}") from None
     if isinstance(expression, sympy.Expr | Real):
-        return sympy.sympify(expression)
+        return sympy.sympify(expression, strict=True)
     raise TypeError(f"from_sympy: expected SymPy expressions or text, got {type(expression).__name__}.")
 
 

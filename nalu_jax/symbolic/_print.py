@@ -16,11 +16,18 @@ import sympy
 from sympy.printing.latex import LatexPrinter
 from sympy.printing.str import StrPrinter
 
+from .. import _arguments
 from .._checks import Domain, check_option
 from ._path import Path
 from ._to_sympy import rounded, to_sympy
 
 
+@_arguments.checked(
+    "symbolic.text",
+    expressions=_arguments.expressions(),
+    digits=_arguments.optional(_arguments.count()),
+    outputs=_arguments.optional(_arguments.names()),
+)
 def text(
     expressions: sympy.Expr | Sequence[sympy.Expr], *, digits: int | None = None, outputs: Sequence[str] | None = None
 ) -> str:
@@ -40,6 +47,12 @@ def text(
     return "\n".join(f"{name} = {line}" for name, line in zip(_named("text", outputs, lines), lines, strict=True))
 
 
+@_arguments.checked(
+    "symbolic.latex",
+    expressions=_arguments.expressions(),
+    digits=_arguments.optional(_arguments.count()),
+    outputs=_arguments.optional(_arguments.names()),
+)
 def latex(
     expressions: sympy.Expr | Sequence[sympy.Expr], *, digits: int | None = None, outputs: Sequence[str] | None = None
 ) -> str:
@@ -57,6 +70,15 @@ def latex(
     return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
 
 
+@_arguments.checked(
+    "symbolic.table",
+    path=_arguments.instance("a path", "Make it with symbolic.prune or snap.", Path),
+    inputs=_arguments.inputs(),
+    outputs=_arguments.optional(_arguments.names()),
+    domain=_arguments.choice("real", "positive"),
+    digits=_arguments.count(),
+    form=_arguments.choice("text", "latex"),
+)
 def table(
     path: Path,
     model: Any,

@@ -10,7 +10,6 @@ Which entries are free is data, so one compiled program refits every formula on 
 (Array([1., 2., 3.], dtype=float32), ("['a'][0]", "['a'][1]", "['b'][0, 0]"))
 """
 
-import functools
 import itertools
 import math
 from collections.abc import Callable, Hashable, Mapping
@@ -22,6 +21,7 @@ import numpy as np
 from jax import Array
 
 from .. import _solvers
+from .._recall import while_alive
 
 Tree = Any
 MEMORY = 10  # of L-BFGS
@@ -170,11 +170,14 @@ def _mean_square(values: Array) -> Array:
     return values if values.ndim == 0 else jnp.mean(jnp.square(values))
 
 
-@functools.lru_cache(maxsize=16)
-def programs_of(loss: Callable[..., Array], structure: Structure, steps: int) -> Programs:
-    """The compiled functions of one loss, for params of one structure."""
+@while_alive(maxsize=16)
+def programs_of(recall: Callable[[], tuple[Callable[..., Array], Structure, int]]) -> Programs:
+    """The compiled functions of a loss, for params of one structure, with so many steps of a refit."""
+    _, structure, steps = recall()
+    del _  # what is compiled does not hold the user's functions
 
     def values(theta: Array, data: Tree) -> Array:
+        loss, *_ = recall()
         return _values(loss, unflatten(structure, theta), data)
 
     def mean(theta: Array, data: Tree) -> Array:

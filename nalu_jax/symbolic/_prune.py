@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from jax import Array
 
-from .. import _progress
+from .. import _arguments, _progress
 from ._path import Move, Path, Rules, State, first_fit, limit_of, refit, rules_of, step_of
 from ._problem import Problem, check_counts, problem_of
 from ._standard_errors import inverse_diagonal
@@ -37,6 +37,25 @@ EXPONENTS = ("re", "im")
 """Leaves whose entries are exponents, in the units that have powers."""
 
 
+@_arguments.checked(
+    "prune",
+    loss=_arguments.function("(params, data) -> residuals or loss"),
+    params=_arguments.tree(),
+    data=_arguments.optional(_arguments.tree()),
+    budget=_arguments.optional(_arguments.number(0.0)),
+    factor=_arguments.optional(_arguments.number(0.0)),
+    free=_arguments.optional(_arguments.tree()),
+    entries=_arguments.optional(_arguments.tree()),
+    exponents=_arguments.names(),
+    candidates=_arguments.count(),
+    steps=_arguments.count(),
+    rows=_arguments.optional(_arguments.count()),
+    floor=_arguments.optional(_arguments.number(0.0)),
+    progress=_arguments.optional(_arguments.instance("True, False or a label", "Pass one of them.", bool, str)),
+    pins=_arguments.mapping("a dict from names of leaves to numbers", (list, tuple)),
+    beam=_arguments.count(),
+    patience=_arguments.optional(_arguments.count()),
+)
 def prune(
     loss: Callable[..., Array],
     params: Tree,

@@ -18,7 +18,7 @@ from typing import Any, get_args
 import jax
 import sympy
 
-from .. import _front
+from .. import _arguments, _front
 from .._checks import Domain, check_option
 from ._to_sympy import check_digits, check_member, formulas_of, rounded, symbols_of
 
@@ -28,6 +28,12 @@ MEMBER = (
 )
 
 
+@_arguments.checked(
+    "symbolic.read",
+    domain=_arguments.choice("real", "positive"),
+    digits=_arguments.optional(_arguments.count()),
+    eps=_arguments.flag(),
+)
 def read(
     model: Any,
     params: Any = None,

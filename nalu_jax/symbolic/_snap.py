@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jax import Array
 
-from .. import _prior, _progress
+from .. import _arguments, _prior, _progress
 from ._path import Move, Path, Rules, State, first_fit, limit_of, price, refit, rules_of, step_of
 from ._problem import Problem, check_counts, problem_of
 from ._prune import EXPONENTS, PINS
@@ -30,6 +30,25 @@ from ._standard_errors import errors_of, plus_minus
 Tree = Any
 
 
+@_arguments.checked(
+    "snap",
+    loss=_arguments.function("(params, data) -> residuals or loss"),
+    params=_arguments.tree(),
+    data=_arguments.optional(_arguments.tree()),
+    budget=_arguments.optional(_arguments.number(0.0)),
+    factor=_arguments.optional(_arguments.number(0.0)),
+    free=_arguments.optional(_arguments.tree()),
+    entries=_arguments.optional(_arguments.tree()),
+    exponents=_arguments.names(),
+    candidates=_arguments.count(),
+    steps=_arguments.count(),
+    rows=_arguments.optional(_arguments.count()),
+    floor=_arguments.optional(_arguments.number(0.0)),
+    progress=_arguments.optional(_arguments.instance("True, False or a label", "Pass one of them.", bool, str)),
+    to=_arguments.counts(),
+    errors=_arguments.number(0.0),
+    tolerance=_arguments.number(0.0),
+)
 def snap(
     loss: Callable[..., Array],
     params: Tree,

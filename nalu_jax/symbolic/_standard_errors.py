@@ -13,11 +13,20 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from .. import _arguments
 from ._problem import problem_of, unflatten
 
 Tree = Any
 
 
+@_arguments.checked(
+    "standard_errors",
+    loss=_arguments.function("(params, data) -> residuals or loss"),
+    params=_arguments.tree(),
+    data=_arguments.optional(_arguments.tree()),
+    free=_arguments.optional(_arguments.tree()),
+    rows=_arguments.optional(_arguments.count()),
+)
 def standard_errors(
     loss: Callable[..., Array], params: Tree, data: Tree = None, *, free: Tree = None, rows: int | None = None
 ) -> Tree:
@@ -70,6 +79,7 @@ def inverse_diagonal(hessian: np.ndarray, free: np.ndarray) -> np.ndarray:
     return np.where(undetermined, np.inf, (squares @ inverse) / scale**2)
 
 
+@_arguments.checked("plus_minus", value=_arguments.real(), error=_arguments.real())
 def plus_minus(value: float, error: float) -> str:
     """A number with its standard error, to two digits of the error; the number alone where it is pinned (error 0)."""
     if error == 0:

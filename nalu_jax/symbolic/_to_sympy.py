@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import sympy
 
-from .. import _front
+from .. import _arguments, _front
 from .._checks import Domain, check_option
 from .._fast import Fast
 from .._unit import Chain, Unit
@@ -27,6 +27,14 @@ Part = tuple[Unit, Any]
 MEMBER = f"to_sympy(layer, {_front.MEMBER}), with the dict of its params."
 
 
+@_arguments.checked(
+    "to_sympy",
+    params=_arguments.optional(_arguments.tree()),
+    inputs=_arguments.inputs(),
+    domain=_arguments.choice("real", "positive"),
+    digits=_arguments.optional(_arguments.count()),
+    eps=_arguments.flag(),
+)
 def to_sympy(
     model: Any,
     params: Any = None,

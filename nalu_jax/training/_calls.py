@@ -5,13 +5,11 @@
 3
 """
 
-import functools
 import inspect
 from collections.abc import Callable
 from typing import Any
 
 
-@functools.lru_cache(maxsize=256)
 def extras_of(function: Callable[..., Any], given: int) -> frozenset[str]:
     """The names of the parameters that can be passed by keyword after `given` positional arguments."""
     try:

@@ -1,6 +1,6 @@
 """The checks that `fit` makes before the first step. Every message says what was expected, what came, and the cure."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -9,23 +9,6 @@ import numpy as np
 from jax import Array
 
 Tree = Any
-
-
-def check_counts(**counts: Any) -> None:
-    """Raise unless every count is an integer of at least 1, or None."""
-    for name, count in counts.items():
-        if count is None:
-            continue
-        if isinstance(count, bool) or not hasattr(count, "__index__"):
-            raise TypeError(f"fit: {name} must be an integer, got {count!r}.")
-        if count < 1:
-            raise ValueError(f"fit: {name} must be at least 1, got {count}.")
-
-
-def check_option(name: str, value: Any, allowed: Sequence[Any]) -> None:
-    """Raise a ValueError unless value is one of `allowed`."""
-    if value not in allowed:
-        raise ValueError(f"fit: {name} must be one of {', '.join(map(repr, allowed))}, got {value!r}.")
 
 
 def check_sources(
@@ -38,7 +21,6 @@ def check_sources(
             "Pass data=(x, y), or batch=lambda key, step: ..."
         )
     if batch_size is not None:
-        check_counts(batch_size=batch_size)
         if data is None:
             raise ValueError("fit: batch_size is for data; the function batch draws as many rows as it likes.")
     if shared != 1 and batch is None:
@@ -122,6 +104,8 @@ def check_params(params: Tree) -> None:
 
 def scalar(name: str, value: Any) -> Array:
     """value as an array, after a check that it is one real number."""
+    if value is None:
+        raise ValueError(f"fit: {name} must return a real floating scalar, got None. Is a return missing?")
     value = jnp.asarray(value)
     if value.shape != () or not jnp.issubdtype(value.dtype, jnp.floating):
         raise ValueError(f"fit: {name} must return a real floating scalar, got {value.dtype} of shape {value.shape}.")

@@ -10,7 +10,6 @@ batch, without penalty. `fit` keeps what a stage returns where it is finite and 
 {'w': Array([ 1.,  0., -1.], dtype=float32)}
 """
 
-import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -18,7 +17,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from .. import _solvers
+from .. import _arguments, _solvers
+from .._recall import while_alive
 from .._trees import all_finite, select
 from . import _loop, _program
 from ._calls import call
@@ -47,18 +47,57 @@ class Finished(NamedTuple):
     kept: Any
 
 
-@functools.cache
+class LBFGS(NamedTuple):
+    """The stage of `lbfgs`. Stages are tuples of their options: equal ones find what was compiled."""
+
+    steps: int
+    memory: int
+
+    def __call__(self, params: Tree, objective: Callable[[Tree], Array], batch: Tree, context: Tree) -> Tree:
+        return _solvers.lbfgs(objective, params, steps=self.steps, memory=self.memory)
+
+
+class LevenbergMarquardt(NamedTuple):
+    """The stage of `levenberg_marquardt`."""
+
+    residual: Callable[..., Array]
+    steps: int
+    rtol: float
+    atol: float
+
+    def __call__(self, params: Tree, objective: Callable[[Tree], Array], batch: Tree, context: Tree) -> Tree:
+        values = lambda params: call(self.residual, params, batch, context=context)
+        return _solvers.levenberg_marquardt(values, params, steps=self.steps, rtol=self.rtol, atol=self.atol)
+
+
+class Rounding(NamedTuple):
+    """The stage of `rounding`."""
+
+    function: Callable[[Tree], Tree] | None
+    targets: tuple[float, ...]
+
+    def __call__(self, params: Tree, objective: Callable[[Tree], Array], batch: Tree, context: Tree) -> Tree:
+        return jax.tree.map(self.nearest, params) if self.function is None else self.function(params)
+
+    def nearest(self, leaf: Array) -> Array:
+        """Every entry's nearest target."""
+        values = jnp.asarray(self.targets, leaf.dtype)
+        return values[jnp.argmin(jnp.abs(jnp.subtract.outer(leaf, values)), axis=-1)]
+
+
+@_arguments.checked("training.lbfgs", steps=_arguments.count(), memory=_arguments.count())
 def lbfgs(*, steps: int = 100, memory: int = 10) -> Stage:
     """optax's L-BFGS with its line search, at most `steps` steps; the params with the lowest loss on the way."""
-
-    def stage(params: Tree, objective: Callable[[Tree], Array], batch: Tree, context: Tree) -> Tree:
-        return _solvers.lbfgs(objective, params, steps=steps, memory=memory)
-
-    stage.__name__ = "lbfgs"
-    return stage
+    return LBFGS(steps, memory)
 
 
-@functools.cache
+@_arguments.checked(
+    "training.levenberg_marquardt",
+    residual=_arguments.function("(params, batch) -> array"),
+    steps=_arguments.count(),
+    rtol=_arguments.number(0.0),
+    atol=_arguments.number(0.0),
+)
 def levenberg_marquardt(
     residual: Callable[..., Array], *, steps: int = 50, rtol: float = 1e-6, atol: float = 1e-8
 ) -> Stage:
@@ -69,32 +108,21 @@ def levenberg_marquardt(
             the step that led there counts as bad, and is taken back.
         rtol, atol: where a step changes less than that, the stage ends.
     """
-
-    def stage(params: Tree, objective: Callable[[Tree], Array], batch: Tree, context: Tree) -> Tree:
-        values = lambda params: call(residual, params, batch, context=context)
-        return _solvers.levenberg_marquardt(values, params, steps=steps, rtol=rtol, atol=atol)
-
-    stage.__name__ = "levenberg_marquardt"
-    return stage
+    return LevenbergMarquardt(residual, steps, rtol, atol)
 
 
-@functools.cache
+@_arguments.checked(
+    "training.rounding",
+    function=_arguments.optional(_arguments.function("(params) -> params")),
+    targets=_arguments.numbers(),
+)
 def rounding(function: Callable[[Tree], Tree] | None = None, *, targets: tuple[float, ...] = (-1, 0, 1)) -> Stage:
     """Every entry of the params to its nearest target, or function(params).
 
     Kept as every stage where the validation loss is not worse, and that strictly: where both losses are rounding errors
     of the dtype, weights a last bit beside the targets may win. `Fit.finished` has what was tried.
     """
-
-    def nearest(leaf: Array) -> Array:
-        values = jnp.asarray(targets, leaf.dtype)
-        return values[jnp.argmin(jnp.abs(jnp.subtract.outer(leaf, values)), axis=-1)]
-
-    def stage(params: Tree, objective: Callable[[Tree], Array], batch: Tree, context: Tree) -> Tree:
-        return jax.tree.map(nearest, params) if function is None else function(params)
-
-    stage.__name__ = "rounding"
-    return stage
+    return Rounding(function, targets)
 
 
 def finish_one(
@@ -111,7 +139,7 @@ def finish_one(
     tried = stage(params, objective, batch, context)
     if spec.project is not None:
         tried = call(spec.project, tried, step=steps, context=context)
-    check_like(getattr(stage, "__name__", "a stage of finish"), params, tried)
+    check_like(getattr(stage, "__name__", type(stage).__name__), params, tried)
     before, after = (
         _loop.validate(spec, each, keys, context, inputs, objective(each).astype(jnp.float32))
         for each in (params, tried)
@@ -120,15 +148,19 @@ def finish_one(
     return select(kept, tried, params), Finished(params, tried, before, after, kept)
 
 
-@functools.lru_cache(maxsize=8)
-def compiled(spec: Spec, stage: Stage) -> Callable[..., tuple[Tree, Finished]]:
-    """(params, failed, inputs, steps) -> the same for all restarts, jitted."""
+@while_alive(maxsize=8)
+def compiled(recall: Callable[[], tuple[Spec, Stage]]) -> Callable[..., tuple[Tree, Finished]]:
+    """Of a spec and a stage: (params, failed, inputs, steps) -> what `finish_one` gives of all restarts, jitted."""
+    spec, _ = recall()
+    mesh = spec.mesh
+    del spec, _  # what is compiled does not hold the user's functions
 
     def run(params: Tree, failed: Array, inputs: Inputs, steps: Array) -> tuple[Tree, Finished]:
+        spec, stage = recall()
         one = lambda params, failed, keys, context: finish_one(
             spec, stage, params, failed, keys, context, inputs, steps
         )
         return _program.in_lanes(jax.vmap(one), spec.lanes, params, failed, inputs.keys, inputs.context)
 
     roles = (_program.RESTARTS, _program.RESTARTS, _program.INPUTS, _program.WHOLE)
-    return _program.jit(run, spec.mesh, roles)
+    return _program.jit(run, mesh, roles)

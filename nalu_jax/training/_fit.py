@@ -11,10 +11,12 @@ import numpy as np
 import optax
 from jax import Array
 
-from .. import _interrupt
+from .. import _arguments, _interrupt
 from . import _checks, _finish, _loop, _program, _run, _saving
 
 Tree = Any
+
+_OPTIMISER: Any = optax.GradientTransformation
 
 LOGS = 100
 """Validations in a run, where `validate_every` is not given."""
@@ -63,6 +65,14 @@ class Fit:
         return f"Fit({runs}; {lowest}{'; interrupted' if self.interrupted else ''})"
 
 
+@_arguments.checked(
+    "training.reinitialise",
+    window=_arguments.count(),
+    threshold=_arguments.number(),
+    failed=_arguments.flag(),
+    fresh_optimiser=_arguments.flag(),
+    init=_arguments.optional(_arguments.function("(key) -> params")),
+)
 def reinitialise(
     *,
     window: int,
@@ -86,11 +96,42 @@ def reinitialise(
         fresh_optimiser: whether the others get one too.
         init: key -> params, where they are drawn from another distribution than the first ones; offered `context`.
     """
-    _checks.check_counts(window=window)
     return _loop.Reinitialise(window, threshold, failed, fresh_optimiser, init)
 
 
 @_interrupt.deferred()
+@_arguments.checked(
+    "fit",
+    loss=_arguments.function("(params, batch) -> scalar"),
+    init=_arguments.function("(key) -> params"),
+    steps=_arguments.count(),
+    optimiser=_arguments.instance("an optax transformation", "Pass for example optax.adam(1e-2).", _OPTIMISER),
+    data=_arguments.optional(_arguments.tree(empty=True)),
+    batch_size=_arguments.optional(_arguments.count()),
+    batch=_arguments.optional(_arguments.function("(key, step) -> batch")),
+    shared=_arguments.count(),
+    validation=_arguments.optional(
+        _arguments.either(_arguments.tree(empty=True), _arguments.function("(params) -> scalar"))
+    ),
+    validation_loss=_arguments.optional(_arguments.function("(params, held-out data) -> scalar")),
+    metrics=_arguments.optional(_arguments.function("(params) -> a tree of arrays")),
+    restarts=_arguments.count(),
+    context=_arguments.optional(_arguments.tree()),
+    penalty=_arguments.optional(_arguments.function("(params, step) -> scalar")),
+    project=_arguments.optional(_arguments.function("(params) -> params")),
+    finish=_arguments.functions("such as training.rounding()"),
+    reinitialise=_arguments.optional(
+        _arguments.instance("a rule", "Make it with training.reinitialise(...).", _loop.Reinitialise)
+    ),
+    keep=_arguments.choice("best", "last"),
+    validate_every=_arguments.optional(_arguments.count()),
+    patience=_arguments.optional(_arguments.count()),
+    checkpoint=_arguments.optional(_arguments.instance("a directory", "Pass its path.", str, pathlib.Path)),
+    checkpoint_every=_arguments.count(),
+    progress=_arguments.optional(_arguments.instance("True, False or a label", "Pass one of them.", bool, str)),
+    lanes=_arguments.optional(_arguments.count()),
+    devices=_arguments.optional(_arguments.sequence("a list of devices", "Pass jax.devices().", jax.Device)),
+)
 def fit(
     loss: Callable[..., Array],
     init: Callable[..., Tree],
@@ -178,9 +219,6 @@ def fit(
         ValueError: an argument does not fit the others, or data are not finite; TypeError: it is of the wrong type.
             Both before the first step, with the cure.
     """
-    counts = {"steps": steps, "restarts": restarts, "shared": shared, "validate_every": validate_every}
-    _checks.check_counts(**counts, patience=patience, lanes=lanes, checkpoint_every=checkpoint_every)
-    _checks.check_option("keep", keep, ("best", "last"))
     _checks.check_sources(data, batch, batch_size, shared, restarts)
     keys = _checks.restart_keys(key, restarts)
     context = _checks.check_context(context, restarts)

@@ -22,6 +22,8 @@ import numpy as np
 from jax import Array, lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from .. import _compiler
+from .._recall import while_alive
 from .._trees import join, split
 from . import _loop
 from ._loop import Inputs, Log, Spec, State
@@ -29,8 +31,6 @@ from ._loop import Inputs, Log, Spec, State
 Tree = Any
 
 AXIS = "restarts"
-GROUP_WORK = 2**20  # array elements that a step of one group computes: far more than what a step costs by itself
-MAX_LANES = 256
 RESTARTS, WHOLE = PartitionSpec(AXIS), PartitionSpec()
 INPUTS: Any = Inputs(RESTARTS, RESTARTS, WHOLE, WHOLE)  # type: ignore[arg-type]
 WHILE = 100  # iterations that a loop of unknown length is taken to have
@@ -76,8 +76,8 @@ def trace_step(spec: Spec, inputs: Inputs) -> Any:
 
 def lanes_of(jaxpr: Any, shared: int) -> int:
     """How many restarts to compute beside one another: many of small models, one of a large one."""
-    wanted = 2 ** max(0, round(math.log2(GROUP_WORK / max(work(jaxpr), 1))))
-    return -(-min(wanted, MAX_LANES) // shared) * shared
+    wanted = 2 ** max(0, round(math.log2(_compiler.GROUP_WORK / max(work(jaxpr), 1))))
+    return -(-min(wanted, _compiler.MAX_LANES) // shared) * shared
 
 
 def mesh_of(devices: Any) -> Mesh | None:
@@ -151,21 +151,26 @@ def in_lanes(function: Callable[..., Tree], lanes: int, *trees: Tree) -> Tree:
     return join(lax.map(lambda group: function(*group), split(trees, lanes)))
 
 
-@functools.lru_cache(maxsize=8)
-def compiled(spec: Spec) -> Program:
+@while_alive(maxsize=8)
+def compiled(recall: Callable[[], tuple[Spec]]) -> Program:
     """The functions of a spec, jitted; the same spec again costs no compilation."""
+    [spec] = recall()
+    mesh = spec.mesh
+    del spec  # what is compiled does not hold the user's functions
 
     def start_all(inputs: Inputs) -> State:
+        [spec] = recall()
         begin = jax.vmap(lambda keys, context: _loop.start(spec, keys, context, inputs.data))
         return in_lanes(begin, spec.lanes, inputs.keys, inputs.context)
 
     def chunk(states: State, inputs: Inputs, first: Array, stop: Array) -> tuple[State, Log]:
+        [spec] = recall()
         run = lambda states, keys, context: _loop.run_lanes(spec, states, keys, context, inputs, first, stop)
         return in_lanes(run, spec.lanes, states, inputs.keys, inputs.context)
 
     return Program(
-        jit(start_all, spec.mesh, (INPUTS,)),
-        jit(chunk, spec.mesh, (RESTARTS, INPUTS, WHOLE, WHOLE), donate_argnums=0),
+        jit(start_all, mesh, (INPUTS,)),
+        jit(chunk, mesh, (RESTARTS, INPUTS, WHOLE, WHOLE), donate_argnums=0),
     )
 
 
@@ -175,17 +180,4 @@ def jit(
     """`jax.jit`, every device with its part of the arguments whose role says so, and of all results."""
     if mesh is not None:
         function = jax.shard_map(function, mesh=mesh, in_specs=roles, out_specs=RESTARTS, check_vma=False)
-    return jax.jit(function, compiler_options=compiler_options(), **options)
-
-
-@functools.cache
-def compiler_options() -> dict[str, str]:
-    """On CPU, the YNNPACK library switched off where XLA has it: it takes several times as long for small sums."""
-    options = {"xla_cpu_experimental_ynn_fusion_type": ""}
-    if jax.default_backend() != "cpu":
-        return {}
-    try:
-        jax.jit(lambda x: x + 1, compiler_options=options)(np.float32(0))
-    except jax.errors.JaxRuntimeError:  # another version of XLA, without this option
-        return {}
-    return options
+    return jax.jit(function, compiler_options=_compiler.options(), **options)

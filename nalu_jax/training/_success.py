@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from .. import _arguments
+
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Success:
@@ -27,6 +29,9 @@ class Success:
         return f"Success({self.group!r}: {self.successes}/{self.runs} [{self.low:.2f}, {self.high:.2f}])"
 
 
+@_arguments.checked(
+    "training.wilson", successes=_arguments.count(0), runs=_arguments.count(), level=_arguments.number(0.0, 1.0)
+)
 def wilson(successes: int, runs: int, *, level: float = 0.95) -> tuple[float, float]:
     """Wilson's score interval for the rate of successes (E. B. Wilson, JASA 22:209, 1927), from SciPy.
 
@@ -41,6 +46,7 @@ def wilson(successes: int, runs: int, *, level: float = 0.95) -> tuple[float, fl
     return float(interval.low), float(interval.high)
 
 
+@_arguments.checked("training.success_table", success=_arguments.array(), level=_arguments.number(0.0, 1.0))
 def success_table(success: Any, groups: Sequence[Any] | None = None, *, level: float = 0.95) -> list[Success]:
     """One row for each group, in the order of their first appearance.
 

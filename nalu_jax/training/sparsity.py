@@ -21,10 +21,15 @@ import optax
 from jax import Array
 from jax.typing import ArrayLike
 
+from .. import _arguments
+
 Amount = float | Callable[[ArrayLike], ArrayLike]
 """A number, or a schedule: step -> number."""
 
 
+@_arguments.checked(
+    "sparsity.decoupled_l1", amount=_arguments.either(_arguments.number(), _arguments.function("of the step"))
+)
 def decoupled_l1(amount: Amount) -> optax.GradientTransformation:
     """After every step, amount * sign(param) is subtracted: as AdamW's decay, with the slope of |param|.
 
@@ -34,6 +39,9 @@ def decoupled_l1(amount: Amount) -> optax.GradientTransformation:
     return _after(amount, lambda param, stepped, amount: stepped - amount * jnp.sign(param))
 
 
+@_arguments.checked(
+    "sparsity.proximal_l1", amount=_arguments.either(_arguments.number(), _arguments.function("of the step"))
+)
 def proximal_l1(amount: Amount) -> optax.GradientTransformation:
     """After every step, params shrink by amount towards 0 and stop there: exact zeros (ISTA).
 

@@ -22,6 +22,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
+from .. import _arguments
 from .._checks import Domain, check_init, check_leaves
 from .._numerics import matmul
 from .._unit import Params, Shape, Unit
@@ -32,6 +33,11 @@ from ._initialisers import Initial, draw
 Rows = tuple[tuple[float, ...], ...]
 
 
+@_arguments.checked(
+    "consistent",
+    dimensions=_arguments.mapping("a dict from names to sequences of exponents", (list, tuple, np.ndarray)),
+    output=_arguments.array("(dimensions,)", axes=1, finite=True),
+)
 def consistent(dimensions: Mapping[str, Sequence[float]], output: Sequence[float]) -> Unit:
     """A RealNPU of which every output has one dimension, whatever its params: a `Unit` like any other.
 

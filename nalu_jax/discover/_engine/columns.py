@@ -100,13 +100,6 @@ def choose(table: Table, places: list[int]) -> Table:
     )
 
 
-def sample(table: Table, rows: int, rng: np.random.Generator) -> Table:
-    """At most so many rows, drawn at random without changing their order."""
-    if table.rows <= rows:
-        return table
-    return take(table, np.sort(rng.permutation(table.rows)[:rows]))
-
-
 def noise_weights(
     table: Table, noise: Noise, values: np.ndarray, *, floor: float = settings.RELATIVE_FLOOR
 ) -> np.ndarray:

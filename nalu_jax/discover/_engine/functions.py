@@ -57,25 +57,27 @@ def search_functions(
                 form = Form("function", (1, 1, beside), function=name)
                 batch = _held_inside(start(table, scan.exponents, scan.parity, scan.coefficients))
                 fits.append((form, improve(table, form, batch, soft, steps=settings.FIRST_STEPS)))
-    best = min((float(batch.rss.min()) for _, batch in fits if len(batch.rss)), default=np.inf)
-    found: list[Fitted] = []
+    ended = []
     for form, batch in fits:
         order = np.argsort(batch.rss, kind="stable")[: settings.FUNCTION_FITS]
-        order = order[batch.rss[order] < settings.FUNCTION_BEHIND * best]
-        for trial in _to_the_end(table, form, batch.take(order), weights):
-            found += finish(judged, form, trial, noise, bar=bar)
+        ended.append((form, improve(table, form, batch.take(order), weights, steps=settings.LATER_STEPS)))
+    best = min((float(batch.rss.min()) for _, batch in ended if len(batch.rss)), default=np.inf)
+    found: list[Fitted] = []
+    for form, held in ended:
+        held = held.take(np.flatnonzero(held.rss < settings.FUNCTION_BEHIND * best))
+        for trial in (held, _freed(table, form, held, weights)):
+            found += finish(judged, form, trial.take(distinct(trial, 2)), noise, bar=bar)
             bar = min([bar, *(fitted.evidence for fitted in found)])
     return found
 
 
-def _to_the_end(table: Table, form: Form, held: Batch, weights: np.ndarray) -> list[Batch]:
-    """The best fits with exponents inside the function held; and all free, where that fits much better."""
-    held = improve(table, form, held, weights, steps=settings.LATER_STEPS)
+def _freed(table: Table, form: Form, held: Batch, weights: np.ndarray) -> Batch:
+    """Of fits with exponents inside the function held, those that fit much better with all of them free."""
     freed = held._replace(free=np.broadcast_to(~table.constant, held.free.shape).copy())
     freed = improve(table, form, freed, weights, steps=settings.LATER_STEPS)
-    better = np.log(held.rss.min(initial=np.inf) / freed.rss) * table.rows / 2 > settings.FREE_INSIDE
-    freed = freed.take(np.flatnonzero(better))
-    return [trial.take(distinct(trial, 2)) for trial in (held, freed) if len(trial.rss)]
+    with np.errstate(all="ignore"):
+        better = np.log(held.rss.min(initial=np.inf) / freed.rss) * table.rows / 2 > settings.FREE_INSIDE
+    return freed.take(np.flatnonzero(better))
 
 
 def _held_inside(batch: Batch) -> Batch:

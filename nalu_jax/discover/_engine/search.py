@@ -7,19 +7,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nalu_jax.discover._engine import settings
-from nalu_jax.discover._engine.candidate import Candidate, Column, Noise
-from nalu_jax.discover._engine.columns import Table, prepare, take
-from nalu_jax.discover._engine.derived import proposals, search_derived
+from nalu_jax.discover._engine.candidate import Candidate, Noise
 from nalu_jax.discover._engine.evidence import linearise, variance
 from nalu_jax.discover._engine.forms import FAMILIES, FUNCTIONS
-from nalu_jax.discover._engine.functions import inner_products, search_functions
 from nalu_jax.discover._engine.misfit import robust_weights
-from nalu_jax.discover._engine.quotients import search_quotients, search_rooted_quotients
 from nalu_jax.discover._engine.rivals import distinct_structures, improve_by_neighbours, names, same_values
 from nalu_jax.discover._engine.screening import screen
 from nalu_jax.discover._engine.structure import Fitted, as_candidate, refit
 from nalu_jax.discover._engine.sums import search_sums
+from nalu_jax.discover._engine.tables import Tables
 from nalu_jax.discover._engine.verdict import judge, signs
+from nalu_jax.discover._engine.wider import Wider
 
 Progress = Callable[[str, float], None]
 
@@ -47,39 +45,6 @@ class Searched:
     constant: tuple[int, ...]
     stopped: bool
     row_weights: np.ndarray | None = None
-
-
-class Tables:
-    """One table in the sizes that the stages ask for, with or without derived columns.
-
-    Attributes:
-        x, y: inputs (rows, n_in) and target (rows,).
-        inputs: columns that are searched.
-        row_weights: (rows,) or None.
-    """
-
-    def __init__(
-        self, x: np.ndarray, y: np.ndarray, inputs: tuple[int, ...], seed: int, row_weights: np.ndarray | None = None
-    ):
-        self.x, self.y, self.inputs, self.seed, self.row_weights = x, y, inputs, seed, row_weights
-        self.columns = tuple(Column((j,)) for j in inputs)
-        rng = np.random.default_rng(seed)
-        self._order = rng.permutation(len(y))
-        self._prepared: dict[tuple[Column, ...], Table] = {}
-
-    def full(self, derived: tuple[Column, ...] = ()) -> Table:
-        """All rows; the table of inputs and the one asked for last are kept."""
-        if derived not in self._prepared:
-            self._prepared = {key: table for key, table in self._prepared.items() if not key}
-            columns, inputs = self.columns + derived, self.x.shape[1]
-            self._prepared[derived] = prepare(self.x, self.y, columns, inputs=inputs, row_weights=self.row_weights)
-        return self._prepared[derived]
-
-    def few(self, table: Table, rows: int) -> Table:
-        return table if table.rows <= rows else take(table, np.sort(self._order[self._order < table.rows][:rows]))
-
-    def reweighted(self, row_weights: np.ndarray) -> "Tables":
-        return Tables(self.x, self.y, self.inputs, self.seed, row_weights)
 
 
 class _Clock:
@@ -132,7 +97,7 @@ def search(
     constant = tuple(int(j) for j in np.flatnonzero(tables.full().constant))
     screened: tuple[int, ...] = ()
     if len(every) > settings.SCREENED_FROM and clock.ready("screening", 0.0):
-        inputs = screen(tables.few(tables.full(), settings.ROUNDED_ROWS))
+        inputs = screen(tables.sizes()[-1])
         screened = tuple(j for j in every if j not in inputs)
         tables = Tables(x, y, inputs, seed)
     found = _collect(tables, clock, terms, seed)
@@ -160,22 +125,34 @@ def _allowed(fitted: Fitted, functions: tuple[str, ...], nested: bool) -> bool:
 
 
 def _collect(tables: Tables, clock: _Clock, terms: int, seed: int) -> list[Fitted]:
-    """Distinct formulas of the whole family, refitted on all rows, the best first."""
+    """Formulas of the whole family, as fitted on the rows on which exponents are rounded."""
     found: list[Fitted] = []
-    full = tables.full()
-    table, judged = tables.few(full, settings.SEARCH_ROWS), tables.few(full, settings.ROUNDED_ROWS)
+    _, table, judged = tables.sizes()
     noises: tuple[Noise, ...] = ("relative", "absolute")
     for noise in noises:
         if clock.ready("sums of products", 0.0):
-            found += search_sums(
-                table, judged, noise, most_terms=terms, library=settings.LIBRARY, rng=np.random.default_rng(seed)
-            )
-    if found and not _settled(found) and not clock.stopped:
-        best = min(found, key=lambda fitted: fitted.evidence)
-        enough = _enough(best)
-        for noise in _worth_noises(found, enough):
-            found += _wider(tables, table, judged, noise, best.evidence, clock, seed, enough)
+            rng = np.random.default_rng(seed)
+            found += search_sums(table, judged, noise, most_terms=terms, library=settings.LIBRARY, rng=rng)
+    if not found or _settled(found):
+        return found
+    order = _worth_noises(found)
+    for place, noise in enumerate(order):
+        if place and _enough(found):
+            break
+        _widen(found, Wider(tables, noise, seed, added=not _enough(found)), clock, place / len(order))
     return found
+
+
+def _widen(found: list[Fitted], wider: Wider, clock: _Clock, done: float) -> None:
+    """Adds formulas of the wider family: of the first stages for rivals, of the others while nothing fits."""
+    stages = wider.stages()
+    for place, (name, tasks) in enumerate(stages):
+        if _settled(found) or (place >= settings.RIVAL_STAGES and _enough(found)):
+            return
+        for task in tasks:
+            if not clock.ready(name, 0.2 + 0.7 * min(done + place / len(stages), 1.0)):
+                return
+            found += task(min(fitted.evidence for fitted in found))
 
 
 def _outlier_weights(found: list[Fitted], tables: Tables) -> np.ndarray | None:
@@ -196,20 +173,21 @@ def _outlier_weights(found: list[Fitted], tables: Tables) -> np.ndarray | None:
     return weights
 
 
-def _enough(best: Fitted) -> bool:
-    """Whether a sum of products seems to be the law, so that the wider family is looked at for rivals only."""
+def _enough(found: list[Fitted]) -> bool:
+    """Whether the best formula seems to be the law, so that others are looked at as its rivals only."""
+    best = min(found, key=lambda fitted: fitted.evidence)
     seen = signs(best)
     poor = seen.misfit > settings.MISFIT or seen.cancelling > settings.CANCELLING
     return not poor and seen.free <= settings.FREE_EXPONENTS and best.form.terms <= settings.FEW_TERMS
 
 
-def _worth_noises(found: list[Fitted], enough: bool) -> tuple[Noise, ...]:
-    """The noise model that explains more; both while no formula fits, and they are near each other."""
+def _worth_noises(found: list[Fitted]) -> tuple[Noise, ...]:
+    """The noise model that explains more, and the other one where they are near each other."""
     scores: dict[Noise, float] = {}
     for fitted in found:
         scores[fitted.noise] = min(scores.get(fitted.noise, np.inf), fitted.evidence)
     order = sorted(scores, key=lambda noise: scores[noise])
-    if enough or len(order) == 1 or scores[order[1]] - scores[order[0]] > settings.EFFORT_MARGIN:
+    if len(order) == 1 or scores[order[1]] - scores[order[0]] > settings.EFFORT_MARGIN:
         return (order[0],)
     return tuple(order)
 
@@ -221,65 +199,6 @@ def _settled(found: list[Fitted]) -> bool:
     _, rss = variance(linear, best.table.target, np.zeros(1))
     size = float(np.sum((linear.weights * best.table.target) ** 2))
     return bool(rss[0] < (10 * settings.EXACT) ** 2 * size) and not best.batch.free.any()
-
-
-def _wider(
-    tables: Tables, table: Table, judged: Table, noise: Noise, bar: float, clock: _Clock, seed: int, enough: bool
-) -> list[Fitted]:
-    """Powers of sums, quotients, functions, and sines, cosines and differences of inputs."""
-    found: list[Fitted] = []
-    scanned = tables.few(table, settings.SCANNED_ROWS)
-
-    def power(exponent: float) -> list[Fitted]:
-        rng = np.random.default_rng(seed)
-        return search_sums(
-            table, judged, noise, power=exponent, most_terms=3, library=settings.POWER_LIBRARY, rng=rng, bar=bar
-        )
-
-    def quotient(exponent: float) -> list[Fitted]:
-        return search_quotients(table, judged, noise, power=exponent, most_terms=4, bar=bar)
-
-    def derived(columns: tuple[Column, ...], exponent: float) -> list[Fitted]:
-        whole = tables.full(columns)
-        few = tables.few(whole, settings.SEARCH_ROWS)
-        return search_derived(
-            tables.few(few, settings.SCANNED_ROWS), few, tables.few(whole, settings.ROUNDED_ROWS), noise,
-            power=exponent, bar=bar,
-        )  # fmt: skip
-
-    def inside(column: Column) -> list[Fitted]:
-        whole = tables.full((column,))
-        few = tables.few(whole, settings.SEARCH_ROWS)
-        thin = tables.few(few, settings.SCANNED_ROWS)
-        products = inner_products(thin, settings.DERIVED_INNER)
-        return search_functions(thin, few, tables.few(whole, settings.ROUNDED_ROWS), noise, products, bar=bar)
-
-    def plain_functions() -> list[Fitted]:
-        inner = inner_products(scanned, settings.INNER_PRODUCTS)
-        return search_functions(scanned, table, judged, noise, inner, bar=bar, added=not enough)
-
-    offered = proposals(tables.x, tables.columns)
-    angles = tuple(column for column in offered if len(column.inputs) == 1)
-    differences = tuple(column for column in offered if len(column.inputs) == 2)
-    stages: list[tuple[str, list[Callable[[], list[Fitted]]]]] = [
-        ("powers of sums", [lambda a=a: power(a) for a in (-1.0, 0.5, -0.5, 2.0, -2.0)]),
-        ("quotients", [lambda: quotient(1.0), lambda: quotient(0.5)]),
-        ("functions", [plain_functions]),
-        ("sines and cosines", [lambda a=a: derived(angles, a) for a in (1.0, -1.0, 0.5)] if angles else []),
-        ("differences", [lambda a=a: derived(differences, a) for a in (0.5, -1.0)] if differences else []),
-        ("quotients", [lambda: search_rooted_quotients(scanned, judged, noise, below=0.5, bar=bar)]),
-        ("functions of differences", [lambda c=c: inside(c) for c in offered[: settings.MOST_INSIDE]]),
-    ]
-    if enough:
-        stages = stages[: settings.RIVAL_STAGES]
-    for place, (name, tasks) in enumerate(stages):
-        for task in tasks:
-            if not clock.ready(name, 0.2 + 0.7 * place / len(stages)):
-                return found
-            found += task()
-        if found and _settled(found):
-            return found
-    return found
 
 
 def distinct_laws(found: list[Fitted], tables: Tables) -> list[Fitted]:
@@ -321,5 +240,5 @@ def _with_other_noise(fitted: Fitted) -> Fitted:
 def _on_all_rows(fitted: Fitted, tables: Tables) -> Fitted:
     if fitted.table.rows < len(tables.y):
         whole = tables.full(tuple(column for column in fitted.table.columns if not column.plain))
-        fitted = fitted._replace(table=whole)
+        return refit(fitted._replace(table=whole), steps=settings.ALL_ROWS_STEPS)
     return refit(fitted)

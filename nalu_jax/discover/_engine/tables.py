@@ -1,0 +1,48 @@
+"""One table in the sizes that the stages of a search ask for, with or without derived columns."""
+
+import numpy as np
+
+from nalu_jax.discover._engine import settings
+from nalu_jax.discover._engine.candidate import Column
+from nalu_jax.discover._engine.columns import Table, prepare, take
+
+
+class Tables:
+    """Samples of one table: the same rows each time.
+
+    Attributes:
+        x, y: inputs (rows, n_in) and target (rows,).
+        inputs: columns that are searched.
+        columns: those columns as they are.
+        seed: of the samples.
+        row_weights: (rows,) or None.
+    """
+
+    def __init__(
+        self, x: np.ndarray, y: np.ndarray, inputs: tuple[int, ...], seed: int, row_weights: np.ndarray | None = None
+    ):
+        self.x, self.y, self.inputs, self.seed, self.row_weights = x, y, inputs, seed, row_weights
+        self.columns = tuple(Column((j,)) for j in inputs)
+        self._order = np.random.default_rng(seed).permutation(len(y))
+        self._prepared: dict[tuple[Column, ...], Table] = {}
+
+    def full(self, derived: tuple[Column, ...] = ()) -> Table:
+        """All rows; the table of inputs and the one asked for last are kept."""
+        if derived not in self._prepared:
+            self._prepared = {key: table for key, table in self._prepared.items() if not key}
+            columns, inputs = self.columns + derived, self.x.shape[1]
+            self._prepared[derived] = prepare(self.x, self.y, columns, inputs=inputs, row_weights=self.row_weights)
+        return self._prepared[derived]
+
+    def sizes(self, derived: tuple[Column, ...] = ()) -> tuple[Table, Table, Table]:
+        """Few rows to scan many products on, more to fit starts, and those on which exponents are rounded."""
+        whole = self.full(derived)
+        limits = (settings.SCANNED_ROWS, settings.SEARCH_ROWS, settings.ROUNDED_ROWS)
+        thin, table, judged = (self._few(whole, limit) for limit in limits)
+        return thin, table, judged
+
+    def _few(self, table: Table, rows: int) -> Table:
+        return table if table.rows <= rows else take(table, np.sort(self._order[:rows]))
+
+    def reweighted(self, row_weights: np.ndarray) -> "Tables":
+        return Tables(self.x, self.y, self.inputs, self.seed, row_weights)

@@ -1,0 +1,219 @@
+"""The search on tables as a whole: laws that were tried by hand, verdicts and limits."""
+
+import numpy as np
+import pytest
+
+from nalu_jax.discover._engine.candidate import Column, plain_numbers, predict
+from nalu_jax.discover._engine.search import search
+
+
+def uniform(rng, rows, *ranges):
+    return np.column_stack([rng.uniform(low, high, rows) for low, high in ranges])
+
+
+def gas(rng):
+    x = uniform(rng, 40, (0.5, 5), (250, 400), (0.01, 0.1))
+    return x, 8.314 * x[:, 0] * x[:, 1] / x[:, 2], 0.01, [[1, 1, -1]]
+
+
+def stefan_boltzmann(rng):
+    x = uniform(rng, 40, (0.1, 2), (0.2, 1), (300, 1200))
+    return x, 5.67e-8 * x[:, 0] * x[:, 1] * x[:, 2] ** 4, 0.02, [[1, 1, 4]]
+
+
+def drag(rng):
+    x = uniform(rng, 50, (0.5, 1.3), (0.2, 1.2), (0.1, 3), (5, 50))
+    return x, 0.5 * x.prod(1) * x[:, 3], 0.02, [[1, 1, 1, 2]]
+
+
+def reynolds(rng):
+    x = uniform(rng, 40, (900, 1100), (0.1, 3), (0.01, 0.2), (5e-4, 2e-3))
+    return x, x[:, 0] * x[:, 1] * x[:, 2] / x[:, 3], 0.01, [[1, 1, 1, -1]]
+
+
+def pendulum(rng):
+    x = uniform(rng, 30, (0.2, 3), (0.1, 2))
+    return x, 2.006 * np.sqrt(x[:, 0]), 0.01, [[0.5, 0]]
+
+
+def coulomb(rng):
+    x = uniform(rng, 40, (1e-6, 5e-6), (1e-6, 5e-6), (0.1, 2))
+    x[:, :2] *= rng.choice([-1, 1], (40, 2))
+    return x, 8.99e9 * x[:, 0] * x[:, 1] / x[:, 2] ** 2, 0.02, [[1, 1, -2]]
+
+
+def poiseuille(rng):
+    x = uniform(rng, 60, (1e3, 1e4), (1e-3, 5e-3), (0.1, 2), (1e-3, 5e-3))
+    return x, np.pi / 8 * x[:, 0] * x[:, 1] ** 4 / x[:, 2] / x[:, 3], 0.03, [[1, 4, -1, -1]]
+
+
+def energy(rng):
+    x = uniform(rng, 50, (1, 5), (1, 20), (1, 20))
+    return x, 0.5 * x[:, 0] * x[:, 1] ** 2 + 9.81 * x[:, 0] * x[:, 2], 0.02, [[1, 2, 0], [1, 0, 1]]
+
+
+def exponents_of(candidate, n_in):
+    """Exponents (K, n_in) with the rows in order, of a formula whose columns are inputs as they are."""
+    full = np.zeros((candidate.form.terms, n_in))
+    for place, column in enumerate(candidate.columns):
+        assert column.plain
+        full[:, column.inputs[0]] = candidate.exponents[:, place]
+    return sorted(full.tolist())
+
+
+@pytest.mark.parametrize(
+    "law", [gas, stefan_boltzmann, drag, reynolds, pendulum, coulomb, poiseuille, energy], ids=lambda law: law.__name__
+)
+def test_laws_tried_by_hand(law):
+    rng = np.random.default_rng(101)
+    x, exact, noise, exponents = law(rng)
+    found = search(x, exact * (1 + noise * rng.normal(size=len(x))))
+    best = found.candidates[0]
+    assert best.form.kind == "sum" and not best.free.any()
+    assert exponents_of(best, x.shape[1]) == sorted([float(p) for p in row] for row in exponents)
+    assert np.sqrt(np.mean((predict(best, x) / exact - 1) ** 2)) < noise
+    assert found.verdict in ("recovered", "several candidates alike")
+
+
+def test_real_exponents_stay_with_errors_that_hold_them():
+    rng = np.random.default_rng(7)
+    size, data = np.exp(rng.uniform(np.log(1e7), np.log(1e10), 80)), np.exp(rng.uniform(np.log(1e9), np.log(1e12), 80))
+    y = 1.69 + 406.4 / size**0.34 + 410.7 / data**0.28
+    found = search(np.column_stack([size, data]), y * (1 + 0.005 * rng.normal(size=80)))
+    best = found.candidates[0]
+    assert exponents_of(best, 2) == [
+        [pytest.approx(-0.34, abs=0.05), 0], [0, pytest.approx(-0.28, abs=0.05)], [0, 0]
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [1e-19, 1e-30, 1e30])
+def test_sizes_of_units_do_not_matter(size):
+    rng = np.random.default_rng(2)
+    x = uniform(rng, 24, (0.5, 3), (0.5, 3)) * [size, 1]
+    found = search(x, x[:, 0] ** 2 / x[:, 1] ** 2 * 8.99e9)
+    best = found.candidates[0]
+    assert exponents_of(best, 2) == [[2.0, -2.0]]
+    assert found.verdict == "recovered"
+    assert plain_numbers(best).log_coefficients[0] == pytest.approx(np.log(8.99e9), rel=1e-9)
+
+
+def test_exponents_of_twelve_at_si_sizes_do_not_overflow():
+    rng = np.random.default_rng(3)
+    x = uniform(rng, 40, (1, 2), (1, 2)) * [1e-30, 1e30]
+    logs = 12 * np.log(x[:, 0] / 1e-30) - 6 * np.log(x[:, 1] / 1e30)
+    found = search(x, np.exp(logs))
+    assert exponents_of(found.candidates[0], 2) == [[12.0, -6.0]]
+    np.testing.assert_allclose(predict(found.candidates[0], x), np.exp(logs), rtol=1e-6)
+
+
+NESTED = {
+    "lens": (lambda x: 1 / (1 / x[:, 0] + 1 / x[:, 1]), 2),
+    "gamma": (lambda x: x[:, 0] / np.sqrt(1 - (x[:, 1] / 6) ** 2), 2),
+    "velocities": (lambda x: (x[:, 0] + x[:, 1]) / (1 + x[:, 0] * x[:, 1] / 30), 2),
+    "centre": (lambda x: (x[:, 0] * x[:, 2] + x[:, 1] * x[:, 3]) / (x[:, 0] + x[:, 1]), 4),
+    "distance": (lambda x: np.sqrt((x[:, 0] - x[:, 1]) ** 2 + (x[:, 2] - x[:, 3]) ** 2), 4),
+    "decay": (lambda x: 2 * x[:, 0] * np.exp(-0.6 * x[:, 1] / x[:, 2]), 3),
+    "planck": (lambda x: x[:, 0] ** 3 / np.expm1(0.7 * x[:, 0] / x[:, 1]), 2),
+    "force": (lambda x: x[:, 0] * (x[:, 1] + x[:, 2] * np.sin(x[:, 3])), 4),
+    "interference": (lambda x: x[:, 0] + x[:, 1] + 2 * np.sqrt(x[:, 0] * x[:, 1]) * np.cos(x[:, 2]), 3),
+}
+
+
+@pytest.mark.parametrize("name", NESTED)
+def test_exact_laws_beyond_sums_of_products(name):
+    law, n_in = NESTED[name]
+    rng = np.random.default_rng(5)
+    x, fresh = uniform(rng, 80, *[(1, 5)] * n_in), uniform(rng, 50, *[(1, 5)] * n_in)
+    found = search(x, law(x))
+    np.testing.assert_allclose(predict(found.candidates[0], fresh), law(fresh), rtol=1e-6)
+    assert found.verdict == "recovered"
+
+
+def test_a_law_outside_of_the_family_is_not_called_recovered():
+    rng = np.random.default_rng(11)
+    x = uniform(rng, 80, (0.5, 5), (0.5, 5))
+    y = np.exp(-x[:, 0]) * np.sin(3 * x[:, 1] + x[:, 0] ** 2) + np.log(1 + x[:, 1] ** 3)
+    found = search(x, y + 0.01 * rng.normal(size=80))
+    assert found.verdict != "recovered"
+    assert found.reason
+
+
+def test_what_is_not_allowed_is_no_answer_but_stays_a_rival():
+    rng = np.random.default_rng(0)
+    x = uniform(rng, 60, (0.5, 3))
+    y = 2 * np.exp(-x[:, 0]) * (1 + 0.002 * rng.normal(size=60))
+    found = search(x, y, functions=())
+    assert all(candidate.form.function is None for candidate in found.candidates)
+    assert found.verdict != "recovered"
+    found = search(x, 1 / (1 + x[:, 0]) * (1 + 0.001 * rng.normal(size=60)), nested=False)
+    assert all(candidate.form.kind not in ("power", "quotient") for candidate in found.candidates)
+
+
+def test_noise_of_either_kind_is_told():
+    rng = np.random.default_rng(3)
+    x = np.exp(uniform(rng, 100, (-2, 2), (-2, 2)))
+    exact = 3 * x[:, 0] ** 2 * x[:, 1]
+    relative = search(x, exact * (1 + 0.05 * rng.normal(size=100))).candidates[0]
+    absolute = search(x, exact + 0.02 * np.std(exact) * rng.normal(size=100)).candidates[0]
+    assert relative.noise == "relative" and relative.deviation == pytest.approx(0.05, rel=0.3)
+    assert absolute.noise == "absolute" and absolute.deviation == pytest.approx(0.02 * np.std(exact), rel=0.3)
+
+
+def test_outliers_do_not_turn_the_formula():
+    rng = np.random.default_rng(5)
+    x = uniform(rng, 60, (1, 5), (1, 5), (1, 5))
+    exact = 0.5 * x[:, 0] * x[:, 1] ** 2 + 9.81 * x[:, 2] * x[:, 0]
+    y = exact + 0.02 * np.std(exact) * rng.normal(size=60)
+    y[::13] += 6 * np.std(exact) * rng.normal(size=5)
+    found = search(x, y)
+    assert found.row_weights is not None
+    assert exponents_of(found.candidates[0], 3) == [[1.0, 0.0, 1.0], [1.0, 2.0, 0.0]]
+
+
+def test_the_same_table_gives_the_same_formula():
+    rng = np.random.default_rng(1)
+    x = uniform(rng, 50, (0.5, 5), (0.5, 5))
+    y = x[:, 0] + 2 * x[:, 1] ** 2 + 0.05 * rng.normal(size=50)
+    first, second = (search(x, y) for _ in range(2))
+    assert len(first.candidates) == len(second.candidates)
+    for one, other in zip(first.candidates, second.candidates, strict=True):
+        assert one.evidence == other.evidence
+        np.testing.assert_array_equal(one.log_coefficients, other.log_coefficients)
+
+
+def test_columns_that_do_not_matter_are_left_out_and_said():
+    rng = np.random.default_rng(0)
+    x = np.exp(rng.normal(size=(150, 20)))
+    x[:, 6] = 3.0
+    y = 2 * x[:, 4] * x[:, 11] ** 2 * (1 + 0.02 * rng.normal(size=150))
+    found = search(x, y)
+    assert set(found.candidates[0].columns) == {Column((4,)), Column((11,))}
+    assert found.constant == (6,)
+    assert 4 not in found.screened and 11 not in found.screened and len(found.screened) >= 10
+
+
+def test_a_stop_and_a_time_limit_end_with_the_best_so_far():
+    rng = np.random.default_rng(0)
+    x = uniform(rng, 50, (0.5, 5), (0.5, 5))
+    y = np.tanh(x[:, 0]) + x[:, 1] + 0.01 * rng.normal(size=50)
+    stages = []
+    found = search(
+        x, y, stop=lambda: len(stages) > 2, progress=lambda stage, fraction: stages.append((stage, fraction))
+    )
+    assert found.stopped and found.candidates
+    assert all(0 <= fraction <= 1 for _, fraction in stages)
+    found = search(x, y, time_limit=0.0)
+    assert found.stopped and found.candidates == () and found.verdict == "no simple formula found"
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_rows():
+    rng = np.random.default_rng(0)
+    x = np.exp(uniform(rng, 100_000, *[(-1, 1)] * 5))
+    exact = 2.3 * x[:, 0] * x[:, 1] ** -0.5 + 1.1 * x[:, 2] ** 2
+    found = search(x, exact * (1 + 0.05 * rng.normal(size=len(x))))
+    best = found.candidates[0]
+    assert exponents_of(best, 5) == [[0.0, 0.0, 2.0, 0.0, 0.0], [1.0, -0.5, 0.0, 0.0, 0.0]]
+    assert best.rows == 100_000
+    numbers = plain_numbers(best)
+    np.testing.assert_allclose(sorted(np.exp(numbers.log_coefficients)), [1.1, 2.3], rtol=1e-3)
