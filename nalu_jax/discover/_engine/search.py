@@ -90,8 +90,21 @@ def search(
         progress: called with the name of the stage and the fraction that is done.
         stop: asked between stages; when true the search ends with the best so far.
     """
-    x, y = np.asarray(x, float), np.asarray(y, float)
-    clock = _Clock(time_limit, progress, stop)
+    with np.errstate(all="ignore"):  # what leaves the numbers costs a candidate, and nothing else
+        return _search(
+            np.asarray(x, float),
+            np.asarray(y, float),
+            functions,
+            nested,
+            terms,
+            seed,
+            _Clock(time_limit, progress, stop),
+        )
+
+
+def _search(
+    x: np.ndarray, y: np.ndarray, functions: tuple[str, ...], nested: bool, terms: int, seed: int, clock: _Clock
+) -> Searched:
     every = tuple(range(x.shape[1]))
     tables = Tables(x, y, every, seed)
     constant = tuple(int(j) for j in np.flatnonzero(tables.full().constant))
@@ -147,9 +160,9 @@ def _widen(found: list[Fitted], wider: Wider, clock: _Clock, done: float) -> Non
     """Adds formulas of the wider family: of the first stages for rivals, of the others while nothing fits."""
     stages = wider.stages()
     for place, (name, tasks) in enumerate(stages):
-        if _settled(found) or (place >= settings.RIVAL_STAGES and _enough(found)):
-            return
         for task in tasks:
+            if _settled(found) or (place >= settings.RIVAL_STAGES and _enough(found)):
+                return
             if not clock.ready(name, 0.2 + 0.7 * min(done + place / len(stages), 1.0)):
                 return
             found += task(min(fitted.evidence for fitted in found))

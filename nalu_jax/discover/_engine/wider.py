@@ -41,7 +41,7 @@ class Wider:
         offered = proposals(self.tables.x, self.tables.columns)
         angles = tuple(column for column in offered if len(column.inputs) == 1)
         differences = tuple(column for column in offered if len(column.inputs) == 2)
-        inside = offered[: settings.MOST_INSIDE]
+        inside = sorted(offered, key=lambda column: (column.function is not None, column.weights[0] != 1))
         return [
             ("powers of sums", [lambda bar, p=power: self._power(p, bar) for power in (-1.0, 0.5, -0.5, 2.0, -2.0)]),
             ("quotients", [lambda bar, p=power: self._quotient(p, bar) for power in (1.0, 0.5)]),
@@ -51,7 +51,10 @@ class Wider:
             ("quotients by roots", [self._rooted]),
             (
                 "functions of differences",
-                [lambda bar, c=column: self._functions((c,), settings.DERIVED_INNER, bar) for column in inside],
+                [
+                    lambda bar, c=column: self._functions((c,), settings.DERIVED_INNER, bar)
+                    for column in inside[: settings.MOST_INSIDE]
+                ],
             ),
         ]
 
