@@ -279,18 +279,17 @@ def array(shape: str = "", *, axes: int | None = None, finite: bool = False, who
 
 
 def tree(*, empty: bool = False) -> Kind:
-    """Params or data: nested dicts, tuples and lists of such arrays, at least one; `empty` where they may have no rows."""
+    """Params or data: nested dicts, tuples and lists of such arrays; `empty` where those may have no entries."""
 
     def fault(value: Any) -> type[Exception] | None:
         leaves = jax.tree.leaves(value, is_leaf=lambda leaf: isinstance(leaf, np.ma.MaskedArray) or leaf is None)
         if not leaves:
             return ValueError
-        arrays = [leaf for leaf in leaves if not _is_key(leaf)]
-        return next((found for leaf in arrays if (found := _array_fault(leaf, finite, True))), None)
+        arrays = [leaf for leaf in leaves if not _is_key(leaf) and not (empty and np.size(leaf) == 0)]
+        return next((found for leaf in arrays if (found := _array_fault(leaf, False, True))), None)
 
-    return Kind(
-        what, "Look at its leaves with jax.tree.leaves; masked and complex ones are not taken for numbers.", fault
-    )
+    cure = "Look at its leaves with jax.tree.leaves; masked and complex ones are not taken for numbers."
+    return Kind("a tree of arrays of real numbers", cure, fault)
 
 
 def mapping(expected: str, of: type | tuple[type, ...] = object) -> Kind:
