@@ -114,7 +114,10 @@ class _Fit:
         size = np.abs(y)
         self.weight = 1 / np.maximum(size, SMALL * np.median(size) + 1e-300)
         arguments = [*symbols, *numbers.symbols, *numbers.switches]
-        gradient = [sympy.diff(expression, symbol) for symbol in numbers.symbols]
+        gradient = [  # a sign jumps at single points only
+            sympy.diff(expression, symbol).replace(sympy.DiracDelta, lambda *_: sympy.Integer(0))
+            for symbol in numbers.symbols
+        ]
         self.value = sympy.lambdify(arguments, expression, "numpy", cse=True)
         self.gradient = sympy.lambdify(arguments, gradient, "numpy", cse=True)
         self.switches = len(numbers.switches)

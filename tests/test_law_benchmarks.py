@@ -156,6 +156,7 @@ ANSWERS = [
     (odd_power, FLOAT(3.0) * X0 ** FLOAT(1.36), True),
     (odd_power, FLOAT(3.0) * X0 ** sympy.Rational(4, 3), True),  # within 0.05
     (odd_power, FLOAT(3.0) * X0 ** sympy.Rational(3, 2), False),
+    (lens, sympy.sign(FLOAT(0.5) * X0 + X1) * X0 / (1 + FLOAT(1.1) * X0 / X1), False),  # a useless sign
     (double_angle, FLOAT(1.05) * sympy.sin(FLOAT(2.02) * X0), True),
     (double_angle, FLOAT(2.1) * sympy.sin(FLOAT(1.01) * X0) * sympy.cos(FLOAT(0.99) * X0), True),
 ]
@@ -271,6 +272,11 @@ def test_rows_of_several_processes_stand_in_order_and_a_run_goes_on(tmp_path, ca
     assert data["rows"] == [{"n": n, "first": n < 4} for n in range(6)]
     _, data = run_pool(tmp_path, tasks, functools.partial(dict, first=False))
     assert [row["first"] for row in data["rows"]] == [False] * 6
+
+
+def test_a_row_that_fails_is_kept_with_the_reason(tmp_path, capsys):
+    code, data = run_pool(tmp_path, [{"n": 1}], functools.partial(int, base=2), "--processes", "1")
+    assert code == 0 and data["rows"][0]["skipped"].startswith("failed: TypeError")
 
 
 @pytest.mark.slow
