@@ -138,7 +138,7 @@ def test_weights_of_outliers_cost_information():
     """Errors with the weights of Student's t hold 68 and 95 % of t-distributed rows; they were 1.23 times too small."""
     rng = np.random.default_rng(0)
     distances = []
-    for _ in range(200):
+    for _ in range(400):
         x = np.exp(rng.uniform(-1, 1, (100, 1)))
         y = 2 * x[:, 0] + 0.1 * rng.standard_t(3, 100)
         weights = np.ones(100)
@@ -148,7 +148,7 @@ def test_weights_of_outliers_cost_information():
         numbers = plain_numbers(fitted(x, y, [[1.0]], row_weights=weights))
         distances.append((numbers.log_coefficients[0] - math.log(2)) / math.sqrt(numbers.covariance[0, 0]))
     spread = float(np.sqrt(np.mean(np.square(distances))))
-    assert 0.85 < spread < 1.15  # its own standard deviation is 0.05
+    assert 0.88 < spread < 1.1  # its own standard deviation is 0.035
 
 
 def test_found_has_shows_and_saves_it(tmp_path):
