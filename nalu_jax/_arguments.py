@@ -278,14 +278,14 @@ def array(shape: str = "", *, axes: int | None = None, finite: bool = False, who
     return Kind(f"an array {shape} of {what}".replace("  ", " "), cure, fault)
 
 
-def tree(*, empty: bool = False) -> Kind:
-    """Params or data: nested dicts, tuples and lists of such arrays; `empty` where those may have no entries."""
+def tree() -> Kind:
+    """Params or data: nested dicts, tuples and lists of such arrays, of which some may have no entries."""
 
     def fault(value: Any) -> type[Exception] | None:
         leaves = jax.tree.leaves(value, is_leaf=lambda leaf: isinstance(leaf, np.ma.MaskedArray) or leaf is None)
         if not leaves:
             return ValueError
-        arrays = [leaf for leaf in leaves if not _is_key(leaf) and not (empty and np.size(leaf) == 0)]
+        arrays = [leaf for leaf in leaves if not _is_key(leaf) and np.size(leaf)]
         return next((found for leaf in arrays if (found := _array_fault(leaf, False, True))), None)
 
     cure = "Look at its leaves with jax.tree.leaves; masked and complex ones are not taken for numbers."

@@ -106,13 +106,11 @@ def reinitialise(
     init=_arguments.function("(key) -> params"),
     steps=_arguments.count(),
     optimiser=_arguments.instance("an optax transformation", "Pass for example optax.adam(1e-2).", _OPTIMISER),
-    data=_arguments.optional(_arguments.tree(empty=True)),
+    data=_arguments.optional(_arguments.tree()),
     batch_size=_arguments.optional(_arguments.count()),
     batch=_arguments.optional(_arguments.function("(key, step) -> batch")),
     shared=_arguments.count(),
-    validation=_arguments.optional(
-        _arguments.either(_arguments.tree(empty=True), _arguments.function("(params) -> scalar"))
-    ),
+    validation=_arguments.optional(_arguments.either(_arguments.tree(), _arguments.function("(params) -> scalar"))),
     validation_loss=_arguments.optional(_arguments.function("(params, held-out data) -> scalar")),
     metrics=_arguments.optional(_arguments.function("(params) -> a tree of arrays")),
     restarts=_arguments.count(),
