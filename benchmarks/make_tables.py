@@ -19,6 +19,7 @@ from . import (
     _cases,
     _report,
     _success,
+    comparison,
     digit_arithmetic,
     division,
     feynman,
@@ -61,6 +62,7 @@ SCRIPTS = {
     "static_task": static_task,
     "large_scale": large_scale,
     "inalu_tasks": inalu_tasks,
+    "comparison": comparison,
     "read_out": read_out,
     "digit_arithmetic": digit_arithmetic,
     "laws": laws,
@@ -75,7 +77,7 @@ SCRIPTS = {
     "odebench_pysindy": odebench_pysindy,
     "lotka_volterra": lotka_volterra,
 }
-TASKS = ("single_module", "division", "simple_task", "static_task", "large_scale", "inalu_tasks")
+TASKS = ("single_module", "division", "simple_task", "static_task", "large_scale", "inalu_tasks", "comparison")
 COMPARED_UNITS = ("nmu", "inalu", "nru", "nmru", "npu", "real_npu")
 
 

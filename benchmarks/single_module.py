@@ -34,10 +34,20 @@ RECIPES = ("ours", "plain", "published", "least squares")
 UNITS = tuple(dict.fromkeys([*_recipes.PLAIN, *_recipes.PUBLISHED]))
 PUBLISHED_DEFAULT = ("nau", "nmu", "snmu", "real_npu", "real_npu modified", "nru", "nmru")
 RANGES = {r.name: r for r in task.RANGES}
-PUBLISHED_SHARE = {("nau", "add", 2): "1.00", ("nmu", "mul", 2): "0.942", ("nmru", "div", 10): "0.916"}
+PUBLISHED_SHARE = {
+    ("nau", "add", 2): "1.00",
+    ("nmu", "mul", 2): "0.942",
+    ("mc_fc", "add", 2): "1.00",
+    ("mul_mcfc", "mul", 2): "1.00",
+    ("mul_mcfc none", "mul", 2): "0.444",
+    ("mul_mcfc real_npu", "mul", 2): "1.00",
+    ("nmru", "div", 10): "0.916",
+}
 PUBLISHED = (
-    "Share of solved runs, as far as it is published in numbers: with 2 inputs NAU add 1.00, NMU mul 0.942; with 10 "
-    "inputs div NMRU 0.916, RealNPU modified 0.853, RealNPU about 0.70."
+    "Share of solved runs, as far as it is published in numbers: with 2 inputs NAU add 1.00, NMU mul 0.942, MC-FC add "
+    "1.00 (at step 21,000), MulMCFC mul 1.00 with the sign of the iNALU or of the RealNPU and 0.444 without (none of "
+    "the five ranges with negative inputs, all of the others; at 21,000 to 23,000); with 10 inputs div NMRU 0.916, "
+    "RealNPU modified 0.853, RealNPU about 0.70."
 )
 Run = tuple[str, int, str]
 """(operation, seed, range)."""

@@ -5,7 +5,8 @@ whose accuracy costs on top of that: the Occam factor log(prior width / standard
 the evidence (MacKay, "Bayesian interpolation", Neural Computation 4:415, 1992). Rounding is worth it where the name of
 the simple number costs less than the accuracy that it spares.
 
-The weights of exponents were set by hand before any result was seen, and not tuned.
+The weights of exponents were set by hand before any result was seen; `symbolic.prune` and `snap` and the search of
+`discover` share them. `python -m benchmarks.tune_laws` measures what they do on drawn laws.
 
 >>> from nalu_jax import _prior
 >>> [round(_prior.exponent_price(value), 1) for value in (0.0, 1.0, 0.5, 1.7)]
@@ -36,16 +37,17 @@ EXPONENTS: Mapping[float, float] = MappingProxyType(
         3 / 4: 0.002,
         4 / 3: 0.002,
         5 / 3: 0.001,
+        7 / 2: 0.0005,
         7: 0.0005,
         8: 0.0005,
         10: 0.0003,
         12: 0.0002,
     }
 )
-"""Relative prior weights of the sizes of exponents, each for either sign."""
+"""How often an exponent of this size (of either sign) is met in laws, relative to each other and to `FREE`."""
 
 FREE = 0.03
-"""Relative prior weight of an exponent that is no simple number: normal around 0, with deviation `SPREAD`."""
+"""How often an exponent is none of these: normal around 0, with deviation `SPREAD`."""
 
 SPREAD = 2.0
 """Prior standard deviation of a free exponent, and of the logarithm of a coefficient."""

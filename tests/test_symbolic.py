@@ -406,7 +406,7 @@ def test_the_description_length_is_that_of_its_equation():
     widths = np.array([2.0, 2 * coefficient])
     accuracy = 0.5 * np.linalg.slogdet(np.eye(2) + widths[:, None] * (jacobian.T @ jacobian) * widths / variance)[1]
     weights = 2 * sum([0.12, 0.055, 0.03, 0.02, 0.015, 0.008, 0.004, 0.004, 0.003, 0.003, 0.002, 0.002, 0.002])
-    weights += 2 * sum([0.002, 0.001, 0.0005, 0.0005, 0.0003, 0.0002]) + 0.03
+    weights += 2 * sum([0.002, 0.001, 0.0005, 0.0005, 0.0005, 0.0003, 0.0002]) + 0.03
     names = -math.log(0.03 * 0.4 / weights) + 0.5 * (exponent / 2) ** 2 + math.log(2)
     expected = 15 * math.log(np.mean((values - 1) ** 2)) + accuracy + names
     assert step.description_length == pytest.approx(expected, rel=1e-9)

@@ -101,6 +101,11 @@ def test_published_recipes_have_the_published_numbers(unit):
                 (1e-7 if operation == "mul" else 1e-9) * float(sum(map(absolute, params.values())))
             )
             assert end == pytest.approx(100 * start, rel=1e-5)
+        elif unit.partition(" ")[0] in ("mc_fc", "mul_mcfc"):
+            shares = {leaf: params[leaf] for leaf in ("r", "gate", "bias")}
+            sizes = sum(np.mean(np.square(np.asarray(value, float))) for value in shares.values())
+            undecided = 0.5 if "sign_gate" in params else 0.0
+            assert start == 0 and end == pytest.approx(undecided - 10 * sizes, rel=1e-5)
         else:
             assert start <= 1e-6 < end
     assert _recipes.published("nau", "add", 10).steps == 100_001

@@ -325,6 +325,7 @@ def test_solved_at_and_the_chosen_step():
     )
     validation = np.array([[3.0, 1.0, 2.0], [np.nan, np.inf, np.nan], [np.nan, 5.0, 6.0]])
     np.testing.assert_array_equal(measures.chosen_log(validation), [1, 2, 1])
+    np.testing.assert_array_equal(measures.chosen_log(validation.astype(np.float32)), [1, 2, 1])
 
 
 @pytest.mark.parametrize(

@@ -17,15 +17,17 @@
 | `simple` | (x + y, x y, x / y, sqrt x) at once |
 | `large_scale` | one function of two sums over 100 Sobol inputs |
 | `inalu` | two inputs of several distributions, and 100 inputs |
+| `comparison` | > >= < <= == != of two whole numbers, from digits to 10^18 |
 | `measures` | sparsity error, solved at, the choice of a step by validation |
 | `draw` | the distributions |
 
-Every generator takes its ranges as arrays, so that one compiled program serves all of them under `vmap`.
+Generators of random rows take their ranges as arrays, so that one compiled program serves all of them under `vmap`.
 """
 
-from . import division, draw, inalu, large_scale, measures, simple, single_module, static
+from . import comparison, division, draw, inalu, large_scale, measures, simple, single_module, static
 
 __all__ = [
+    "comparison",
     "division",
     "draw",
     "inalu",

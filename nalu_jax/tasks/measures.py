@@ -32,7 +32,7 @@ def chosen_log(validation_errors: np.ndarray) -> np.ndarray:
 
     A run without any finite error gives its last log.
     """
-    errors = np.where(np.isfinite(validation_errors), validation_errors, np.inf)
+    errors = np.where(np.isfinite(validation_errors), validation_errors, np.inf).astype(float)
     errors[:, -1] = np.minimum(errors[:, -1], np.finfo(float).max)
     return errors.argmin(1)
 

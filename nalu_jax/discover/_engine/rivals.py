@@ -102,6 +102,8 @@ def _fewer_terms(fitted: Fitted) -> list[Fitted]:
 
 
 def _settled(table: Table, form: Form, batch: Batch, noise: Noise) -> list[Fitted]:
+    if not len(batch.exponents):
+        return []
     batch = settle(table, form, batch, noise, steps=settings.ROUNDING_STEPS)
     scores = evidence(table, form, batch, noise)
     return [

@@ -4,20 +4,15 @@ Prices are negative logarithms of prior probabilities, in nats. `python -m bench
 they do on drawn laws with odd seeds; laws with even seeds are kept for reports.
 """
 
+from nalu_jax import _prior
 
 # --- prices of exponents -------------------------------------------------------------------------------------------
 
-EXPONENTS = {
-    1.0: 0.12, 2.0: 0.055, 0.5: 0.03, 3.0: 0.02, 1.5: 0.015, 4.0: 0.008, 1 / 3: 0.004, 2 / 3: 0.004, 2.5: 0.003,
-    5.0: 0.003, 6.0: 0.002, 0.25: 0.002, 0.75: 0.002, 4 / 3: 0.002, 5 / 3: 0.001, 3.5: 0.0005, 7.0: 0.0005, 8.0: 0.0005,
-    10.0: 0.0003, 12.0: 0.0002,
-}  # fmt: skip
-"""How often an exponent of this size (of either sign) is met in laws, relative to each other and to `FREE_EXPONENT`."""
-
-FREE_EXPONENT = 0.03  # how often an exponent is none of these
+EXPONENTS = _prior.EXPONENTS  # shared with the rounding of trained weights
+FREE_EXPONENT = _prior.FREE
 ACTIVE_INPUTS = 2.5  # inputs in one term that are expected
 FEWEST_ABSENT = 0.4  # smallest probability that an input is absent from a term
-EXPONENT_SPREAD = 2.0  # standard deviation of a free exponent
+EXPONENT_SPREAD = _prior.SPREAD  # standard deviation of a free exponent
 LARGEST_EXPONENT = 13.0  # one more than the largest simple one: a prefactor inside a power adds up
 
 # --- prices of the rest of a formula --------------------------------------------------------------------------------
