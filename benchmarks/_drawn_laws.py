@@ -15,6 +15,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from nalu_jax.discover._engine.forms import Form
+
 from ._law import FRESH_ROWS, NOISES, Law, log_integer, near_simple, product, rms, with_noise
 from ._outside_laws import outside
 
@@ -79,7 +81,7 @@ def _sum_of_products(rng: np.random.Generator, family: str, seed: int) -> Law | 
         tails=tails,
         exponents=exponents,
         signs=np.ones(n_terms),
-        shape={"kind": "sum", "groups": (n_terms,)},
+        shape=Form("sum", (n_terms,)),
         weakest=_weakest((constants[:, None] * terms)[:, :n_rows], scale + 1e-12 * rms(clean)),
     )
 

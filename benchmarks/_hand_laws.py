@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nalu_jax.discover._engine.forms import Form
+
 from ._law import FRESH_ROWS, Law, evaluate, with_noise
 
 
@@ -77,7 +79,7 @@ def draw(name: str, seed: int) -> Law:
         kind="relative",
         exponents=np.array(law.exponents, float),
         signs=np.ones(len(constants)),
-        shape={"kind": "sum", "groups": (len(constants),)},
+        shape=Form("sum", (len(constants),)),
     )
 
 

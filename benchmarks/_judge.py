@@ -47,7 +47,7 @@ class _Numbers:
         self.depth = 0  # of functions around a number
         self.switches: list[sympy.Symbol] = []
 
-    def number(self, value: float, kind: str = "coefficient") -> sympy.Symbol:
+    def number(self, value: Any, kind: str = "coefficient") -> sympy.Symbol:
         """The symbol of a new number."""
         kind = "inner" if kind == "coefficient" and self.depth else kind
         self.symbols.append(sympy.Symbol(f"number_{len(self.symbols)}", real=True))
@@ -67,7 +67,7 @@ class _Numbers:
         rest = [self.inside(factor) for factor in factors if not factor.is_number]
         return sympy.Mul(self.number(value), *rest, evaluate=False) if rest else self.number(value)
 
-    def sum(self, node: sympy.Expr) -> sympy.Expr:
+    def sum(self, node: Any) -> sympy.Expr:
         """Terms, each with a coefficient and, where there are several, a switch."""
         terms = sympy.Add.make_args(node)
         if len(terms) == 1:
@@ -114,7 +114,10 @@ class _Fit:
         size = np.abs(y)
         self.weight = 1 / np.maximum(size, SMALL * np.median(size) + 1e-300)
         arguments = [*symbols, *numbers.symbols, *numbers.switches]
-        gradient = [sympy.diff(expression, symbol) for symbol in numbers.symbols]
+        gradient = [  # a sign jumps at single points only
+            sympy.diff(expression, symbol).replace(sympy.DiracDelta, lambda *_: sympy.Integer(0))
+            for symbol in numbers.symbols
+        ]
         self.value = sympy.lambdify(arguments, expression, "numpy", cse=True)
         self.gradient = sympy.lambdify(arguments, gradient, "numpy", cse=True)
         self.switches = len(numbers.switches)
@@ -151,7 +154,14 @@ class _Fit:
         if len(start) == 0 or len(start) > len(self.y):
             return rms(residuals(start)), starts
         done = optimize.least_squares(
-            residuals, start, jacobian, method="lm", xtol=1e-15, ftol=1e-15, gtol=1e-15, max_nfev=200
+            residuals,
+            start,
+            jac=jacobian,  # pyright: ignore[reportArgumentType]: the stub knows names only
+            method="lm",
+            xtol=1e-15,
+            ftol=1e-15,
+            gtol=1e-15,
+            max_nfev=200,
         )
         return rms(done.fun), numbers(done.x)
 
@@ -243,7 +253,7 @@ def _is_constant(expression: sympy.Expr) -> bool:
     return bool(expression.is_constant() or _rounded(sympy.simplify(expression, ratio=1)).is_constant())
 
 
-def _rounded(expression: sympy.Expr) -> sympy.Expr:
+def _rounded(expression: Any) -> Any:
     found = {number: sympy.Float(round(number, 3), 3) for number in expression.atoms(sympy.Float)}
     return expression.xreplace({n: sympy.Integer(0) if abs(n) < 1e-4 else shown for n, shown in found.items()})
 

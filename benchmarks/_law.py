@@ -1,10 +1,11 @@
 """A law, a table of it, and what laws of every kind need: text to values, noise, simple numbers."""
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+
+from nalu_jax.discover._engine.forms import Form
 
 NOISES = (0.0, 0.001, 0.01, 0.03, 0.1)
 FRESH_ROWS = 400  # rows without noise, never shown to a search, on which an answer is compared with the law
@@ -28,10 +29,10 @@ class Law:
         fresh_x, fresh_y: rows from the same distribution, without noise.
         noise, kind, tails: the size of the noise; "relative" to each row's target or "absolute", of the rms of the
             target; "normal" or "student", Student's t distribution with 3 degrees of freedom and the same variance.
-        exponents: (terms, inputs); the coefficients of the terms are `signs` times the constants. None where the law
-            is outside of the whole family.
+        exponents: (terms, inputs); the coefficients of the terms are `signs` times the constants. No terms where the
+            law is outside of the whole family.
         signs: (terms,) of 1 and -1.
-        shape: how the terms make the law: fields of the engine's `Form`.
+        shape: how the terms make the law; None where it is outside of the whole family.
         weakest: how far the weakest term stands above the noise: its length, without what other terms could explain, in
             standard deviations. None where the law is no sum of products.
     """
@@ -48,10 +49,10 @@ class Law:
     fresh_y: np.ndarray
     noise: float
     kind: str
+    exponents: np.ndarray
+    signs: np.ndarray
     tails: str = "normal"
-    exponents: np.ndarray | None = None
-    signs: np.ndarray | None = None
-    shape: Mapping[str, Any] | None = None
+    shape: Form | None = None
     weakest: float | None = None
 
     @property
@@ -62,8 +63,7 @@ class Law:
     @property
     def real(self) -> bool:
         """Whether it has exponents that are no simple numbers."""
-        exponents = () if self.exponents is None else self.exponents.ravel()
-        return any(near_simple(float(p), 1e-6) is None for p in exponents)
+        return any(near_simple(float(p), 1e-6) is None for p in self.exponents.ravel())
 
     @property
     def labels(self) -> dict[str, Any]:
@@ -72,7 +72,7 @@ class Law:
             "family": self.family,
             "seed": self.seed,
             "form": self.form,
-            "terms": None if self.exponents is None else len(self.exponents),
+            "terms": len(self.exponents) or None,
             "real": self.real,
             "rows": self.x.shape[0],
             "inputs": self.x.shape[1],

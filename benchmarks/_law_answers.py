@@ -10,7 +10,6 @@ import sympy
 
 from nalu_jax import discover
 from nalu_jax.discover._engine.candidate import Column
-from nalu_jax.discover._engine.forms import Form
 from nalu_jax.discover._engine.structure import fit_structure
 
 from . import _judge
@@ -45,7 +44,7 @@ def law_evidence(law: Law) -> float | None:
 
     Exponents that are no simple numbers are fitted. None where the law is outside of the family.
     """
-    if law.shape is None or law.exponents is None:
+    if law.shape is None:
         return None
     signed = (law.x < 0).any(0)
     free = ~np.isclose(law.exponents * 12, np.round(law.exponents * 12), atol=1e-9)
@@ -56,7 +55,7 @@ def law_evidence(law: Law) -> float | None:
         candidate = fit_structure(
             law.x,
             law.y,
-            form=Form(**law.shape),
+            form=law.shape,
             columns=columns,
             exponents=law.exponents,
             parity=parity,
@@ -104,7 +103,7 @@ def errors(law: Law, formula: discover.Formula) -> list[list[Any]]:
 
     Empty where an exponent was rounded to another number than the law's: coefficients then are not the law's.
     """
-    sums = law.exponents is not None and law.shape is not None and law.shape["kind"] == "sum"
+    sums = law.shape is not None and law.shape.kind == "sum"
     columns = [factor.column for term in formula.terms for factor in term.factors]
     if formula.form.kind != "sum" or not sums or not all(column.plain for column in columns):
         return []

@@ -2,10 +2,11 @@
 
 import dataclasses
 import re
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
+
+from nalu_jax.discover._engine.forms import Form
 
 from ._law import FRESH_ROWS, NOISES, Law, evaluate, log_integer, product, rms, with_noise
 
@@ -62,23 +63,23 @@ class _Form:
     """Text of a form, the shape it has in the family of formulas, and the signs of its coefficients there."""
 
     text: str
-    shape: Mapping[str, Any] | None = None
+    shape: Form | None = None
     signs: tuple[int, ...] = (1, 1)
 
 
-def _function(name: str) -> dict[str, Any]:
-    return {"kind": "function", "groups": (1, 1, 0), "function": name}
+def _function(name: str) -> Form:
+    return Form("function", (1, 1, 0), function=name)
 
 
 FORMS: dict[str, dict[str, _Form]] = {
     "nested": {
-        "quotient": _Form("PRODUCT/(1 + POWER)", {"kind": "quotient", "groups": (1, 1)}),
-        "saturation": _Form("SQUARE/(1 + SQUARE)", {"kind": "quotient", "groups": (1, 1)}),
-        "inverse sum": _Form("1/(INNER + POWER)", {"kind": "power", "groups": (2,), "power": -1.0}),
-        "root": _Form("sqrt(POWER + SQUARE)", {"kind": "power", "groups": (2,), "power": 0.5}),
-        "root of products": _Form("sqrt(INNER + INNER)", {"kind": "power", "groups": (2,), "power": 0.5}),
-        "square": _Form("(INNER + POWER)**2", {"kind": "power", "groups": (2,), "power": 2.0}),
-        "over a root": _Form("PRODUCT/sqrt(1 + SQUARE)", {"kind": "quotient", "groups": (1, 1), "below": 0.5}),
+        "quotient": _Form("PRODUCT/(1 + POWER)", Form("quotient", (1, 1))),
+        "saturation": _Form("SQUARE/(1 + SQUARE)", Form("quotient", (1, 1))),
+        "inverse sum": _Form("1/(INNER + POWER)", Form("power", (2,), power=-1.0)),
+        "root": _Form("sqrt(POWER + SQUARE)", Form("power", (2,), power=0.5)),
+        "root of products": _Form("sqrt(INNER + INNER)", Form("power", (2,), power=0.5)),
+        "square": _Form("(INNER + POWER)**2", Form("power", (2,), power=2.0)),
+        "over a root": _Form("PRODUCT/sqrt(1 + SQUARE)", Form("quotient", (1, 1), below=0.5)),
     },
     "elementary": {
         "exp": _Form("PRODUCT*exp(-INNER)", _function("exp"), (1, -1)),
@@ -115,7 +116,7 @@ def outside(rng: np.random.Generator, family: str, seed: int) -> Law | None:
         return None
     if name == "maximum" and not 0.15 < np.mean(evaluate(_first_wins(text), inputs.x, constants)) < 0.85:
         return None
-    if form.shape and form.shape["groups"] == (2,) and np.abs(exponents[0] - exponents[1]).max() < 0.3:
+    if form.shape and form.shape.groups == (2,) and np.abs(exponents[0] - exponents[1]).max() < 0.3:
         return None
     noise, kind = float(rng.choice(NOISES)), str(rng.choice(["relative", "absolute"]))
     y, _ = with_noise(rng, values[: inputs.rows], noise, kind)
@@ -132,8 +133,8 @@ def outside(rng: np.random.Generator, family: str, seed: int) -> Law | None:
         fresh_y=values[inputs.rows :],
         noise=noise,
         kind=kind,
-        exponents=exponents if form.shape else None,
-        signs=np.array(form.signs) if form.shape else None,
+        exponents=exponents if form.shape else exponents[:0],
+        signs=np.array(form.signs) if form.shape else np.zeros(0),
         shape=form.shape,
     )
 

@@ -19,7 +19,7 @@ LASSO_FOLDS = 5
 
 def pyoperon(x, y, sigma, seconds, seed):
     """Operon, with the functions of our family; its choice from its front by description length of known sigma."""
-    from pyoperon.sklearn import SymbolicRegressor
+    from pyoperon.sklearn import SymbolicRegressor  # pyright: ignore[reportMissingImports]
 
     found = SymbolicRegressor(
         allowed_symbols="add,sub,mul,div,pow,sqrt,exp,log,sin,cos,tanh,constant,variable",
@@ -41,7 +41,7 @@ def pyoperon(x, y, sigma, seconds, seed):
 
 def gplearn(x, y, sigma, seconds, seed):
     """gplearn, generation by generation until time is up."""
-    from gplearn.genetic import SymbolicRegressor
+    from gplearn.genetic import SymbolicRegressor  # pyright: ignore[reportMissingImports]
 
     end = time.perf_counter() + seconds
     found = SymbolicRegressor(

@@ -96,9 +96,12 @@ def _measured(
                     break
                 finished, _ = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
                 for future in finished:
-                    row = future.result()
+                    error = future.exception()
+                    if isinstance(error, BrokenProcessPool):
+                        raise error
                     place, task = running.pop(future)
-                    yield place, task | row
+                    failed = {"skipped": f"failed: {type(error).__name__}: {error}"}
+                    yield place, task | (failed if error else future.result())
         except BrokenProcessPool:
             for place, task in running.values():
                 yield place, task | {"skipped": "its process, or the other one, died"}

@@ -21,7 +21,9 @@ from typing import Any
 
 import numpy as np
 import sympy
+from sympy.parsing.sympy_parser import parse_expr
 
+from nalu_jax.discover._engine.forms import Form
 from nalu_jax.symbolic._parse import parse
 
 from . import _judge, _law_answers, _pool, _report
@@ -73,7 +75,8 @@ def formula(equation: dict[str, Any]) -> sympy.Expr:
     """Of x0, x1, ... in place of the names."""
     names = [one["name"] for one in equation["inputs"]]
     symbols = _law_answers.symbols(len(names))
-    return sympy.sympify(equation["formula"], locals=NAMES | dict(zip(names, symbols, strict=True)))
+    known: dict[str, Any] = NAMES | dict(zip(names, symbols, strict=True))
+    return parse_expr(equation["formula"], local_dict=known)
 
 
 def law(name: str, rows: int, noise: float, seed: int = SEED) -> Law:
@@ -89,7 +92,8 @@ def law(name: str, rows: int, noise: float, seed: int = SEED) -> Law:
     x, values = x[keep], values[keep]
     rows = len(x) - FRESH_ROWS
     y, _ = with_noise(rng, values[:rows], noise, "absolute")
-    exponents, constants = _terms(expression, x.shape[1]) if _in_class(equation) else (None, np.ones(0))
+    in_class = CLASSES[equation["kind"]] == "in class"
+    exponents, constants = _terms(expression, x.shape[1]) if in_class else (np.zeros((0, len(low))), np.zeros(0))
     return Law(
         family=CLASSES[equation["kind"]],
         seed=seed,
@@ -104,13 +108,9 @@ def law(name: str, rows: int, noise: float, seed: int = SEED) -> Law:
         noise=noise,
         kind="absolute",
         exponents=exponents,
-        signs=None if exponents is None else np.ones(len(exponents)),
-        shape=None if exponents is None else {"kind": "sum", "groups": (len(exponents),)},
+        signs=np.ones(len(exponents)),
+        shape=Form("sum", (len(exponents),)) if in_class else None,
     )
-
-
-def _in_class(equation: dict[str, Any]) -> bool:
-    return CLASSES[equation["kind"]] == "in class"
 
 
 def _terms(expression: sympy.Expr, n_inputs: int) -> tuple[np.ndarray, np.ndarray]:

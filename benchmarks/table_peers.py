@@ -25,9 +25,10 @@ from typing import Any
 
 import numpy as np
 import sympy
+from sympy.parsing.sympy_parser import parse_expr
 
 from . import _drawn_laws, _judge, _law_answers, _pool, _report, laws
-from ._law import Law, rms
+from ._law import rms
 
 QUESTION = _report.question(__doc__)
 WORKER = pathlib.Path(__file__).with_name("_peer_worker.py")
@@ -69,7 +70,8 @@ def measure(row: _report.Row, *, python: str, seconds: int) -> _report.Row:
         answer = _law_answers.ask(law.x, law.y)
         expression, taken = answer.expression, answer.seconds
     else:
-        found = ask(law, row["method"], python, seconds)
+        sigma = rms(law.y - law.clean)
+        found = ask(row["method"], law.x, law.y, sigma=sigma, seed=law.seed, python=python, seconds=seconds)
         if "skipped" in found:
             return labels | found
         expression, taken = found["expression"], found["seconds"]
@@ -90,12 +92,14 @@ def measure(row: _report.Row, *, python: str, seconds: int) -> _report.Row:
     }
 
 
-def ask(law: Law, method: str, python: str, seconds: int) -> dict[str, Any]:
-    """The formula of a peer, of the inputs as they are."""
-    sizes = np.array([rms(column) for column in law.x.T])
-    size = rms(law.y)
-    task = {"method": method, "x": (law.x / sizes).tolist(), "y": (law.y / size).tolist()}
-    task |= {"sigma": max(rms(law.y - law.clean) / size, EXACT), "seconds": seconds, "seed": law.seed}
+def ask(
+    method: str, x: np.ndarray, y: np.ndarray, *, sigma: float, seed: int, python: str, seconds: int
+) -> dict[str, Any]:
+    """The formula of a peer, of the inputs as they are; `sigma` is the size of the noise."""
+    sizes = np.array([rms(column) for column in x.T])
+    size = rms(y)
+    task = {"method": method, "x": (x / sizes).tolist(), "y": (y / size).tolist()}
+    task |= {"sigma": max(sigma / size, EXACT), "seconds": seconds, "seed": seed}
     environment = os.environ | dict.fromkeys(_pool.THREADS, "1")
     try:
         done = subprocess.run(
@@ -113,15 +117,15 @@ def ask(law: Law, method: str, python: str, seconds: int) -> dict[str, Any]:
         return {"skipped": f"{method}: {(done.stderr.strip().splitlines() or ['no message'])[-1]}"}
     answer = json.loads(done.stdout.splitlines()[-1])
     names = _law_answers.symbols(len(sizes))
-    scaled = {name.name: name / sympy.Float(float(s)) for name, s in zip(names, sizes, strict=True)}
+    scaled: dict[str, Any] = {name.name: name / sympy.Float(float(s)) for name, s in zip(names, sizes, strict=True)}
     try:
-        expression = sympy.Float(size) * sympy.sympify(answer["formula"], locals=FUNCTIONS | scaled)
-    except (sympy.SympifyError, TypeError, ValueError) as error:
+        expression = sympy.Float(size) * parse_expr(answer["formula"], local_dict=scaled | FUNCTIONS)
+    except (SyntaxError, TypeError, ValueError) as error:
         return {"skipped": f"{method}: cannot be read: {error}"}
     return {"expression": expression, "seconds": answer["seconds"]}
 
 
-def six_digits(expression: sympy.Expr) -> sympy.Expr:
+def six_digits(expression: sympy.Basic) -> sympy.Basic:
     """The expression with shorter floating-point numbers; exact ones stay."""
     return expression.xreplace({number: sympy.Float(number, 6) for number in expression.atoms(sympy.Float)})
 

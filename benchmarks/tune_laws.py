@@ -16,7 +16,7 @@ A number is kept unless another one is better in the first three columns by more
 
 import contextlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from unittest import mock
 
@@ -49,7 +49,7 @@ FACTORS: dict[str, tuple[float, ...]] = {
 """Factors by which settings of the search are tried, beside the setting as it is; each needs a search of every law."""
 
 
-def tasks(values: dict[str, Sequence[float]], families: dict[str, int], first_seed: int) -> Iterator[_report.Row]:
+def tasks(values: Mapping[str, Sequence[float]], families: dict[str, int], first_seed: int) -> Iterator[_report.Row]:
     """One row for each value and law: first of the settings as they are."""
     for setting, value in [(None, None), *((name, v) for name, vs in values.items() for v in vs)]:
         for family, n in families.items():

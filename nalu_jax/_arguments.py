@@ -143,6 +143,17 @@ def instance(expected: str, cure: str, *types: type) -> Kind:
     return Kind(expected, cure, lambda value: None if isinstance(value, types) else TypeError)
 
 
+def sequence(expected: str, cure: str, of: type) -> Kind:
+    """A list or tuple of objects of a type, at least one."""
+
+    def fault(value: Any) -> type[Exception] | None:
+        if not isinstance(value, list | tuple) or not all(isinstance(entry, of) for entry in value):
+            return TypeError
+        return None if value else ValueError
+
+    return Kind(expected, cure, fault)
+
+
 def functions(signature: str) -> Kind:
     """A list or tuple of functions, which may be empty."""
 
@@ -267,19 +278,18 @@ def array(shape: str = "", *, axes: int | None = None, finite: bool = False, who
     return Kind(f"an array {shape} of {what}".replace("  ", " "), cure, fault)
 
 
-def tree(what: str = "a tree of arrays of real numbers", *, finite: bool = False) -> Kind:
-    """Params or data: nested dicts, tuples and lists of such arrays, at least one."""
+def tree() -> Kind:
+    """Params or data: nested dicts, tuples and lists of such arrays, of which some may have no entries."""
 
     def fault(value: Any) -> type[Exception] | None:
         leaves = jax.tree.leaves(value, is_leaf=lambda leaf: isinstance(leaf, np.ma.MaskedArray) or leaf is None)
         if not leaves:
             return ValueError
-        arrays = [leaf for leaf in leaves if not _is_key(leaf)]
-        return next((found for leaf in arrays if (found := _array_fault(leaf, finite, True))), None)
+        arrays = [leaf for leaf in leaves if not _is_key(leaf) and np.size(leaf)]
+        return next((found for leaf in arrays if (found := _array_fault(leaf, False, True))), None)
 
-    return Kind(
-        what, "Look at its leaves with jax.tree.leaves; masked and complex ones are not taken for numbers.", fault
-    )
+    cure = "Look at its leaves with jax.tree.leaves; masked and complex ones are not taken for numbers."
+    return Kind("a tree of arrays of real numbers", cure, fault)
 
 
 def mapping(expected: str, of: type | tuple[type, ...] = object) -> Kind:

@@ -20,12 +20,12 @@ import numpy as np
 from jax import Array, lax
 
 # On CPU, a vector times a small matrix is a sum of rows: it fuses with what is around it, which a product does not,
-# 5 times as fast in a step of an ODE. Up to this many entries, and this many rows, as they are written out one by one.
-# Goes when XLA fuses a small dot (openxla/xla has no issue that says so).
+# twice as fast in a loop of small steps. Up to this many entries, and this many rows, written out one by one.
+# Goes when XLA fuses a small dot; no upstream issue is known.
 ROWS_ENTRIES, ROWS = 2**10, 8
 
 # On CPU, sine and cosine of small arguments are Taylor series (`_cosine`): XLA calls a scalar function for each entry,
-# 10 times as slow in float64. No size. Goes when XLA vectorises them, as it does exp.
+# 5 times as slow in float64. No size. Goes when XLA vectorises them, as it does exp.
 
 # The product kernel holds no (batch, n_in, n_out) array on any platform; these say how large the pieces are, and were
 # measured on CPU only. Goes when a fused product-reduction has a derivative of its own that needs none (it has not).
@@ -68,8 +68,8 @@ def on_cpu(fast: Callable[..., Any], plain: Callable[..., Any], *arguments: Arra
 def options() -> dict[str, str]:
     """Compiler options of a training loop: on CPU, the YNNPACK library is switched off where XLA has it.
 
-    It takes several times as long for small sums, and 0.10.2 crashes in some (jax-ml/jax#37465, #39257,
-    openxla/xla#46351). Goes with the first jaxlib in which `benchmarks.thresholds` finds no difference.
+    It took several times as long for small sums in training loops, and 0.10.2 crashes in some (jax-ml/jax#37465,
+    jax-ml/jax#39257, openxla/xla#46351). Goes when `benchmarks.thresholds` finds no difference.
     """
     without = {"xla_cpu_experimental_ynn_fusion_type": ""}
     if jax.default_backend() != "cpu":

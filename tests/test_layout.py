@@ -19,7 +19,7 @@ PACKAGE = pathlib.Path(nalu_jax.__file__).parent
 # each module may import from those before it; one line is one level, within which units may share code
 LEVELS = [
     ["_interrupt", "_compiler"],
-    ["_starting", "_exponents", "_cosine", "_derivatives"],
+    ["_starting", "_arguments", "_exponents", "_cosine", "_derivatives"],
     ["_product"],
     ["_numerics", "_unit", "_checks", "_trees", "_prior", "_progress", "_recall"],
     ["penalties", "schedules", "_solvers"],

@@ -156,7 +156,7 @@ def saved(tmp_path_factory):
 
 
 @pytest.mark.slow
-@settings(max_examples=2000, deadline=None, derandomize=True)
+@settings(max_examples=1000, deadline=None, derandomize=True)
 @given(data=st.data())
 def test_an_edited_file_of_a_formula_loads_or_is_one_error(data, saved):
     content = json.loads(saved.read_text())
@@ -194,7 +194,7 @@ def _edit(content, data):
 
 
 @pytest.mark.slow
-@settings(max_examples=2000, deadline=None, derandomize=True)
+@settings(max_examples=1000, deadline=None, derandomize=True)
 @given(content=st.binary(max_size=300) | TEXT.map(str.encode))
 def test_any_bytes_are_no_formula(content, saved):
     path = saved.parent / "bytes.json"

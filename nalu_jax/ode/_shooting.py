@@ -145,9 +145,10 @@ def shoot(
 
 
 def _check_starts(caller: str, starts: Array, ts: Array) -> None:
-    expected = (np.shape(ts)[0], *np.shape(starts)[-1:]) if np.ndim(ts) and np.ndim(starts) else (1, 1)
+    starts, ts = jnp.asarray(starts), jnp.asarray(ts)
+    expected = (ts.shape[0], *starts.shape[-1:]) if ts.ndim and starts.ndim else (1, 1)
     cure = "One state (n_states,) where each window begins, of the dtype of the times."
-    _arguments.check_shape(caller, "starts", starts, expected, cure, jnp.asarray(ts).dtype)
+    _arguments.check_shape(caller, "starts", starts, expected, cure, ts.dtype)
 
 
 @_arguments.checked(

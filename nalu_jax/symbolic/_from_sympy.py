@@ -55,11 +55,11 @@ def from_sympy(
 
     Raises:
         TypeError: neither an expression nor text nor a number.
-        ValueError: a term that is not a monomial, a symbol that is not an input, text that is no formula, or too few
-            hidden units.
+        ValueError: a term that is not a monomial, a symbol that is not an input, text that is no formula, too few
+            hidden units, or a number beyond the dtype.
     """
     single = isinstance(expressions, str) or not isinstance(expressions, Sequence)
-    each: Sequence[Any] = [expressions] if single else expressions
+    each: Any = [expressions] if single else expressions
     symbols = [sympy.Symbol(str(symbol), positive=True) for symbol in symbols_of("from_sympy", inputs, "positive")]
     sums = [_monomials(_read(expression, symbols), symbols) for expression in each]
     monomials = list(dict.fromkeys(powers for terms in sums for powers in terms)) or [(0.0,) * len(symbols)]
@@ -71,6 +71,12 @@ def from_sympy(
     for output, terms in enumerate(sums):
         for powers, coefficient in terms.items():
             w[monomials.index(powers), output] = coefficient
+    largest = float(jnp.finfo(dtype).max)
+    if not max(np.abs(re).max(initial=0.0), np.abs(w).max(initial=0.0)) <= largest:
+        raise ValueError(
+            f"from_sympy: a coefficient or exponent is not finite in {jnp.dtype(dtype)}, whose largest number is "
+            f"{largest:g}. Use float64, or inputs in other units of measure."
+        )
     return (
         {"re": jnp.asarray(re, dtype), "gate": jnp.ones(len(symbols), dtype)},
         {"w": jnp.asarray(w, dtype)},

@@ -98,6 +98,10 @@ def symbols_of(caller: str, inputs: Sequence[str | sympy.Symbol], domain: Domain
 def _parts(model: Any, params: Any) -> list[Part]:
     """The units of a model in the order in which x meets them, each with its params."""
     record = getattr(model, "UNIT", model)
+    if params is None and isinstance(record, Unit | Chain | Fast):
+        raise ValueError(
+            "to_sympy: params of a unit, chain or spec must be given, got None. Pass what it was made with."
+        )
     if isinstance(record, Unit):
         return [(record, params)]
     if isinstance(record, Chain):

@@ -128,7 +128,7 @@ def reinitialise(
     checkpoint_every=_arguments.count(),
     progress=_arguments.optional(_arguments.instance("True, False or a label", "Pass one of them.", bool, str)),
     lanes=_arguments.optional(_arguments.count()),
-    devices=_arguments.optional(_arguments.instance("a list of devices", "Pass jax.devices().", list, tuple)),
+    devices=_arguments.optional(_arguments.sequence("a list of devices", "Pass jax.devices().", jax.Device)),
 )
 def fit(
     loss: Callable[..., Array],

@@ -1,6 +1,22 @@
 """The search for formulas, in NumPy: nothing is compiled, so that every call costs the same.
 
-What a formula may be is in `forms`; `search` leads through the other rooms:
-columns -> library -> starts -> fit -> rounding -> evidence -> rivals -> verdict.
-All numbers that decide are in `settings`.
+The rooms, in the order in which a table goes through them:
+
+    settings    every number that decides, with its reason
+    forms       what a formula may be: values and gradients of its terms
+    candidate   one formula with its numbers, errors and evidence: what the search hands over
+    lattice     simple numbers and the prices of their names
+    columns     a table made ready: logarithms, signs, weights; `tables` the same in several sizes
+    screening   which of many inputs go on
+    library     products of simple powers; `starts` fits begin from them
+    fit         Levenberg-Marquardt on many formulas at once; `climb` walks on the lattice where inputs are narrow
+    evidence    joint, priced by the name
+    rounding    exponents first, jointly; coefficients move along
+    structure   a formula of given form, fitted, rounded, merged: `fit_structure`
+    sums        sums of products and powers of sums; `quotients`, `functions`, `derived` columns; `wider`: their order
+    rivals      neighbours of the best, and which formulas are one law
+    misfit      what residuals tell; `verdict` what the data allow to say
+    search      leads through all of them
+
+`lattice`, `rounding.losses` and `rounding.fix`, `evidence.negative_log_evidence` and `misfit` know nothing of tables.
 """

@@ -7,6 +7,7 @@ import numpy as np
 from nalu_jax.discover._engine import settings
 from nalu_jax.discover._engine.candidate import ZERO_LOGARITHM, Column, Noise, log_absolute
 
+SMALLEST_MEDIAN = 1e-3  # of |values|, where the target's root mean square is 1: most of them may be 0
 CONSTANT_SPREAD = 1e-9  # of a logarithm: a column that varies less has no exponent that could be known
 
 
@@ -110,8 +111,8 @@ def noise_weights(
     if noise == "absolute":
         return np.broadcast_to(table.row_weights, values.shape)
     size = np.abs(values)
-    least = floor * np.median(size, axis=-1, keepdims=True)
-    return table.row_weights / np.maximum(size, np.maximum(least, 1e-300))
+    least = floor * np.maximum(np.median(size, axis=-1, keepdims=True), SMALLEST_MEDIAN)
+    return table.row_weights / np.maximum(size, least)
 
 
 def soft_weights(table: Table, noise: Noise) -> np.ndarray:

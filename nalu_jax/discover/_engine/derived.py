@@ -30,7 +30,7 @@ def proposals(x: np.ndarray, columns: tuple[Column, ...]) -> tuple[Column, ...]:
     angles = [i for i, angle in zip(inputs, angular, strict=True) if angle]
     found = [Column((i,), (1.0,), name) for i in angles for name in ("sin", "cos")]
     found += [Column((i,), (0.5,), "sin") for i in angles]
-    scale = np.sqrt(np.mean(values**2, 0))
+    scale = np.median(np.abs(values), axis=0)
     for a, b in itertools.combinations(range(len(inputs)), 2):
         pair = (inputs[a], inputs[b])
         if max(scale[a], scale[b]) < settings.ALIKE_SCALES * min(scale[a], scale[b]) and spread[a] > 0 < spread[b]:

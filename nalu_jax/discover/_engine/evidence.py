@@ -59,7 +59,7 @@ def variance(linear: Linear, target: np.ndarray, parameters: np.ndarray) -> tupl
 
 def covariance(linear: Linear, moving: np.ndarray) -> np.ndarray:
     """(B, q, q) covariance of the parameters per unit of noise variance; 0 for those that do not move (B, q)."""
-    jacobian = np.where(np.isfinite(linear.jacobian), linear.jacobian, 0.0)
+    jacobian = np.clip(np.where(np.isfinite(linear.jacobian), linear.jacobian, 0.0), -1e150, 1e150)
     normal = jacobian @ jacobian.swapaxes(1, 2)
     size = np.sqrt(np.einsum("bii->bi", normal))
     size = np.where(moving & (size > 0), size, 1.0)
@@ -164,7 +164,7 @@ def evidence(table: Table, form: Form, batch: Batch, noise: Noise) -> np.ndarray
     """(B,) negative log evidence of fits; infinite where a formula is not defined on the table."""
     linear = linearise(table, form, batch, noise)
     count, terms = batch.coefficients.shape
-    moving = np.concatenate([np.ones((count, terms), bool), batch.free.reshape(count, -1)], 1)
+    moving = np.concatenate([np.ones((count, terms), bool), batch.free.reshape(count, terms * table.width)], 1)
     with np.errstate(all="ignore"):
         return _integrated(table, linear, moving, terms) + price(table, form, batch, linear.sizes)
 

@@ -73,8 +73,10 @@ def pairs_moved(fitted: Fitted) -> list[Fitted]:
         return []
     moved = np.array(tried)
     whole = (moved == np.round(moved)) | ~table.signed
-    moved = moved[(whole & (np.abs(moved) <= settings.LIBRARY_EXPONENT)).all((1, 2))]
+    moved = moved[(whole & (np.abs(moved) <= settings.LARGEST_EXPONENT)).all((1, 2))]
     count = len(moved)
+    if not count:
+        return []
     many = Batch(moved, *(np.repeat(array, count, 0) for array in batch[1:]))
     held = many._replace(free=np.zeros(many.free.shape, bool))
     held = settle(table, form, held, noise, steps=settings.MOVED_STEPS)
@@ -100,6 +102,8 @@ def _fewer_terms(fitted: Fitted) -> list[Fitted]:
 
 
 def _settled(table: Table, form: Form, batch: Batch, noise: Noise) -> list[Fitted]:
+    if not len(batch.exponents):
+        return []
     batch = settle(table, form, batch, noise, steps=settings.ROUNDING_STEPS)
     scores = evidence(table, form, batch, noise)
     return [

@@ -141,7 +141,8 @@ def fit_structure(
         logs = logs - scale_powers(form) * np.log(table.target_scale)
         signs = np.ones(form.terms) if signs is None else np.asarray(signs, float)
         batch = batch._replace(coefficients=(signs * np.exp(np.clip(logs, -690, 690)))[None])
-    return as_candidate(refit(Fitted(table, form, batch, noise, np.inf)))
+    with np.errstate(all="ignore"):
+        return as_candidate(refit(Fitted(table, form, batch, noise, np.inf)))
 
 
 def refit(fitted: Fitted, *, steps: int = FINAL_STEPS) -> Fitted:
