@@ -10,7 +10,7 @@ from 10^1 to 10^14; beyond, neighbours are one float64 number.
 clipped to [0, 1], stands beside them. No setting was chosen here, on any seed.
 
     python -m benchmarks.comparison --json benchmarks/results/comparison.json
-    python -m benchmarks.comparison --recipe scales --seeds 3 --json benchmarks/results/comparison_scales.json
+    python -m benchmarks.comparison --recipe scales --seeds 1 --json benchmarks/results/comparison_scales.json
 """
 
 import functools
