@@ -283,8 +283,6 @@ def tree() -> Kind:
 
     def fault(value: Any) -> type[Exception] | None:
         leaves = jax.tree.leaves(value, is_leaf=lambda leaf: isinstance(leaf, np.ma.MaskedArray) or leaf is None)
-        if not leaves:
-            return ValueError
         arrays = [leaf for leaf in leaves if not _is_key(leaf) and np.size(leaf)]
         return next((found for leaf in arrays if (found := _array_fault(leaf, False, True))), None)
 

@@ -24,7 +24,6 @@ What every unit promises, with its default options. "Fits" means: is at most thi
   so must its derivatives.
 - Finite is not exact. The relative error of a product of powers is about machine epsilon times its logarithm, and parts
   of a derivative that are below the smallest normal number, beside others that are not, are taken to be 0.
-- Beyond: infinity or NaN, and no finite number of the wrong size.
 
 Bit for bit the same are: a compiled program called again, a row wherever it stands in a batch, the front ends, and the
 flat view beside its unit. Last bits differ between batches of different sizes, between a program with others around it

@@ -390,7 +390,7 @@ def test_levenberg_marquardt_through_a_rollout_and_through_diffrax():
 GOOD = {"vector_field": SPEC.vector_field, "y0": jnp.ones(2), "ts": jnp.array([0.0, 1.0]), "args": jnp.ones(SPEC.size)}
 BAD = [
     ({"ts": jnp.array([0.0, 1.0, 1.0])}, ValueError, "ts must increase"),
-    ({"ts": jnp.array([0.0, jnp.nan])}, ValueError, "ts must be finite"),
+    ({"ts": jnp.array([0.0, jnp.nan])}, ValueError, "ts must be an array of finite real numbers"),
     ({"ts": jnp.array([0.0])}, ValueError, "at least two times"),
     ({"ts": jnp.ones((2, 2))}, ValueError, "vector"),
     ({"y0": jnp.array([1.0, jnp.nan])}, ValueError, "y0 must be finite"),
@@ -401,7 +401,7 @@ BAD = [
     ({"vector_field": lambda t, y, args: (y, y)}, ValueError, "one array"),
     ({"vector_field": lambda t, y, args: y.astype(jnp.bfloat16)}, TypeError, "dtype of y0"),
     ({"substeps": 0}, ValueError, "substeps"),
-    ({"checkpoints": 1.5}, ValueError, "checkpoints"),
+    ({"checkpoints": 1.5}, TypeError, "checkpoints"),
     ({"solver": "euler"}, TypeError, "solver"),
 ]
 
@@ -419,7 +419,9 @@ def test_each_refuses_what_is_only_for_the_other():
         ode.rollout(**GOOD, solver=diffrax.Kvaerno3())
     with pytest.raises(ValueError, match="ode.rollout"):
         ode.solve(**GOOD, solver=diffrax.Euler())
-    with pytest.raises(ValueError, match="rollout: derivatives must be one of 'parallel', 'sequential', got 'both'"):
+    with pytest.raises(
+        ValueError, match="rollout: derivatives must be one of 'parallel', 'sequential', or None, got 'both'"
+    ):
         ode.rollout(**GOOD, derivatives="both")
 
 

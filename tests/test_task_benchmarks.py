@@ -16,6 +16,7 @@ from benchmarks import (
     _runs,
     _success,
     _two_layer,
+    comparison,
     division,
     inalu_tasks,
     large_scale,
@@ -270,6 +271,66 @@ def test_exact_weights_divide_small_numbers(unit, small_task):
 def test_loop_throughput(tmp_path):
     (row,) = run_script(loop_throughput, tmp_path, "--units", "nau")
     assert {"own numbers", "shared"} <= set(row["candidates"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("recipe", "cells"), [("published", 1), ("scales", 4)])
+def test_comparison(tmp_path, recipe, cells):
+    (row,) = run_script(comparison, tmp_path, "--recipe", recipe, "--comparisons", "eq")
+    assert row["reduced"] == "20 of 50,000 steps" and len(row["cells"]) == cells
+    far = len(comparison.task.MAGNITUDES) if recipe == "published" else 1
+    assert {len(cell["mae"]) for cell in row["cells"]} == {far}
+
+
+@pytest.mark.slow
+def test_a_register_learns_an_order_in_a_tenth_of_the_steps():
+    runs = [(1.0, 1.0, 7), (1.0, 1.0, 8)]
+    errors = comparison.train("ge", runs, comparison.task.MAGNITUDES, steps=5_000)
+    assert errors.shape == (2, 18, 21)
+    assert (errors[:, : comparison.task.EXACT] < 0.5).all() and (errors[:, -1] > 0.5).any()
+
+
+def test_least_squares_orders_digits_and_does_not_see_equal_ones(tmp_path):
+    rows = run_script(comparison, tmp_path, "--recipe", "least squares", "--comparisons", "gt", "eq")
+    assert [row["cells"][0]["successes"]["right"] for row in rows] == [1, 0]
+    assert all("reduced" not in row for row in rows)
+
+
+def test_comparisons_are_judged_where_float64_tells_neighbours_apart():
+    """Three runs: right and close, right at all that is judged but not beyond, wrong in one row."""
+    errors = np.zeros((3, 18, 20))
+    errors[1, 3] = 0.1
+    errors[1, 14:] = 1.0
+    errors[2, 13, 5] = 0.6
+    row = {"recipe": "published", "comparison": "eq"}
+    cell = comparison.make_cell(row, 1.0, 1.0, errors)
+    assert cell["runs"] == 3 and cell["successes"] == {"right": 2, "within 0.005": 1}
+    np.testing.assert_allclose(np.array(cell["mae"])[[0, 3, 13, 17]], [0, 0.1 / 3, 0.6 / 20 / 3, 1 / 3])
+    header, (line,) = comparison.header_and_lines([row | {"cells": [cell]}])
+    shown = dict(zip(header, line, strict=True))
+    assert shown["right"] == "2/3 [0.21, 0.94]" and shown["MAE at 10^18"] == "0.33 +- 0.47"
+    failed = comparison.make_cell(row, 1.0, 1.0, np.full((1, 18, 20), np.nan))
+    assert failed["failed"] == 1 and failed["successes"] == {"right": 0, "within 0.005": 0}
+
+
+def test_runs_of_several_scales_share_a_line():
+    row = {"recipe": "scales", "comparison": "gt"}
+    cells = [comparison.make_cell(row, scale, 10.0, np.full((2, 1, 21), error)) for scale, error in ((1, 0), (10, 1))]
+    header, (line,) = comparison.header_and_lines([row | {"cells": cells}])
+    shown = dict(zip(header, line, strict=True))
+    assert shown["unit"] == "nsr, scaling 10" and shown["right"] == "2/4 [0.15, 0.85]"
+    assert shown["right, by scale of the data"] == "2 0" and shown["MAE at 10^1"] == "-"
+
+
+def test_an_exact_register_is_right_wherever_float64_is():
+    """Params by hand, on the test rows of the script."""
+    x, y = comparison.held_out("le", [(1.0, 1.0, 3)], comparison.task.MAGNITUDES)
+    with jax.enable_x64(True):
+        select = jnp.array([[400.0], [0.0]])
+        params = {"first": select, "second": -select, "sign": jnp.array([-40.0])}
+        params |= {"zero": jnp.array([20.0]), "bias": jnp.array([0.0])}
+        errors = np.abs(np.asarray(comparison.nsr.apply(params, jnp.asarray(x))) - y)
+    assert errors[:, : comparison.task.EXACT].max() < 0.1
 
 
 def test_cells_count_and_round_apart():

@@ -7,7 +7,7 @@ import pytest
 from scipy import integrate, stats
 from scipy.stats import qmc
 
-from nalu_jax.tasks import division, draw, inalu, large_scale, measures, simple, single_module, static
+from nalu_jax.tasks import comparison, division, draw, inalu, large_scale, measures, simple, single_module, static
 
 ROWS = 200_000  # of a distribution; standard errors below are of so many
 
@@ -313,6 +313,63 @@ def test_inalu_members_have_their_shares(key):
     np.testing.assert_allclose(members.mean(0), [0.5, 0.25], atol=0.02)
     x, y = inalu.large_rows(key, inalu.LARGE_SETS["U(-3,3)"].train, "add", inalu.members(key), count=5)
     np.testing.assert_allclose(y[:, 0], x @ np.asarray(inalu.members(key)).sum(1), rtol=1e-5, atol=1e-5)
+
+
+# comparison
+
+
+@pytest.mark.parametrize(("name", "count"), [("gt", 36), ("ge", 45), ("lt", 36), ("le", 45), ("eq", 9), ("ne", 9)])
+def test_comparisons_are_learnt_from_digits(name, count):
+    """Counts in closed form: 9 * 8 / 2 pairs are in order, 9 are equal; == and != are balanced."""
+    x, y = comparison.training_set(name, seed=3)
+    rows = 18 if name in ("eq", "ne") else 81
+    assert x.shape == (rows, 2) and y.shape == (rows, 1) and x.dtype == y.dtype == np.float64 and y.sum() == count
+    assert set(x[:, 0]) == set(range(1, 10)) and set(x[:, 1]) <= set(range(1, 11))
+    np.testing.assert_array_equal(comparison.training_set(name, seed=3, scale=1000.0)[0], 1000 * x)
+    signs = {"gt": [1], "ge": [1, 0], "lt": [-1], "le": [-1, 0], "eq": [0], "ne": [-1, 1]}[name]
+    np.testing.assert_array_equal(y[:, 0], np.isin(np.sign(x[:, 0] - x[:, 1]), signs))
+
+
+def test_unequal_partners_are_drawn_from_all_others():
+    partners = np.array([comparison.training_set("eq", seed=seed)[0][:9, 1] for seed in range(2_000)])
+    assert (partners != np.arange(1, 10)).all()
+    for digit, drawn in enumerate(partners.T, 1):
+        counts = np.bincount(drawn.astype(int), minlength=11)[1:]
+        assert stats.chisquare(np.delete(counts, digit - 1)).pvalue > 1e-4
+    first, again = (comparison.training_set("ne", seed=5)[0] for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+
+
+@pytest.mark.parametrize("magnitude", [1, 7, comparison.EXACT])
+@pytest.mark.parametrize("name", comparison.COMPARISONS)
+def test_neighbours_of_a_large_number(name, magnitude):
+    """Ten pairs of 21 are in order, one is equal; of the balanced twenty ten are."""
+    x, y = comparison.held_out(name, magnitude=magnitude, seed=4)
+    count = {"gt": 10, "lt": 10, "ge": 11, "le": 11, "eq": 10, "ne": 10}[name]
+    assert x.shape == (20 if name in ("eq", "ne") else 21, 2) and y.sum() == count
+    a = x[0, 0]
+    assert 10**magnitude <= a < 10 ** (magnitude + 1) and (x == np.floor(x)).all()
+    assert set(x.ravel() - a) == set(range(-5, 6))
+    np.testing.assert_array_equal(y, comparison.compare(name, x[:, :1], x[:, 1:]))
+
+
+def test_float64_keeps_neighbours_apart_just_as_far_as_the_task_says():
+    last = float(10 ** (comparison.EXACT + 1) + 4)
+    assert last + 1 - last == 1
+    x, y = comparison.held_out("ne", magnitude=18)
+    assert ((x[:, 0] == x[:, 1]) & (y[:, 0] == 1)).any()  # contradicts its label: nothing is right there
+
+
+def test_steps_are_scaled_and_the_number_is_not():
+    whole, scaled = (comparison.held_out("lt", magnitude=1, seed=2, scale=scale)[0] for scale in (1.0, 0.001))
+    np.testing.assert_allclose(scaled, whole[0, 0] + (whole - whole[0, 0]) / 1000, rtol=1e-15)
+
+
+def test_comparisons_without_a_meaning_are_refused():
+    with pytest.raises(ValueError, match="must be one of"):
+        comparison.training_set("equal")
+    with pytest.raises(ValueError, match="magnitude must be one of 1 to 18, got 19"):
+        comparison.held_out("eq", magnitude=19)
 
 
 # measures

@@ -128,7 +128,7 @@ BAD: dict[str, Any] = {
     "nan": ({"data": (X, NAN)}, ValueError, r"data\[1\] is NaN or infinite in row 17 of 40"),
     "nan in validation": ({"validation": {"x": NAN}}, ValueError, r"validation\['x'\].*row 17"),
     "no rows": ({"data": (X[:0], X[:0])}, ValueError, "no rows"),
-    "empty": ({"data": ()}, ValueError, "data must be a tree of arrays"),
+    "empty": ({"data": ()}, ValueError, "no arrays"),
     "batch size": ({"batch_size": 41}, ValueError, "batch_size is 41, but data have 40 rows"),
     "batch size 0": ({"batch_size": 0}, ValueError, "batch_size must be an integer of at least 1, or None, got 0"),
     "restarts": ({"restarts": 0}, ValueError, "restarts must be an integer of at least 1, got 0"),

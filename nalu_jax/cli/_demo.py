@@ -85,7 +85,7 @@ def find_law(columns: _csv.Columns, rows: np.ndarray, *, restarts: int, seed: in
             finish=[training.levenberg_marquardt(_trained_residuals, steps=60, rtol=1e-10, atol=1e-12)],
             progress=_progress.shown(None) and "RealNPU -> NAU",
         )
-        return _read(_open(fit.params), data, columns)
+        return _read(_open(jax.tree.map(jnp.asarray, fit.params)), data, columns)
 
 
 def _start(key: Array) -> dict[str, Array]:

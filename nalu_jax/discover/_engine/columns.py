@@ -68,8 +68,10 @@ def prepare(
         logs=centred,
         centre=centre,
         negative=negative,
-        signed=negative.any(1),
-        constant=(np.ptp(centred, axis=1) < CONSTANT_SPREAD) & ~zero.any(1) & (np.ptp(negative, axis=1) == 0),
+        signed=np.asarray(negative.any(1)),
+        constant=np.asarray(
+            (np.ptp(centred, axis=1) < CONSTANT_SPREAD) & ~zero.any(1) & (np.ptp(negative, axis=1) == 0)
+        ),
         target=y / scale,
         target_scale=scale,
         inputs=inputs,
@@ -122,4 +124,4 @@ def soft_weights(table: Table, noise: Noise) -> np.ndarray:
 
 def has_zero(table: Table) -> np.ndarray:
     """(n,) whether a column is 0 somewhere: it takes no negative power."""
-    return (table.logs + table.centre[:, None] <= ZERO_LOGARITHM / 2).any(1)
+    return np.asarray((table.logs + table.centre[:, None] <= ZERO_LOGARITHM / 2).any(1))

@@ -36,11 +36,11 @@ def lack_of_fit(inputs: np.ndarray, residuals: np.ndarray) -> float:
 def _kernels(standard: np.ndarray) -> list[np.ndarray]:
     squares = [(column[:, None] - column) ** 2 for column in standard.T]
     each = [np.exp(-square / (2 * settings.SMOOTH_SINGLE**2)) for square in squares]
-    mean = sum(squares) / len(squares)
+    mean = np.mean(squares, axis=0)
     joint = [np.exp(-mean / (2 * length**2)) for length in settings.SMOOTH_JOINT]
     if len(each) == 1:
         return [*joint, *each]
-    return [*joint, sum(each) / len(each), *each]
+    return [*joint, np.mean(each, axis=0), *each]
 
 
 def _gain(kernel: np.ndarray, residuals: np.ndarray) -> float:

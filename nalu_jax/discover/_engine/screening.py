@@ -16,7 +16,8 @@ def screen(table: Table) -> tuple[int, ...]:
     table_rows = np.linspace(0, table.rows - 1, min(table.rows, settings.SCREENING_ROWS)).astype(int)
     logs, target = table.logs[:, table_rows], table.target[table_rows]
     negative = table.negative[:, table_rows]
-    score = sum(_pursued(table, logs, negative, target, noise, table_rows) for noise in ("relative", "absolute"))
+    score = _pursued(table, logs, negative, target, "relative", table_rows)
+    score = score + _pursued(table, logs, negative, target, "absolute", table_rows)
     clear = _log_linear(table)
     order = np.argsort(-score, kind="stable")[: settings.KEPT_INPUTS]
     alone = np.argsort(-clear, kind="stable")[: settings.MOST_INPUTS]

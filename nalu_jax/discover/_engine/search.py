@@ -148,11 +148,12 @@ def _collect(tables: Tables, clock: _Clock, terms: int, seed: int) -> list[Fitte
             found += search_sums(table, judged, noise, most_terms=terms, library=settings.LIBRARY, rng=rng)
     if not found or _settled(found):
         return found
+    found.append(_with_other_noise(min(found, key=lambda fitted: fitted.evidence)))
     order = _worth_noises(found)
     for place, noise in enumerate(order):
         if place and _enough(found):
             break
-        _widen(found, Wider(tables, noise, seed, added=not _enough(found)), clock, place / len(order))
+        _widen(found, Wider(tables, noise, seed, thorough=not _enough(found)), clock, place / len(order))
     return found
 
 
@@ -161,7 +162,8 @@ def _widen(found: list[Fitted], wider: Wider, clock: _Clock, done: float) -> Non
     stages = wider.stages()
     for place, (name, tasks) in enumerate(stages):
         for task in tasks:
-            if _settled(found) or (place >= settings.RIVAL_STAGES and _enough(found)):
+            many = place >= settings.LAST_STAGES
+            if _settled(found) or (place >= settings.RIVAL_STAGES and _enough(found, many_terms=many)):
                 return
             if not clock.ready(name, 0.2 + 0.7 * min(done + place / len(stages), 1.0)):
                 return
@@ -186,12 +188,16 @@ def _outlier_weights(found: list[Fitted], tables: Tables) -> np.ndarray | None:
     return weights
 
 
-def _enough(found: list[Fitted]) -> bool:
-    """Whether the best formula seems to be the law, so that others are looked at as its rivals only."""
+def _enough(found: list[Fitted], *, many_terms: bool = False) -> bool:
+    """Whether the best formula seems to be the law, so that others are looked at as its rivals only.
+
+    Many terms may be the series of something simpler, and are enough only where `many_terms` says so.
+    """
     best = min(found, key=lambda fitted: fitted.evidence)
     seen = signs(best)
     poor = seen.misfit > settings.MISFIT or seen.cancelling > settings.CANCELLING
-    return not poor and seen.free <= settings.FREE_EXPONENTS and best.form.terms <= settings.FEW_TERMS
+    few = many_terms or best.form.terms <= settings.FEW_TERMS
+    return few and not poor and seen.free <= settings.FREE_EXPONENTS
 
 
 def _worth_noises(found: list[Fitted]) -> tuple[Noise, ...]:
@@ -225,7 +231,8 @@ def distinct_laws(found: list[Fitted], tables: Tables) -> list[Fitted]:
     if not once:
         return []
     ranked = list(once.values())
-    best, around = improve_by_neighbours(ranked[0])
+    first = min(ranked[0], _with_other_noise(ranked[0]), key=lambda fitted: fitted.evidence)
+    best, around = improve_by_neighbours(first)
     near = [f for f in [best, *ranked, *around] if f.evidence < best.evidence + settings.RIVALS]
     near.sort(key=lambda fitted: fitted.evidence)
     near = [*(_with_other_noise(f) for f in near[: settings.OTHER_NOISE]), *near]

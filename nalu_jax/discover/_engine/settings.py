@@ -162,6 +162,7 @@ INFLATION = 1.3  # of left-out errors
 TAILS = 9.0  # of residuals' fourth moment (3 of normal noise)
 FEW_TERMS = 3  # more terms than these ask for a look at the wider family
 RIVAL_STAGES = 3  # of the wider family that are searched where a sum of products seems to be the law
+LAST_STAGES = 5  # from this one on only what leaves something smooth is searched further
 EFFORT_MARGIN = 20.0  # nats between the noise models below which both are searched
 HEAVY_TAILS = 6.0  # of the residuals' fourth moment, from which rows are weighted as Student's t does
 STUDENT_DEGREES = 3.0

@@ -132,8 +132,8 @@ def fit_structure(
         row_weights: (rows,) reciprocal errors of rows, relative to each other: those of a search (`Searched`), so that
             its evidence can be compared.
     """
-    inputs = x.shape[1] if inputs is None else inputs
-    table = prepare(np.asarray(x, float), np.asarray(y, float), columns, inputs=inputs, row_weights=row_weights)
+    choices = x.shape[1] if inputs is None else inputs
+    table = prepare(np.asarray(x, float), np.asarray(y, float), columns, inputs=choices, row_weights=row_weights)
     batch = start(table, np.asarray(exponents, float)[None], np.asarray(parity)[None])
     batch = batch._replace(free=batch.free & np.asarray(free, bool))
     if log_coefficients is not None:

@@ -18,6 +18,7 @@ Task = Callable[[float], list[Fitted]]
 """Formulas found, given the evidence that is known already."""
 
 MOST_TERMS = {"power": 3, "quotient": 4}
+RIVAL_TERMS = 2  # of a power of a sum that has to beat a simple law
 
 
 @dataclass(frozen=True)
@@ -28,13 +29,13 @@ class Wider:
         tables: of the search.
         noise: model of the noise.
         seed: of random starts.
-        added: whether a term beside a function is tried.
+        thorough: whether no law stands yet: else only what could be a rival of one is tried.
     """
 
     tables: Tables
     noise: Noise
     seed: int
-    added: bool
+    thorough: bool
 
     def stages(self) -> list[tuple[str, list[Task]]]:
         """Names and tasks; the first `settings.RIVAL_STAGES` are those that rivals of a simple law come from."""
@@ -42,9 +43,10 @@ class Wider:
         angles = tuple(column for column in offered if len(column.inputs) == 1)
         differences = tuple(column for column in offered if len(column.inputs) == 2)
         inside = sorted(offered, key=lambda column: (column.function is not None, column.weights[0] != 1))
+        roots = (1.0, 0.5) if self.thorough else (1.0,)
         return [
             ("powers of sums", [lambda bar, p=power: self._power(p, bar) for power in (-1.0, 0.5, -0.5, 2.0, -2.0)]),
-            ("quotients", [lambda bar, p=power: self._quotient(p, bar) for power in (1.0, 0.5)]),
+            ("quotients", [lambda bar, p=power: self._quotient(p, bar) for power in roots]),
             ("functions", [lambda bar: self._functions((), settings.INNER_PRODUCTS, bar)]),
             ("sines and cosines", [lambda bar, p=p: self._derived(angles, p, bar) for p in (1.0, -1.0, 0.5)]),
             ("differences", [lambda bar, p=p: self._derived(differences, p, bar) for p in (0.5, -1.0)]),
@@ -61,10 +63,10 @@ class Wider:
     def _power(self, power: float, bar: float) -> list[Fitted]:
         _, table, judged = self.tables.sizes()
         rng = np.random.default_rng(self.seed)
+        most = MOST_TERMS["power"] if self.thorough else RIVAL_TERMS
         return search_sums(
-            table, judged, self.noise, power=power, most_terms=MOST_TERMS["power"], library=settings.POWER_LIBRARY,
-            rng=rng, bar=bar,
-        )  # fmt: skip
+            table, judged, self.noise, power=power, most_terms=most, library=settings.POWER_LIBRARY, rng=rng, bar=bar
+        )
 
     def _quotient(self, power: float, bar: float) -> list[Fitted]:
         _, table, judged = self.tables.sizes()
@@ -83,4 +85,4 @@ class Wider:
     def _functions(self, columns: tuple[Column, ...], products: int, bar: float) -> list[Fitted]:
         thin, table, judged = self.tables.sizes(columns)
         inner = inner_products(thin, products)
-        return search_functions(thin, table, judged, self.noise, inner, bar=bar, added=self.added)
+        return search_functions(thin, table, judged, self.noise, inner, bar=bar, added=self.thorough)
