@@ -11,13 +11,13 @@ from scipy import stats
 from nalu_jax import discover
 from nalu_jax.discover import _inputs, _numbers, _written
 from nalu_jax.discover._engine import misfit, profile
-from nalu_jax.discover._engine.candidate import Column, plain_numbers
+from nalu_jax.discover._engine.candidate import Column, Noise, plain_numbers
 from nalu_jax.discover._engine.forms import Form
 from nalu_jax.discover._engine.structure import fit_structure
 from nalu_jax.discover._found import Found
 
 
-def fitted(x, y, exponents, *, free=None, noise="absolute", form=None, row_weights=None, logs=None):
+def fitted(x, y, exponents, *, free=None, noise: Noise = "absolute", form=None, row_weights=None, logs=None):
     exponents = np.array(exponents, float)
     return fit_structure(
         x,
@@ -35,9 +35,9 @@ def fitted(x, y, exponents, *, free=None, noise="absolute", form=None, row_weigh
 
 def intervals(candidate, x, y, **options):
     """Of the formula with its columns as they are."""
-    errors = np.sqrt(np.diag(plain_numbers(candidate).covariance))
+    covariance = plain_numbers(candidate).covariance
     shift = np.tile(candidate.centre, (len(candidate.signs), 1))
-    return profile.intervals(candidate, x, y, errors=errors, shift=shift, **options)
+    return profile.intervals(candidate, x, y, covariance=covariance, shift=shift, **options)
 
 
 def two_terms(seed=0, second=0.5, noise=1.0, rows=30):
@@ -101,6 +101,7 @@ def test_an_end_keeps_the_sign_and_is_0_where_any_smaller_size_will_do(second):
     assert bounds[1][0] == 0 and 1 < bounds[1][1] < math.inf
     formula = _written.formula_of(candidate, data, np.ones(30), bounds)
     number = next(term.coefficient for term in formula.terms if term.factors[0].column.inputs == (1,))
+    assert number.interval is not None
     low, high = number.interval
     assert 0 in (low, high) and low <= number.estimate <= high and (low if number.estimate < 0 else high) != 0
     found = Found("several candidates alike", "a test", (formula,), (), "absolute", 1.0, 30)

@@ -65,9 +65,9 @@ def bounds_of(candidate: Candidate, table: Table, row_weights: np.ndarray | None
         row_weights: (rows,) of the search, or None.
     """
     log_sizes = np.log(_sizes(candidate))
-    errors = np.sqrt(np.maximum(np.diag(_estimates(candidate, log_sizes)[1]), 0.0))
+    _, covariance = _estimates(candidate, log_sizes)
     shift = candidate.centre - log_sizes
-    return profile.intervals(candidate, table.x, table.y, errors=errors, shift=shift, row_weights=row_weights)
+    return profile.intervals(candidate, table.x, table.y, covariance=covariance, shift=shift, row_weights=row_weights)
 
 
 def _as_good(short: Formula, plain: Formula, candidate: Candidate, table: Table) -> bool:

@@ -19,6 +19,7 @@ from nalu_jax.discover._engine.forms import Form, evaluate
 from nalu_jax.discover._engine.misfit import lost_information
 
 FARTHEST = 60.0  # in a logarithm or an exponent: a bound that is not found so far away does not exist
+FIT_EVALUATIONS = 50  # of the formula in one fit, which begins near its end
 LARGEST_RESIDUAL = 1e100  # where a formula is not defined: its square stays finite
 
 
@@ -38,7 +39,7 @@ def intervals(
     x: np.ndarray,
     y: np.ndarray,
     *,
-    errors: np.ndarray,
+    covariance: np.ndarray,
     shift: np.ndarray,
     row_weights: np.ndarray | None = None,
     level: float = 0.95,
@@ -49,7 +50,7 @@ def intervals(
         candidate: fitted to the table.
         x: inputs (rows, n_in).
         y: target (rows,).
-        errors: (K + F,) standard errors of logarithms of coefficients, as they are written, and of free exponents.
+        covariance: (K + F, K + F) of logarithms of coefficients, as they are written, and of free exponents.
         shift: (K, n) logarithms of what the candidate divides columns by and the written formula does not.
         row_weights: (rows,) of the search.
         level: probability that an interval holds the number.
@@ -59,6 +60,7 @@ def intervals(
         infinite where they allow any larger one. Of free exponents distances from the estimate, infinite where there is
         no bound. Empty where the table is so large that the standard error is all there is.
     """
+    errors = np.sqrt(np.maximum(np.diag(covariance), 0.0))
     degrees = len(y) - len(errors)
     if degrees < 1 or len(y) * len(errors) > settings.PROFILED_CELLS or not np.isfinite(candidate.deviation):
         return {}
@@ -69,7 +71,7 @@ def intervals(
         places = [i for i in np.argsort(-doubt, kind="stable").tolist() if settings.UNCERTAIN < doubt[i] < np.inf]
         if not places:
             return {}
-        start = np.concatenate([np.ones(count), np.zeros(len(model.term))])
+        start = _start(model)
         scale = candidate.target_scale if candidate.noise == "absolute" else 1.0
         t = float(stats.t.ppf((1 + level) / 2, degrees))
         lost = 1.0 if row_weights is None else lost_information(row_weights)
@@ -80,7 +82,8 @@ def intervals(
         for i in places[: settings.PROFILED]:
             moved = shift[candidate.free] * (model.term == i)
             about = model._replace(logs=model.logs + moved[:, None])
-            low, high = (_bound(about, start, i, side * t * float(errors[i]), limit) for side in (-1, 1))
+            tangent = covariance[:, i] / covariance[i, i]
+            low, high = (_bound(about, tangent, i, side * t * float(errors[i]), limit) for side in (-1, 1))
             if i < count or abs(high + low) > settings.UNCERTAIN * (high - low) or not np.isfinite(high - low):
                 bounds[i] = low, high
         return bounds
@@ -93,6 +96,10 @@ def _model(candidate: Candidate, x: np.ndarray, y: np.ndarray, row_weights: np.n
     term, column = np.nonzero(candidate.free)
     weights = noise_weights(table, candidate.noise, values)
     return _Model(candidate.form, y / candidate.target_scale, weights, terms, term, table.logs[column])
+
+
+def _start(model: _Model) -> np.ndarray:
+    return np.concatenate([np.ones(len(model.terms)), np.zeros(len(model.term))])
 
 
 def _residuals(model: _Model, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -122,30 +129,39 @@ def _refitted(model: _Model, numbers: np.ndarray, held: int | None) -> tuple[flo
     if moving.any():
         slopes: Any = lambda some: _residuals(model, numbers_at(some))[1][:, moving]
         values = lambda some: _residuals(model, numbers_at(some))[0]
-        fitted = optimize.least_squares(values, numbers[moving], jac=slopes, method="lm", x_scale="jac")
+        fitted = optimize.least_squares(
+            values, numbers[moving], jac=slopes, method="lm", x_scale="jac", max_nfev=FIT_EVALUATIONS
+        )
         numbers = numbers_at(fitted.x)
     return float(np.sum(_residuals(model, numbers)[0] ** 2)), numbers
 
 
-def _bound(model: _Model, start: np.ndarray, place: int, step: float, limit: float) -> float:
-    """Where the profile of one number reaches the limit, walking from the estimate in the direction of the step."""
-    coefficient = place < len(model.terms)
-    latest = start
+def _bound(model: _Model, tangent: np.ndarray, place: int, step: float, limit: float) -> float:
+    """Where the profile of one number reaches the limit, walking from the estimate in the direction of the step.
 
-    @functools.cache  # a second fit of the same point begins elsewhere, and may end a little elsewhere
+    Every fit begins at the last one inside the limit, moved along the tangent (K + F,), as the others follow the number.
+    """
+    count = len(model.terms)
+    coefficient = place < count
+    latest, reached = _start(model), 0.0
+
+    @functools.cache  # a second fit of a point may begin, and end, elsewhere: a bracket would be none
     def excess(distance: float) -> float:
-        nonlocal latest
-        numbers = latest.copy()
-        numbers[place] = np.exp(distance) if coefficient else distance
-        squares, latest = _refitted(model, numbers, place)
+        nonlocal latest, reached
+        move = np.clip(tangent * (distance - reached), -FARTHEST, FARTHEST)
+        numbers = np.concatenate([latest[:count] * np.exp(move[:count]), latest[count:] + move[count:]])
+        squares, numbers = _refitted(model, numbers, place)
+        if squares < limit:
+            latest, reached = numbers, distance
         return squares - limit
 
     if coefficient and step < 0:
-        without = start.copy()
+        without = _start(model)
         without[place] = 0.0
         if _refitted(model, without, place)[0] < limit:
             return 0.0
     inside, outside = 0.0, float(np.clip(step, -1.0, 1.0))
+    excess(inside)
     while excess(outside) < 0:
         inside, outside = outside, 2 * outside
         if abs(outside) > FARTHEST:

@@ -91,8 +91,8 @@ UNCERTAIN = 0.1
 standard errors say 1.20 and 0.80, so that a tenth of the half-width is wrong. Exponents, whose error counts over the
 logarithm of their column, have one where the ends are as unequal."""
 
-PROFILED = 6  # numbers of one formula, the least certain; each costs some twenty small fits
-PROFILED_CELLS = 1e5  # rows times numbers: with more the fits take longer than a tenth of a second
+PROFILED = 3  # numbers of one formula, the least certain: 10 ms for most formulas, 60 ms for one of twenty
+PROFILED_CELLS = 2e4  # rows times numbers: with more the fits take longer than some tenths of a second
 BOUND_DIGITS = 1e-4  # of a bound's logarithm: it is shown with two digits
 
 # --- sizes of the search among quotients and functions --------------------------------------------------------------
