@@ -139,7 +139,7 @@ def _refitted(model: _Model, numbers: np.ndarray, held: int | None) -> tuple[flo
 def _bound(model: _Model, tangent: np.ndarray, place: int, step: float, limit: float) -> float:
     """Where the profile of one number reaches the limit, walking from the estimate in the direction of the step.
 
-    Every fit begins at the last one inside the limit, moved along the tangent (K + F,), as the others follow the number.
+    Every fit begins at the last one inside the limit, moved along the tangent (K + F,) as the others follow the number.
     """
     count = len(model.terms)
     coefficient = place < count
