@@ -131,6 +131,9 @@ def test_certain_numbers_and_large_tables_have_none():
     assert intervals(fitted(x, y, [[1, 0], [0, 2]]), x, y) == {}
     x, y = two_terms(noise=300.0, rows=60_000)
     assert intervals(fitted(x, y, [[1, 0], [0, 2]]), x, y) == {}
+    x, y = two_terms()
+    unknown = {"covariance": np.full((2, 2), np.inf), "shift": np.zeros((2, 2))}
+    assert profile.intervals(fitted(x, y, [[1, 0], [0, 2]]), x, y, **unknown) == {}
     x, y = two_terms(rows=2)
     assert intervals(fitted(x, y, [[1, 0], [0, 2]]), x, y) == {}
 

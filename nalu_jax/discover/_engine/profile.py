@@ -62,7 +62,8 @@ def intervals(
     """
     errors = np.sqrt(np.maximum(np.diag(covariance), 0.0))
     degrees = len(y) - len(errors)
-    if degrees < 1 or len(y) * len(errors) > settings.PROFILED_CELLS or not np.isfinite(candidate.deviation):
+    known = np.isfinite(candidate.deviation) and np.isfinite(covariance).all()
+    if not known or degrees < 1 or len(y) * len(errors) > settings.PROFILED_CELLS:
         return {}
     with np.errstate(all="ignore"):
         model = _model(candidate, x, y, row_weights)
