@@ -10,7 +10,7 @@ from 10^1 to 10^14; beyond, neighbours are one float64 number.
 clipped to [0, 1], stands beside them. No setting was chosen here, on any seed.
 
     python -m benchmarks.comparison --json benchmarks/results/comparison.json
-    python -m benchmarks.comparison --recipe scales --seeds 3 --json benchmarks/results/comparison_scales.json
+    python -m benchmarks.comparison --recipe scales --seeds 1 --json benchmarks/results/comparison_scales.json
 """
 
 import functools
@@ -129,6 +129,8 @@ def train(comparison: str, runs: Sequence[Run], magnitudes: Sequence[int], *, st
             keep="last",
             progress=f"nsr {comparison}" if sys.stderr.isatty() else False,
         )
+        if fit.interrupted:  # half a run is no row
+            raise KeyboardInterrupt
         predicted = np.asarray(jax.jit(jax.vmap(_scaled))(fit.all_params, jnp.asarray(x_test), context["scaling"]))
     errors = np.abs(predicted - y_test)[..., 0]
     errors[np.asarray(fit.failed)] = np.nan
