@@ -30,12 +30,17 @@ class Number:
         value: in the formula.
         exact: the same as a fraction, where the formula has a simple number there; None where it was measured.
         estimate, error: fitted value and standard error; error is 0 of what was not fitted.
+        interval: (low, high) that holds the number with 95 %, of the best formula of a search where the standard error
+            says too little: from the profile of the likelihood, all other numbers fitted again. It keeps the
+            sign: an end is 0 where the data allow any smaller size, infinite where they allow any larger one. None
+            where 2 standard errors to either side say the same.
     """
 
     value: float
     exact: Fraction | None
     estimate: float
     error: float
+    interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -166,9 +171,9 @@ def exact(value: Fraction) -> Number:
     return Number(float(value), value, float(value), 0.0)
 
 
-def measured(value: float, estimate: float, error: float) -> Number:
+def measured(value: float, estimate: float, error: float, interval: tuple[float, float] | None = None) -> Number:
     """A number that was."""
-    return Number(value, None, estimate, error)
+    return Number(value, None, estimate, error, interval)
 
 
 def complexity(form: Form, terms: tuple[Term, ...]) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _names, _numbers, _text
-from ._formula import Formula, Term
+from ._formula import Formula, Number, Term
 
 if TYPE_CHECKING:
     import sympy
@@ -191,8 +191,8 @@ def _numbers_of(formula: Formula) -> list[tuple[str, str]]:
     return pairs
 
 
-def _number_text(number: Any) -> str:
+def _number_text(number: Number) -> str:
     estimate = _numbers.with_error(number.estimate, number.error)
     if number.exact is None:
-        return estimate
+        return estimate if number.interval is None else f"{estimate}, 95 %: {_numbers.interval_text(*number.interval)}"
     return f"{_numbers.exact_text(number.exact)}, measured {estimate}"

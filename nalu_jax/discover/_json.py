@@ -8,9 +8,10 @@
       form               kind, groups, power, below, function, absolute
       terms              part, coefficient, factors
         factors          inputs, weights, function (the column), exponent, sign, size
-      numbers            value, exact ("1/2" or null), estimate, error
+      numbers            value, exact ("1/2" or null), estimate, error, interval ([low, high] or null; files without it
+                         are read as well)
 
-A number that is not finite is null; an error of null is an infinite one.
+A number that is not finite is null; an error or an end of an interval of null is an infinite one.
 """
 
 import json
@@ -135,6 +136,7 @@ def _number_data(number: Number) -> dict[str, Any]:
         "exact": None if number.exact is None else str(number.exact),
         "estimate": finite(number.estimate),
         "error": finite(number.error),
+        "interval": None if number.interval is None else [finite(end) for end in number.interval],
     }
 
 
@@ -227,7 +229,20 @@ def _number(data: Any) -> Number:
             exact = None
         if exact is None or abs(float(exact) - value) > 1e-9 * abs(value):
             raise _Wrong(f"{value} and {text!r} are not the same number")
-    return Number(value, exact, _float(data, "estimate", math.nan), _float(data, "error", math.inf))
+    estimate, error = _float(data, "estimate", math.nan), _float(data, "error", math.inf)
+    return Number(value, exact, estimate, error, _interval(data))
+
+
+def _interval(data: Any) -> tuple[float, float] | None:
+    ends = data.get("interval")
+    if ends is None:
+        return None
+    if not isinstance(ends, list) or len(ends) != 2 or not all(end is None or _is_number(end) for end in ends):
+        raise _Wrong("an interval of it is not two numbers")
+    low, high = (-math.inf if ends[0] is None else float(ends[0])), (math.inf if ends[1] is None else float(ends[1]))
+    if low > high:
+        raise _Wrong("an interval of it ends before it begins")
+    return low, high
 
 
 def _get(data: Any, key: str, kind: type) -> Any:

@@ -60,6 +60,25 @@ def as_fraction(value: float) -> Fraction | None:
     return found if abs(float(found) - value) <= 1e-12 * max(1.0, abs(value)) else None
 
 
+def interval_text(low: float, high: float) -> str:
+    """An interval, each end with two digits, or more where the ends would look the same; one at 0 or infinite is none.
+
+    >>> [interval_text(*ends) for ends in ((0.2113, 0.6241), (-3.1e-9, 0.0), (10.12, math.inf), (1.031, 1.034))]
+    ['0.21 to 0.62', '-3.1e-9 to 0, perhaps 0', '10 or more', '1.031 to 1.034']
+    """
+    digits = 2
+    if math.isfinite(high - low):
+        digits += max(0, math.floor(math.log10(max(abs(low), abs(high)) / (high - low))))
+    ends = [f"{end:.{digits}g}".replace("e-0", "e-").replace("e+0", "e").replace("e+", "e") for end in (low, high)]
+    if math.isinf(low) and math.isinf(high):
+        return "any"
+    if math.isinf(high):
+        return f"{ends[0]} or more"
+    if math.isinf(low):
+        return f"{ends[1]} or less"
+    return f"{ends[0]} to {ends[1]}{', perhaps 0' if 0 in (low, high) else ''}"
+
+
 def with_error(value: float, error: float) -> str:
     """A number with its standard error in parentheses, in units of the last digit: 8.314(12) is 8.314 +- 0.012."""
     if error == 0 or (math.isfinite(error) and error < NEARLY_EXACT * abs(value)):

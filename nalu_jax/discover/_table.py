@@ -90,7 +90,9 @@ def table(
         raise KeyboardInterrupt if stopped else TimeoutError(f"no formula within the time limit of {time_limit:g} s.")
     best = searched.candidates[0]
     scale = _residual_scale(best, data)
-    formulas = tuple(_written.formula_of(candidate, data, scale) for candidate in searched.candidates)
+    bounds = _written.bounds_of(best, data, searched.row_weights)
+    first = _written.formula_of(best, data, scale, bounds)
+    formulas = first, *(_written.formula_of(candidate, data, scale) for candidate in searched.candidates[1:])
     verdict, reason = _verdict(searched, formulas[0])
     return Found(
         verdict=verdict,

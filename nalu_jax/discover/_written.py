@@ -8,11 +8,13 @@ stay.
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
 from . import _names, _numbers, _values
+from ._engine import profile
 from ._engine.candidate import Candidate, plain_numbers, term_values
 from ._engine.forms import Form
 from ._engine.rounding import simple_number
@@ -29,6 +31,9 @@ DEAREST = 1.0
 EXACT = 1e-9
 """Residuals of this share of the target's size count as rounding of the data, as in the engine."""
 
+Bounds = Mapping[int, tuple[float, float]]
+"""By place among coefficients and free exponents: factors of a coefficient, distances of an exponent."""
+
 PARTS = {
     "sum": ("sum",),
     "power": ("sum",),
@@ -37,17 +42,32 @@ PARTS = {
 }
 
 
-def formula_of(candidate: Candidate, table: Table, scale: np.ndarray) -> Formula:
+def formula_of(candidate: Candidate, table: Table, scale: np.ndarray, bounds: Bounds = MappingProxyType({})) -> Formula:
     """The formula as it is written.
 
     Args:
         candidate: of the engine, fitted to the table.
         table: names and rows.
         scale: (rows,) by which residuals are divided for the formula's error.
+        bounds: of uncertain numbers, see `bounds_of`.
     """
-    plain = _formula(candidate, table, scale, simple=False)
-    short = _formula(candidate, table, scale, simple=True)
+    plain = _formula(candidate, table, scale, bounds, simple=False)
+    short = _formula(candidate, table, scale, bounds, simple=True)
     return short if _as_good(short, plain, candidate, table) else plain
+
+
+def bounds_of(candidate: Candidate, table: Table, row_weights: np.ndarray | None) -> Bounds:
+    """Intervals of numbers whose standard errors say too little, by place: see `profile.intervals`.
+
+    Args:
+        candidate: of the engine, fitted to the table.
+        table: names and rows.
+        row_weights: (rows,) of the search, or None.
+    """
+    log_sizes = np.log(_sizes(candidate))
+    _, covariance = _estimates(candidate, log_sizes)
+    shift = candidate.centre - log_sizes
+    return profile.intervals(candidate, table.x, table.y, covariance=covariance, shift=shift, row_weights=row_weights)
 
 
 def _as_good(short: Formula, plain: Formula, candidate: Candidate, table: Table) -> bool:
@@ -64,10 +84,10 @@ def _as_good(short: Formula, plain: Formula, candidate: Candidate, table: Table)
     return cost <= DEAREST * numbers
 
 
-def _formula(candidate: Candidate, table: Table, scale: np.ndarray, *, simple: bool) -> Formula:
+def _formula(candidate: Candidate, table: Table, scale: np.ndarray, bounds: Bounds, *, simple: bool) -> Formula:
     columns = np.array([column.values(table.x) for column in candidate.columns]).reshape(-1, len(table.y))
     sizes = _sizes(candidate)
-    coefficients, exponents = _written_numbers(candidate, np.log(sizes), simple)
+    coefficients, exponents = _written_numbers(candidate, np.log(sizes), bounds, simple)
     negative = np.any(columns < 0, axis=1).tolist()
     terms = []
     for k, part in enumerate(_parts(candidate.form)):
@@ -147,33 +167,42 @@ def _sizes(candidate: Candidate) -> np.ndarray:
     return np.where(wide[:, None], 10.0 ** np.round(decimal)[None, :], 1.0)
 
 
-def _written_numbers(
-    candidate: Candidate, log_sizes: np.ndarray, simple: bool
-) -> tuple[list[Number], list[dict[int, Number]]]:
-    """Coefficients, and exponents by term and column."""
+def _estimates(candidate: Candidate, log_sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(K + F,) logarithms of coefficients and free exponents, with the covariance (K + F, K + F)."""
     numbers = plain_numbers(candidate)
     term, column = np.nonzero(candidate.free)
     count = len(numbers.log_coefficients)
     change = np.eye(count + len(term))
     change[term, count + np.arange(len(term))] = log_sizes[term, column]
-    covariance = change @ numbers.covariance @ change.T
     logs = numbers.log_coefficients + (candidate.exponents * log_sizes).sum(axis=1)
-    estimates = np.concatenate([logs, candidate.exponents[term, column]])
+    return np.concatenate([logs, candidate.exponents[term, column]]), change @ numbers.covariance @ change.T
+
+
+def _written_numbers(
+    candidate: Candidate, log_sizes: np.ndarray, bounds: Bounds, simple: bool
+) -> tuple[list[Number], list[dict[int, Number]]]:
+    """Coefficients, and exponents by term and column."""
+    estimates, covariance = _estimates(candidate, log_sizes)
+    term, column = np.nonzero(candidate.free)
+    count = len(candidate.signs)
     errors = np.sqrt(np.maximum(np.diag(covariance), 0.0))
-    values, exacts = _simple(estimates, covariance, count, numbers.signs) if simple else (estimates, {})
+    values, exacts = _simple(estimates, covariance, count, candidate.signs) if simple else (estimates, {})
     conditional = _conditional_errors(covariance, exacts) if simple else np.zeros(len(values))
     coefficients = []
-    for k, sign in enumerate(numbers.signs):
+    for k, sign in enumerate(candidate.signs):
         estimate, value = sign * math.exp(estimates[k]), sign * math.exp(values[k])
         error = float(abs(estimate) * errors[k])
         if k in exacts:
             coefficients.append(Number(float(exacts[k]), _numbers.as_fraction(exacts[k]), estimate, error))
         else:
-            coefficients.append(measured(_numbers.rounded(value, abs(value) * conditional[k]), estimate, error))
+            low, high = (estimate * factor for factor in bounds.get(k, (1.0, 1.0))[:: int(sign)])
+            value = _numbers.rounded(value, abs(value) * conditional[k])
+            coefficients.append(measured(value, estimate, error, (low, high) if k in bounds else None))
     exponents = [{j: _unfitted(float(power)) for j, power in enumerate(row)} for row in candidate.exponents]
     for i, (k, j) in enumerate(zip(term, column, strict=True), count):
         value = _numbers.rounded(values[i], conditional[i])
-        exponents[k][int(j)] = measured(float(value), float(estimates[i]), float(errors[i]))
+        interval = (estimates[i] + bounds[i][0], estimates[i] + bounds[i][1]) if i in bounds else None
+        exponents[k][int(j)] = measured(float(value), float(estimates[i]), float(errors[i]), interval)
     return coefficients, exponents
 
 

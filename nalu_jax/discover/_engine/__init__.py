@@ -17,6 +17,7 @@ The rooms, in the order in which a table goes through them:
     rivals      neighbours of the best, and which formulas are one law
     misfit      what residuals tell; `verdict` what the data allow to say
     search      leads through all of them
+    profile     intervals of the numbers of a formula that was found
 
 `lattice`, `rounding.losses` and `rounding.fix`, `evidence.negative_log_evidence` and `misfit` know nothing of tables.
 """

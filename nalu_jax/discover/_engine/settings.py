@@ -84,6 +84,17 @@ SIMPLE_NUMBERS = {
 OTHER_NUMBER = 0.1  # probability density of any other coefficient, in its logarithm: 0.5 over 5 units of log
 SURE_NUMBER = 20.0  # odds from which a coefficient is shown as a simple number
 
+# --- intervals beside standard errors --------------------------------------------------------------------------------
+
+UNCERTAIN = 0.1
+"""Relative standard error from which a number has an interval of its own: exp(+-2 * 0.1) is 1.22 and 0.82, where two
+standard errors say 1.20 and 0.80, so that a tenth of the half-width is wrong. Exponents, whose error counts over the
+logarithm of their column, have one where the ends are as unequal."""
+
+PROFILED = 3  # numbers of one formula, the least certain: 10 ms for most formulas, 60 ms for one of twenty
+PROFILED_CELLS = 2e4  # rows times numbers: with more the fits take longer than some tenths of a second
+BOUND_DIGITS = 1e-4  # of a bound's logarithm: it is shown with two digits
+
 # --- sizes of the search among quotients and functions --------------------------------------------------------------
 
 POWER_LIBRARY = 350  # products that starts of powers of sums are made of

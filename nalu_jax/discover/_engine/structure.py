@@ -10,7 +10,7 @@ from nalu_jax.discover._engine.columns import Table, noise_weights, prepare
 from nalu_jax.discover._engine.evidence import bound, covariance, evidence, linearise, variance
 from nalu_jax.discover._engine.fit import Batch, products, start
 from nalu_jax.discover._engine.forms import Form, evaluate
-from nalu_jax.discover._engine.misfit import lack_of_fit
+from nalu_jax.discover._engine.misfit import lack_of_fit, lost_information
 from nalu_jax.discover._engine.rounding import merge_equal, round_exponents, settle
 
 FINAL_STEPS = 30
@@ -74,7 +74,7 @@ def as_candidate(fitted: Fitted) -> Candidate:
     moving = np.concatenate([np.ones((1, terms), bool), batch.free.reshape(1, -1)], 1)
     s2, _ = variance(linear, table.target, moving.sum(1))
     kept = np.flatnonzero(moving[0])
-    full = covariance(linear, moving)[0] * s2[0]
+    full = covariance(linear, moving)[0] * s2[0] * lost_information(table.row_weights)
     used = (batch.free[0] | (batch.exponents[0] != 0) | (batch.parity[0] != 0)).any(0)
     columns = tuple(column for column, use in zip(table.columns, used, strict=True) if use)
     squares = float(np.sum((table.target - linear.values[0]) ** 2))
