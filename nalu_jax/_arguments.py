@@ -189,7 +189,9 @@ def inputs() -> Kind:
     """A sequence of names or symbols (of SymPy, which is not imported here)."""
 
     def fault(value: Any) -> type[Exception] | None:
-        return None if isinstance(value, Sequence | np.ndarray) else TypeError
+        return (
+            None if hasattr(value, "__len__") and hasattr(value, "__iter__") else TypeError
+        )  # also an index of pandas
 
     return Kind("a sequence of names and symbols", 'Pass for example ("x", "y").', fault)
 

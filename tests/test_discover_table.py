@@ -413,7 +413,7 @@ MASKED = np.ma.array(np.where(ROW[:, None] == 4, -999.0, X), mask=(ROW[:, None] 
         (call(X, Y, names=("a", "y")), "column 'y' is the target and an input"),
         (call(X, Y, names="ab"), "names must be a sequence of texts"),
         (call(X, Y, names=(1, 2)), "names must be a sequence of texts"),
-        (call(X, Y, target=3), "names must be a sequence of texts and target a text"),
+        (call(X, Y, target=3), "target must be a text, got 3"),
         (call(X, Y, functions="exp"), 'functions must be "all" or a sequence of exp, log'),
         (call(X, Y, functions=("tan",)), 'functions must be "all" or a sequence of exp, log'),
         (call(X, Y, functions=None), 'functions must be "all" or a sequence of exp, log'),

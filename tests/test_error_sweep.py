@@ -404,7 +404,7 @@ def fault_of(name: str, argument: str, kind: str, example: Example) -> str | Non
         words, short = str(error), name.rsplit(".", 1)[-1]
         if "nalu_jax" not in pathlib.Path(frame.filename).parts:
             return f"raised in {pathlib.Path(frame.filename).name}: {type(error).__name__}: {words[:150]}"
-        if short not in words and argument not in words and not re.match(r"[a-z_.]+: ", words):
+        if short not in words and argument not in words and not re.match(r"[a-z_.]+: |column ", words):
             return f"names neither function nor argument: {words[:150]}"
         return None
     except Exception as error:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from .. import _progress
+from .. import _arguments, _progress
 from .._interrupt import deferred
 from . import _inputs, _written
 from ._engine.candidate import Candidate, predict
@@ -27,6 +27,12 @@ SCALED_NOTE = (
 
 
 @deferred()
+@_arguments.checked(
+    "discover.table",
+    names=_arguments.optional(_arguments.inputs()),
+    target=_arguments.instance("a text", "Pass the name of y.", str),
+    progress=_arguments.optional(_arguments.instance("True, False or a label", "Pass one of them.", bool, str)),
+)
 def table(
     x: Any,
     y: Any,
