@@ -98,7 +98,9 @@ def symbols_of(caller: str, inputs: Sequence[str | sympy.Symbol], domain: Domain
 def _parts(model: Any, params: Any) -> list[Part]:
     """The units of a model in the order in which x meets them, each with its params."""
     record = getattr(model, "UNIT", model)
-    if params is None and isinstance(record, Unit | Chain | Fast):
+    if not isinstance(record, Unit | Chain | Fast):
+        return _front.parts_of(record, params)
+    if params is None:
         raise ValueError(
             "to_sympy: params of a unit, chain or spec must be given, got None. Pass what it was made with."
         )
@@ -106,9 +108,7 @@ def _parts(model: Any, params: Any) -> list[Part]:
         return [(record, params)]
     if isinstance(record, Chain):
         return [part for unit, unit_params in record._pairs(params) for part in _parts(unit, unit_params)]
-    if isinstance(record, Fast):
-        return _parts(record.unit, record.unravel(params))
-    return _front.parts_of(record, params)
+    return _parts(record.unit, record.unravel(params))
 
 
 def check_member(caller: str, unit: Unit, params: Any, cure: str) -> None:
