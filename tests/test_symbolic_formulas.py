@@ -214,7 +214,10 @@ def test_a_layer_computes_in_its_own_dtype():
         (lambda: symbolic.to_sympy(nau, {"v": jnp.ones((2, 1))}), ["nau", "'w'"]),
         (lambda: symbolic.to_sympy(nau, {"w": jnp.ones((2, 1))}, ("x", "x")), ["name", "'x', 'x'"]),
         (lambda: symbolic.to_sympy(nau, {"w": jnp.ones((2, 1))}, "xy"), ["sequence", "'xy'"]),
-        (lambda: symbolic.to_sympy(nau, {"w": jnp.ones((2, 1))}, domain=cast(Any, "complex")), ["domain", "'positive'"]),
+        (
+            lambda: symbolic.to_sympy(nau, {"w": jnp.ones((2, 1))}, domain=cast(Any, "complex")),
+            ["domain", "'positive'"],
+        ),
         (lambda: symbolic.to_sympy(nau, {"w": jnp.ones((2, 1))}, digits=0), ["digits", "0"]),
         (lambda: symbolic.to_sympy("nau", {}), ["Sequential", "str"]),
         (lambda: symbolic.to_sympy(nalu_jax.linen.NAU(1)), ["linen", "variables"]),
