@@ -25,6 +25,9 @@ def exponential(u: Array, s: Array) -> Array:
     return _parts(u, s)[0]
 
 
+_Pair = tuple[Array, Array]
+
+
 @jax.custom_jvp
 def _parts(u: Array, s: Array) -> tuple[Array, Array]:
     """exp(u) * cos(pi s) and exp(u) * sin(pi s): the root of exp(u) from both sides, which has room to spare."""
@@ -34,7 +37,7 @@ def _parts(u: Array, s: Array) -> tuple[Array, Array]:
 
 
 @_parts.defjvp
-def _parts_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[tuple[Array, Array], ...]:
+def _parts_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[_Pair, _Pair]:
     (real, imaginary), (du, ds) = _parts(*primals), tangents
     most = float(jnp.finfo(real.dtype).max)
     x, y = (jnp.clip(part, -most, most) for part in (real, imaginary))  # infinity times a tangent of 0 would be NaN
@@ -58,7 +61,7 @@ def _cosine_and_sine(s: Array) -> tuple[Array, Array]:
 
 
 @_cosine_and_sine.defjvp
-def _cosine_and_sine_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[tuple[Array, Array], ...]:
+def _cosine_and_sine_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[_Pair, _Pair]:
     cosine, sine = _cosine_and_sine(primals[0])
     turned = math.pi * tangents[0]
     return (cosine, sine), (-sine * turned, cosine * turned)

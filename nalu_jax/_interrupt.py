@@ -63,7 +63,7 @@ def deferred() -> Iterator[Callable[[], bool]]:
 
     ends = not _is_interactive() and before.get(signal.SIGINT) in (*_DEFAULT, leave)
 
-    def handle(number: int, frame: Any) -> None:
+    def handle(number: Any, frame: Any) -> None:
         received.numbers.append(number)
         if len(received.numbers) == 1:
             return

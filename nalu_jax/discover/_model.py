@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from .._checks import Domain
 from .._fast import Fast, fast_chain, fast_nau, fast_real_npu
 from ..ode import Windows, field, shooting_residual, solve, trajectory_residual
 
@@ -60,7 +61,7 @@ def filled(size: int) -> int:
     return next(each for each in SIZES if each >= size)
 
 
-def spec_of(n_states: int, n_terms: int, domain: str) -> Fast:
+def spec_of(n_states: int, n_terms: int, domain: Domain) -> Fast:
     """RealNPU(n_states, n_terms) -> NAU(n_terms, n_states), without eps: its gates stay open."""
     return fast_chain(fast_real_npu(n_states, n_terms, eps=0.0, domain=domain), fast_nau(n_terms, n_states))
 
@@ -125,7 +126,7 @@ def units_of(layout: Layout, params: dict[str, Array]) -> Any:
 
 @functools.lru_cache(maxsize=8)
 def residual(
-    n_states: int, n_terms: int, domain: str, substeps: int, known: Callable[..., Array] | None
+    n_states: int, n_terms: int, domain: Domain, substeps: int, known: Callable[..., Array] | None
 ) -> Callable[[dict[str, Array], Data], Array]:
     """(params, data) -> residuals as one vector, of multiple shooting where params have starts."""
     # solvers trace what they minimise many times over; a jitted function is traced once
@@ -161,5 +162,5 @@ def simulated(
         return np.asarray(found.ys)
 
 
-def _domain(exponents: np.ndarray) -> str:
+def _domain(exponents: np.ndarray) -> Domain:
     return "real" if (exponents == np.round(exponents)).all() else "positive"

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import symbolic
+from .._checks import Domain
 from ..ode import Data, Smooth, Windows
 from . import _library, _model
 from ._model import Formula
@@ -34,7 +35,7 @@ class Setting(NamedTuple):
 
     windows: Windows
     fit_starts: bool
-    domain: str
+    domain: Domain
     substeps: int
     known: Callable[..., Any] | None
     floor: float
