@@ -281,11 +281,14 @@ def array(shape: str = "", *, axes: int | None = None, finite: bool = False, who
     return Kind(f"an array {shape} of {what}".replace("  ", " "), cure, fault)
 
 
-def tree() -> Kind:
-    """Params or data: nested dicts, tuples and lists of such arrays, of which some may have no entries."""
+def tree(*, modules: bool = False) -> Kind:
+    """Params or data: nested dicts, tuples and lists of such arrays, of which some may have no entries; with `modules`
+    also what a framework's layers are made of, which is theirs to check."""
 
     def fault(value: Any) -> type[Exception] | None:
         leaves = jax.tree.leaves(value, is_leaf=lambda leaf: isinstance(leaf, np.ma.MaskedArray) or leaf is None)
+        if modules and not isinstance(value, str | bytes | None):  # a layer's own None and text are no params
+            leaves = [leaf for leaf in leaves if hasattr(leaf, "dtype")]
         arrays = [leaf for leaf in leaves if not _is_key(leaf) and np.size(leaf)]
         return next((found for leaf in arrays if (found := _array_fault(leaf, False, True))), None)
 

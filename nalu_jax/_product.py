@@ -297,5 +297,5 @@ def _one_for_zero(x: Array) -> Array:
     return jnp.where(x == 0, jnp.ones_like(x), x)
 
 
-def _broadcast(shape: tuple[int, ...], arrays: Sequence[Array]) -> list[Array]:
+def _broadcast(shape: tuple[Any, ...], arrays: Sequence[Array]) -> list[Array]:
     return [jnp.broadcast_to(array, shape) for array in arrays]

@@ -56,7 +56,7 @@ from ._front import Found, Placed, Units, gather, stack_depth
 
 @_arguments.checked(
     "models.penalty",
-    params=_arguments.tree(),
+    params=_arguments.tree(modules=True),
     units=_arguments.mapping("what a front end's find_units returned", Placed),
     scale=_arguments.either(_arguments.number(), _arguments.mapping("one for each unit's name")),
 )
@@ -82,7 +82,7 @@ def penalty(params: Any, units: Units, *, scale: ArrayLike | Mapping[str, ArrayL
 
 @_arguments.checked(
     "models.project",
-    params=_arguments.tree(),
+    params=_arguments.tree(modules=True),
     units=_arguments.mapping("what a front end's find_units returned", Placed),
 )
 def project(params: Any, units: Units) -> Any:

@@ -223,5 +223,5 @@ def test_errors_say_what_to_do(arguments, words, as_users_run_it):
     unknown: Any = "complex"
     with pytest.raises(ValueError, match="read: domain must be one of"):
         symbolic.read(*arguments, domain=unknown)
-    with pytest.raises(ValueError, match="read: digits must be at least 1"):
+    with pytest.raises(ValueError, match="read: digits must be an integer of at least 1"):
         symbolic.read(*arguments, digits=0)

@@ -87,10 +87,9 @@ def test_orthogonal():
     assert {float(gate[0]) for gate in gates[:4]} == {-1.0, 1.0}
 
 
-@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
-def test_orthogonal_in_half_precision(dtype):
-    values = UNITS["nau"].init(jax.random.key(0), (8, 4), dtype, w_init="orthogonal")["w"]
-    assert values.dtype == dtype
+def test_orthogonal_in_half_precision():
+    values = UNITS["nau"].init(jax.random.key(0), (8, 4), jnp.bfloat16, w_init="orthogonal")["w"]
+    assert values.dtype == jnp.bfloat16
     values = np.asarray(values, np.float32)
     np.testing.assert_allclose(values.T @ values, np.eye(4), atol=0.02)
 
