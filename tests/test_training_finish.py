@@ -172,7 +172,7 @@ def test_success_tables():
     assert (first.group, first.successes, first.runs, first.rate) == ("b", 1, 2, 0.5)
     assert (second.group, second.successes, second.runs, second.rate) == ("a", 2, 2, 1.0)
     assert repr(first) == "Success('b': 1/2 [0.09, 0.91])"
-    with pytest.raises(ValueError, match="at least one run"):
+    with pytest.raises(ValueError, match="runs must be an integer of at least 1"):
         training.wilson(0, 0)
     with pytest.raises(ValueError, match="4 restarts, but 2 groups"):
         training.success_table([True] * 4, ["a", "b"])
