@@ -266,6 +266,13 @@ def test_derivatives_are_finite_at_edge_inputs(variant, kind, x64, key):
             assert nonfinite_leaves(result) == []
 
 
+def _of_logarithms(hessian, x):
+    """The Hessian with its part in x as x_i x_j d2y / dx_i dx_j: where terms of size |y| / x^2 cancel, as in the second
+    derivative of x^1, what is left is their rounding, which differs from program to program."""
+    (by_params, (mixed, in_x)), sizes = hessian, jnp.abs(x)
+    return by_params, (mixed, in_x * sizes[:, :, None] * sizes[:, None, :])
+
+
 @pytest.mark.parametrize("name", POSITIVE)
 @each_derivative
 def test_positive_domain(name, kind, x64, key):
@@ -278,6 +285,8 @@ def test_positive_domain(name, kind, x64, key):
         expected = jax.jit(jax.vmap(DERIVATIVES[kind](real_forward), (None, 0)))(params, x)
         actual = jax.jit(jax.vmap(DERIVATIVES[kind](positive_forward), (None, 0)))(params, x)
         assert nonfinite_leaves(actual) == []
+        if kind == "hessian":
+            actual, expected = (_of_logarithms(tree, x) for tree in (actual, expected))
         assert_trees_close(actual, expected, rtol=2000 * float(jnp.finfo(dtype).eps), atol=1e-4)
         assert bool(jnp.isnan(positive_forward(params, x.at[:, 1].set(-0.5))).all())
 

@@ -110,6 +110,7 @@ def test_logistic_growth_is_recovered(logistic_found):
     assert "dn/dt" in str(logistic_found)
 
 
+@pytest.mark.slow
 def test_laws_that_are_one_along_the_data_are_not_told_apart():
     n = logistic(TS)
     found = discover.ode(TS, np.stack([n, 3 * n], 1), names=["n", "m"], progress=False)
@@ -117,6 +118,7 @@ def test_laws_that_are_one_along_the_data_are_not_told_apart():
     assert best_of(found).error < 1e-6
 
 
+@pytest.mark.slow
 def test_noise_is_not_fitted_by_one_of_many_products():
     ts = np.linspace(0.0, 10.0, 150)
     exact = 8 / 15 + (0.14 - 8 / 15) * np.exp(-0.6 * ts)

@@ -119,6 +119,7 @@ NESTED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NESTED)
 def test_exact_laws_beyond_sums_of_products(name):
     law, n_in = NESTED[name]
@@ -129,6 +130,7 @@ def test_exact_laws_beyond_sums_of_products(name):
     assert found.verdict == "recovered"
 
 
+@pytest.mark.slow
 def test_a_law_outside_of_the_family_is_not_called_recovered():
     rng = np.random.default_rng(11)
     x = uniform(rng, 80, (0.5, 5), (0.5, 5))
@@ -138,6 +140,7 @@ def test_a_law_outside_of_the_family_is_not_called_recovered():
     assert found.reason
 
 
+@pytest.mark.slow
 def test_what_is_not_allowed_is_no_answer_but_stays_a_rival():
     rng = np.random.default_rng(0)
     x = uniform(rng, 60, (0.5, 3))
@@ -149,6 +152,7 @@ def test_what_is_not_allowed_is_no_answer_but_stays_a_rival():
     assert all(candidate.form.kind not in ("power", "quotient") for candidate in found.candidates)
 
 
+@pytest.mark.slow
 def test_noise_of_either_kind_is_told():
     rng = np.random.default_rng(3)
     x = np.exp(uniform(rng, 100, (-2, 2), (-2, 2)))
@@ -159,6 +163,7 @@ def test_noise_of_either_kind_is_told():
     assert absolute.noise == "absolute" and absolute.deviation == pytest.approx(0.02 * np.std(exact), rel=0.3)
 
 
+@pytest.mark.slow
 def test_outliers_do_not_turn_the_formula():
     rng = np.random.default_rng(5)
     x = uniform(rng, 60, (1, 5), (1, 5), (1, 5))
@@ -170,6 +175,7 @@ def test_outliers_do_not_turn_the_formula():
     assert exponents_of(found.candidates[0], 3) == [[1.0, 0.0, 1.0], [1.0, 2.0, 0.0]]
 
 
+@pytest.mark.slow
 def test_the_same_table_gives_the_same_formula():
     rng = np.random.default_rng(1)
     x = uniform(rng, 50, (0.5, 5), (0.5, 5))
@@ -181,6 +187,7 @@ def test_the_same_table_gives_the_same_formula():
         np.testing.assert_array_equal(one.log_coefficients, other.log_coefficients)
 
 
+@pytest.mark.slow
 def test_columns_that_do_not_matter_are_left_out_and_said():
     rng = np.random.default_rng(0)
     x = np.exp(rng.normal(size=(150, 20)))
