@@ -21,7 +21,7 @@ What every unit promises, with its default options. "Fits" means: is at most thi
 - Zero, -0 and subnormal inputs are no exception.
 - "True" is the formula of the unit's docstring in exact arithmetic, of the numbers as they are stored: half of pi is
   not rounded, so that cos(3 pi / 2) is 0. Of the nmru, whose cosine comes last, the product before it must fit, and
-  so must its derivatives.
+  so must its derivatives. Of the nru, where x^1 too is a power, its Hessian's terms y / x^2 must fit, which may cancel.
 - Finite is not exact. The relative error of a product of powers is about machine epsilon times its logarithm, and parts
   of a derivative that are below the smallest normal number, beside others that are not, are taken to be 0.
 
