@@ -6,6 +6,8 @@ where the sum goes: `jax.sharding.auto_axes` around the loss, or a mesh with `Ax
 
 from front_helpers import run_python
 
+from nalu_jax import UNITS
+
 _PROGRAM = """
 import jax, jax.numpy as jnp, numpy as np
 from jax.sharding import NamedSharding, PartitionSpec as P
@@ -33,4 +35,5 @@ for unit in UNITS.values():
 
 
 def test_every_unit_on_a_mesh_with_explicit_axes():
-    run_python(_PROGRAM, XLA_FLAGS="--xla_force_host_platform_device_count=4")
+    printed = run_python(_PROGRAM, XLA_FLAGS="--xla_force_host_platform_device_count=4")
+    assert printed.split() == list(UNITS), "the program compares every unit and prints its name"
