@@ -10,6 +10,8 @@ from jax.typing import ArrayLike
 
 from .. import _arguments
 from ._problem import Trajectory, VectorField, check_count, check_problem, trajectory
+from ._recorded import recorded
+from ._tableau import tableau
 
 _TSIT5 = diffrax.Tsit5()
 
@@ -73,26 +75,29 @@ def solve(
             f"solve: {type(solver).__name__} has no error estimate to choose steps by. Use diffrax.Tsit5() here, or "
             "fixed steps with nalu_jax.ode.rollout."
         )
-    if adjoint is None:
-        count = None if checkpoints is None else check_count("solve", "checkpoints", checkpoints)
-        adjoint = diffrax.RecursiveCheckpointAdjoint(checkpoints=count)
     y0, ts = check_problem("solve", vector_field, y0, ts, args)
     default_rtol, default_atol = _TOLERANCES[y0.dtype.itemsize]
-    controller = diffrax.PIDController(
-        rtol=default_rtol if rtol is None else rtol, atol=default_atol if atol is None else atol
-    )
+    rtol, atol = default_rtol if rtol is None else rtol, default_atol if atol is None else atol
+    max_steps = check_count("solve", "max_steps", max_steps)
+    checkpoints = None if checkpoints is None else check_count("solve", "checkpoints", checkpoints)
+    first = None if substeps is None else (ts[1] - ts[0]) / check_count("solve", "substeps", substeps)
+    field = lambda t, y, args: vector_field(t, *_finite_gradient((y, args)))
+    method = tableau(solver) if adjoint is None else None
+    if method is not None:
+        options = {"rtol": rtol, "atol": atol, "max_steps": max_steps, "checkpoints": checkpoints}
+        return trajectory(*recorded(field, y0, ts, args, solver, method, first, **options))
     solution = diffrax.diffeqsolve(
-        diffrax.ODETerm(lambda t, y, args: vector_field(t, *_finite_gradient((y, args)))),
+        diffrax.ODETerm(field),
         solver,
         ts[0],
         ts[-1],
-        None if substeps is None else (ts[1] - ts[0]) / check_count("solve", "substeps", substeps),
+        first,
         y0,
         args,
         saveat=diffrax.SaveAt(ts=ts),
-        stepsize_controller=controller,
-        adjoint=adjoint,
-        max_steps=check_count("solve", "max_steps", max_steps),
+        stepsize_controller=diffrax.PIDController(rtol=rtol, atol=atol),
+        adjoint=diffrax.RecursiveCheckpointAdjoint(checkpoints=checkpoints) if adjoint is None else adjoint,
+        max_steps=max_steps,
         throw=False,
     )
     assert solution.ys is not None
