@@ -60,7 +60,7 @@ def interrupted(
 
 @pytest.fixture(autouse=True)
 def as_in_a_terminal():
-    """SIGINT is ignored in what a shell starts in the background, as tests may be: a handler here is none in a child."""
+    """A shell has what it starts in the background ignore SIGINT, tests too; a handler here becomes none in a child."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)

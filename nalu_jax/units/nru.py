@@ -37,7 +37,17 @@ from jaxtyping import Float
 
 from .. import _numerics
 from .._checks import Domain, check_apply, check_init, check_leaves, check_option, is_positive
-from .._numerics import absolute, clip_straight_through, log, machine_epsilon, magnitude, matmul, maximum, power, product
+from .._numerics import (
+    absolute,
+    clip_straight_through,
+    log,
+    machine_epsilon,
+    magnitude,
+    matmul,
+    maximum,
+    power,
+    product,
+)
 from .._unit import Params, Shape, Unit
 from ..penalties import sparsity
 from ._initialisers import Initial, draw
