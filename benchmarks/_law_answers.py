@@ -12,7 +12,7 @@ from nalu_jax import discover
 from nalu_jax.discover._engine.candidate import Column
 from nalu_jax.discover._engine.structure import fit_structure
 
-from . import _judge
+from . import _judge, _report
 from ._law import Law
 
 FAILURE = 1.0  # nats: a law with so much better evidence than the answer should have been found
@@ -31,6 +31,7 @@ def ask(x: np.ndarray, y: np.ndarray) -> Answer:
     """The answer for a table."""
     start = time.perf_counter()
     found = discover.table(x, y, progress=False)
+    _report.check_whole(found)
     return Answer(found, found.expression, time.perf_counter() - start)
 
 

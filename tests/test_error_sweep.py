@@ -497,8 +497,14 @@ def fault_of(name: str, argument: str, kind: str, example: Example) -> str | Non
     return None
 
 
-SLOW = {"nalu_jax.training.fit", "nalu_jax.ode.rollout", "nalu_jax.ode.solve", "nalu_jax.symbolic.prune"} | {
-    name for name in FUNCTIONS if name.startswith("nalu_jax.discover.")
+SLOW = {
+    "nalu_jax.training.fit",
+    "nalu_jax.ode.rollout",
+    "nalu_jax.ode.solve",
+    "nalu_jax.symbolic.prune",
+    "nalu_jax.tasks.large_scale.batch",
+    "nalu_jax.tasks.static.simulated_threshold",
+    *(name for name in FUNCTIONS if name.startswith("nalu_jax.discover.")),
 }
 """Those in which a value that can be meant is compiled or searched with."""
 

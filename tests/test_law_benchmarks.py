@@ -279,6 +279,15 @@ def test_a_row_that_fails_is_kept_with_the_reason(tmp_path, capsys):
     assert code == 0 and data["rows"][0]["skipped"].startswith("failed: TypeError")
 
 
+def test_a_row_that_is_interrupted_in_a_process_does_not_count(tmp_path, capsys):
+    code, data = run_pool(tmp_path, [{"n": 1}], _is_interrupted, "--processes", "1")
+    assert code == _report.INTERRUPTED and data["status"] == "interrupted" and data["rows"] == []
+
+
+def _is_interrupted(row):
+    raise KeyboardInterrupt
+
+
 @pytest.mark.slow
 def test_a_process_that_dies_costs_its_rows_only(tmp_path, capsys):
     code, data = run_pool(tmp_path, [{"status": 3}], _dies, "--processes", "1")
