@@ -90,6 +90,7 @@ def judged(law: Law) -> dict[str, Any]:
         "law_evidence": _rounded(truth),
         "failure": bool(not same.same and truth is not None and truth < evidence - FAILURE),
         "errors": errors(law, found.best) if same.same and law.noise > 0 else [],
+        "degrees": len(law.y) - fitted_numbers(found.best),
         "answer": found.formula,
         "reason": found.reason,
     }
@@ -97,6 +98,12 @@ def judged(law: Law) -> dict[str, Any]:
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else round(float(value), 2)
+
+
+def fitted_numbers(formula: discover.Formula) -> int:
+    """Coefficients and exponents with a standard error: those that were not rounded away."""
+    exponents = [factor.exponent for term in formula.terms for factor in term.factors]
+    return sum(number.error > 0 for number in [*(term.coefficient for term in formula.terms), *exponents])
 
 
 def errors(law: Law, formula: discover.Formula) -> list[list[Any]]:

@@ -304,7 +304,7 @@ def _dies(row):
 ROWS = [
     {"family": "sum of products", "form": "sum of products", "seed": 2, "terms": 1, "noise": 0.0}
     | {"right": True, "why": "", "verdict": "recovered", "failure": False, "seconds": 0.5, "answer": "x0"}
-    | {"errors": [["coefficient", 0.4], ["coefficient", -1.5]]},
+    | {"errors": [["coefficient", 0.4], ["coefficient", -1.5]], "degrees": 100},
     {"family": "sum of products", "form": "sum of products", "seed": 4, "terms": 2, "noise": 0.01}
     | {"right": False, "why": "another function", "verdict": "recovered", "failure": True, "seconds": 1.5}
     | {"errors": [], "answer": "x0**2"},
@@ -325,6 +325,20 @@ def test_laws_counts_right_answers_failures_verdicts_and_intervals(tmp_path):
     assert "wrong: sum of products 4, noise 0.01: x0**2 (another function)" in laws.table(ROWS)
     laws.plot(ROWS, tmp_path / "laws.png")
     assert (tmp_path / "laws.png").stat().st_size > 5000
+
+
+def test_intervals_of_few_rows_are_student_s():
+    """2.5 standard errors are outside of 95 % of a normal distribution, and inside of 95 % of Student's with 4 degrees
+    of freedom (quantile 2.776, of 5 2.571); numbers that are drawn so are held as often as the level says."""
+    row = lambda degrees, *z: {"errors": [["exponent", one] for one in z], "degrees": degrees}
+    assert laws.coverage([row(4, 2.5)]) == {"exponent": (1, [0.0, 1.0])}
+    assert laws.coverage([row(4, -2.777, 2.775), row(5, 2.572, 2.57)])["exponent"][1] == [0.0, 0.5]
+    draw = np.random.default_rng(0)
+    means = draw.normal(size=(20_000, 4))
+    z = means.mean(1) / (means.std(1, ddof=1) / 2)
+    count, shares = laws.coverage([row(3, *z)])["exponent"]
+    assert count == 20_000
+    np.testing.assert_allclose(shares, [0.68, 0.95], atol=5 * 0.5 / np.sqrt(count))
 
 
 def test_laws_for_reports_have_even_seeds_and_laws_for_tuning_odd_ones():
