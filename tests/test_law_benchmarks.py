@@ -409,6 +409,27 @@ def test_thresholds_of_the_verdict_are_tried_after_one_search():
     assert settings.GAP != 99.0
 
 
+def test_the_command_line_s_ratio_is_looked_at_at_every_value():
+    """In rows and by numbers as the command line judges by: noise of one size, so that the ratio is that of plain
+    residuals, though the largest target is no row held out. An answer without values is refused."""
+    task = {"setting": tune_laws.HELD_OUT, "value": None, "family": "sum of products", "seed": 1}
+    row = task | tune_laws.measure(task)
+    law = _drawn_laws.draw("sum of products", 1)
+    parts = discover.split(law.x)
+    found = discover.table(law.x[parts.train], law.y[parts.train], progress=False)
+    held_out, fitted = (
+        np.sqrt(np.mean((found.predict(law.x[part]) - law.y[part]) ** 2)) for part in (parts.held_out, parts.train)
+    )
+    assert found.noise == "absolute" and np.abs(law.y[parts.train]).max() > 4 * np.abs(law.y[parts.held_out]).max()
+    assert row["right"] and row["ratio"] == pytest.approx(held_out / fitted) and row["ratio"] < 1
+    assert list(tune_laws.tasks({"WORST_HELD_OUT": [None]}, {"nested": 1}, 1)) == [task | {"family": "nested"}]
+    wrong = {"right": False, "verdict": "several candidates alike", "ratio": None}
+    rows = [row, row | wrong, row | wrong | {"verdict": "recovered", "ratio": 3.5}, row | wrong | {"ratio": 1.0}]
+    lines = {value.split()[0]: counts for _, value, *counts in tune_laws.held_out_lines(rows)}
+    assert lines["3"] == ["0/1", "2/3", "1/1"] and lines["4"] == ["0/1", "1/3", "0/1"]
+    assert "WORST_HELD_OUT 3 (now) - refused: right 0/1, wrong 2/3" in tune_laws.summary({"rows": rows})
+
+
 @pytest.mark.slow
 def test_speed_runs(tmp_path):
     path = tmp_path / "result.json"
