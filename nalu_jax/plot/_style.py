@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 NEGATIVE, POSITIVE = "#b2182b", "#2166ac"  # the ends of the red-white-blue map
 CHOSEN, OTHERS, FAILED = "#2166ac", "#8c8c8c", "#b2182b"
+TRUTH = "#bdbdbd"
 TRAINED = "#d9e6f2"
 DIVERGING = "RdBu"  # negative is red, zero white, positive blue
 
