@@ -64,6 +64,6 @@ def test_bash_blocks_parse(text):
 
 def test_the_table_lists_every_unit():
     table = (ROOT / "notebooks" / "guide" / "units.md").read_text()
-    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(UNITS)
+    assert re.findall(r"^\| \[`(\w+)`\]", table, re.MULTILINE) == list(UNITS)
     for page in (README, (ROOT / "notebooks" / "guide" / "choose.md").read_text()):
         assert set(UNITS) <= set(re.findall(r"`(\w+)`", page))
