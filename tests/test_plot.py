@@ -223,8 +223,8 @@ def test_a_curve_has_its_formula_and_a_band_that_holds_the_points(law):
     ax = plot.curve(law, LINE[:, None], 2 * LINE**2 + NOISE)
     points, line = ax.lines
     np.testing.assert_array_equal(points.get_ydata(), 2 * LINE**2 + NOISE)
-    np.testing.assert_allclose(line.get_ydata()[[0, -1]], law.predict(LINE[[0, -1], None]))
-    low, high = np.split(ax.collections[0].get_paths()[0].vertices[:-1, 1], 2)
+    np.testing.assert_allclose(np.asarray(line.get_ydata())[[0, -1]], law.predict(LINE[[0, -1], None]))
+    low, high = np.split(np.asarray(ax.collections[0].get_paths()[0].vertices)[:-1, 1], 2)
     assert np.ptp(high) > 20 and ax.get_ylabel() == "<i>\\$h\\$"
     inside = np.abs(2 * LINE**2 + NOISE - law.predict(LINE[:, None])) < 2 * law.deviation
     assert inside.mean() > 0.9

@@ -36,7 +36,8 @@ def error_maps(
 ) -> np.ndarray:
     """log10|error| over a grid of two inputs: a row of panels for each model, a column for each operation.
 
-    Yellow is right, dark is wrong. Points at which the truth is not finite (a root of a negative number, a division by zero) are grey.
+    Yellow is right, dark is wrong. Points at which the truth is not finite (a root of a negative number, a division by
+    zero) are grey.
 
     Args:
         models: {name: function}, each from inputs (points^2, 2) to outputs (points^2, operations).

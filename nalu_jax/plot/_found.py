@@ -196,8 +196,8 @@ def _trajectories(ts: Any, ys: Any, n_states: int) -> Iterator[tuple[np.ndarray,
         states = states[:, None] if states.ndim == 1 else states
         if states.shape != (times.size, n_states):
             raise ValueError(
-                f"plot.trajectories: ys have shape {states.shape}, expected {(times.size, n_states)}: a row for each of "
-                f"the times and a column for each of the {n_states} states."
+                f"plot.trajectories: ys have shape {states.shape}, expected {(times.size, n_states)}: a row for each "
+                f"of the times and a column for each of the {n_states} states."
             )
         if times.size < 2 or (np.diff(times) <= 0).any() or not np.isfinite(states[0]).all():
             raise ValueError(
