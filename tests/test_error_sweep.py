@@ -337,6 +337,16 @@ def _examples() -> dict[str, Example]:
         ),
         "nalu_jax.plot.front": Example({"found": _found()}),
         "nalu_jax.plot.curve": Example({"found": _found(), "x": X[:, :1], "y": X[:, 0]}),
+        "nalu_jax.plot.report": Example(
+            {
+                "found": _found(),
+                "path": "page.html",
+                "x": X[:, :1],
+                "y": X[:, 0],
+                "trained": np.ones(4),
+                "command": "fit",
+            }
+        ),
         "nalu_jax.plot.residuals": Example({"found": _found(), "x": X[:, :1], "y": X[:, 0]}),
         "nalu_jax.plot.trajectories": Example({"found": _Decay(), "ts": TS, "ys": YS}),
         "nalu_jax.plot.graph": Example({"model": nau, "params": W, "inputs": ("a", "b"), "outputs": ("c",)}),

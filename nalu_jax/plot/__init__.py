@@ -22,6 +22,7 @@ from ._errors import error_maps
 from ._fits import losses, predictions
 from ._found import curve, front, residuals, trajectories
 from ._graph import graph
+from ._report import report
 from ._weights import weights
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "graph",
     "losses",
     "predictions",
+    "report",
     "residuals",
     "trajectories",
     "weights",
