@@ -1,5 +1,7 @@
 """Every code block of the README and of the guide's pages runs; its table of units is the units."""
 
+import contextlib
+import io
 import pathlib
 import re
 import subprocess
@@ -29,6 +31,13 @@ def test_python_blocks_run_one_after_another(page):
     namespace: dict = {}
     for number, text in enumerate(blocks("python", page)):
         exec(compile(text, f"{page.name}, python block {number}", "exec"), namespace)
+
+
+def test_the_output_shown_is_what_comes_out():
+    namespace: dict = {}
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        exec(blocks("python")[0], namespace)
+    assert printed.getvalue() == blocks("text")[0]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
