@@ -18,6 +18,7 @@ import zlib
 from typing import Any
 
 import latex2mathml.converter
+import nbformat
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
@@ -84,9 +85,12 @@ def notebooks() -> list[pathlib.Path]:
 
 def notebook_page(path: pathlib.Path) -> dict[str, str | bytes]:
     """{file: content} of a notebook: a page with its outputs, and its figures."""
-    text, resources = MarkdownExporter().from_filename(str(path), resources={"unique_key": path.stem})
+    notebook = nbformat.read(path, as_version=4)
+    notebook.metadata["language_info"] = {"name": "python"}  # what run_all leaves out; without it no code is coloured
+    text, resources = MarkdownExporter().from_notebook_node(notebook, resources={"unique_key": path.stem})
     text = re.sub(r"^%.*\n", "", text, flags=re.MULTILINE)  # IPython's own commands
     text = re.sub(r"\]\((\w+)\.ipynb", r"](\1.md", text.replace("](guide/", "](../"))
+    text = text.replace("<details>", "<details markdown>")  # Jupyter reads Markdown inside anyway
     return {f"{path.stem}.md": text, **resources["outputs"]}
 
 

@@ -109,5 +109,6 @@ def predictions(
     if log:
         ax.set(xscale="log", yscale="log")
     ax.set(xlabel=f"{name}, true", ylabel=f"{name}, predicted")
-    ax.legend(loc="upper left", framealpha=1)
+    if not seen.all():
+        ax.legend(loc="upper left", framealpha=1)
     return ax
