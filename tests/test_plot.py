@@ -239,7 +239,7 @@ def test_residuals_are_in_standard_deviations(law):
 
 
 @pytest.mark.slow
-def test_trajectories_are_solved_from_the_first_measurement():
+def test_trajectories_are_solved_from_the_first_measurement(tmp_path):
     ts = np.linspace(0.0, 2.0, 21)
     ys = np.stack([np.exp(-ts), np.exp(-0.5 * ts)], 1)
     found = discover.ode(ts, ys, names=["a", "b"], progress=False)
@@ -250,6 +250,10 @@ def test_trajectories_are_solved_from_the_first_measurement():
     np.testing.assert_array_equal(measured.get_ydata(), ys[:, 0])
     np.testing.assert_allclose(solved.get_ydata(), np.exp(-solved.get_xdata()), rtol=1e-4)
     np.testing.assert_allclose(other.get_ydata(), 3 * np.exp(-other.get_xdata()), rtol=1e-4)
+    assert len(plot.front(found).get_yticklabels()) == len(found.front)
+    plot.report(found, tmp_path / "law.html", ts, ys)
+    page = (tmp_path / "law.html").read_text()
+    assert page.count("<math") == 2 and found.verdict in page and "solved from the first" in page
     for wrong, words in (
         ((ts, ys[:4]), "have shape"),
         ((ts[::-1], ys), "must rise"),

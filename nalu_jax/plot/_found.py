@@ -69,9 +69,15 @@ def _same(candidate: Any, best: Any) -> bool:
 
 
 def _label(candidate: Any) -> str:
-    text = getattr(candidate, "with_errors", "")
+    text = text_of(candidate)
     short = text if len(text) <= LABEL else f"{text[: LABEL - 1]}\N{HORIZONTAL ELLIPSIS}"
     return _names.as_mathtext(f"{short}   [{candidate.complexity}]" if short else f"complexity {candidate.complexity}")
+
+
+def text_of(candidate: Any) -> str:
+    """A formula, or the right-hand sides of a system, with standard errors; empty where it has no such text."""
+    text = getattr(candidate, "with_errors", "")
+    return text if isinstance(text, str) else "; ".join(text)
 
 
 @_arguments.checked("plot.curve", found=_TABLE, y=_arguments.array(finite=True))

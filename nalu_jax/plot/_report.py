@@ -80,8 +80,9 @@ def _formulas(found: Any) -> Iterator[str]:
     if isinstance(found, Found):
         yield _mathml(_identifier(found.target), found.expression)
         return
-    equations = getattr(found, "equations", None) or (found.best.equations if found.best is not None else ())
-    for name, equation in zip(found.names, equations, strict=True):
+    best = found.best
+    expressions = () if best is None else best.expressions if hasattr(best, "expressions") else best.equations
+    for name, equation in zip(found.names, expressions, strict=False):
         rate = f"<mfrac><mrow><mi>d</mi>{_identifier(name)}</mrow><mrow><mi>d</mi><mi>t</mi></mrow></mfrac>"
         yield _mathml(rate, equation)
 
@@ -118,15 +119,11 @@ def _candidates(found: Any) -> str:
     rivals += [("not told apart", candidate) for candidate in getattr(found, "alike", ())]
     rows = "".join(
         f"<tr><td>{kind}</td><td>{candidate.complexity}</td><td>{float(candidate.error):.3g}</td>"
-        f"<td><code>{_names.as_html(_text_of(candidate))}</code></td></tr>"
+        f"<td><code>{_names.as_html(_found.text_of(candidate) or '; '.join(map(str, candidate.equations)))}</code></td></tr>"
         for kind, candidate in rivals
     )
     header = "<tr><th></th><th>complexity</th><th>error</th><th>formula</th></tr>"
     return f"<h2>What was weighed</h2><div class='wide'><table>{header}{rows}</table></div>" if rows else ""
-
-
-def _text_of(candidate: Any) -> str:
-    return getattr(candidate, "with_errors", "") or "; ".join(map(str, candidate.equations))
 
 
 def _made_with(command: str) -> str:
