@@ -1,5 +1,6 @@
 """An adaptive solve with a derivative of its own: the steps are recorded, and the derivative replays them."""
 
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -7,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jax.core import eval_jaxpr
 from jax.custom_derivatives import SymbolicZero
 from jax.dtypes import float0
 
@@ -15,7 +17,7 @@ from ._problem import VectorField
 from ._replay import Given, Leaves, Replay, pull, push
 from ._tableau import Tableau
 
-RECORD = 256  # steps of which a record has room: more than most solves take
+RECORD = 128  # steps of which a record has room: more than most solves take
 
 
 def recorded(
@@ -25,57 +27,55 @@ def recorded(
     args: Any,
     solver: Any,
     method: Tableau,
-    first: Array | None,
     *,
-    rtol: Any,
-    atol: Any,
+    substeps: int | None,
+    rtol: float,
+    atol: float,
     max_steps: int,
     checkpoints: int | None,
-) -> tuple[Array, Array, Array, Array]:
-    """(the states at the times, the times, whether the end was reached, the steps that were tried).
-
-    Args:
-        first: the length of the first step; None is diffrax's choice. It counts as constant.
-        checkpoints: steps that the record holds; those of a longer solve are computed again for the derivative.
-    """
-    moving, fixed = eqx.partition(args, eqx.is_inexact_array)
-    shape = y0.shape
-    whole, closed_over = jax.closure_convert(
-        lambda t, y, moving: vector_field(t, y, eqx.combine(moving, fixed)), ts[0], y0, moving
-    )
-
-    def field(args: Any) -> Field:
-        moving, closed_over = args
-        return lambda t, y: whole(t, y.reshape(shape), moving, *closed_over).reshape(-1)
-
+) -> tuple[Array, Array, Array]:
+    """(the states at the times, whether the end was reached, the steps that were tried), as `solve` describes them."""
+    field, arrays = _explicit(vector_field, y0, ts, args)
     length = min(RECORD if checkpoints is None else checkpoints, max_steps)
     settings = Settings(solver, method, rtol, atol, max_steps, -(-length // BLOCK))
-    brief = settings._replace(blocks=1)
 
-    def run(settings: Settings, y0: Array, ts: Array, args: Any) -> Run:
-        y0, ts, args, start = lax.stop_gradient((y0, ts, args, first))
-        return integrate(settings, field(args), y0, ts, start)
+    def run(settings: Settings, *problem: Any) -> Run:
+        y0, ts, arrays = lax.stop_gradient(problem)
+        first = None if substeps is None else (ts[1] - ts[0]) / substeps
+        return integrate(settings, field(arrays), y0, ts, first)
 
     @jax.custom_jvp
-    def states(y0: Array, ts: Array, args: Any) -> tuple[Array, Array, Array]:
-        result = run(brief, y0, ts, args)
+    def states(y0: Array, ts: Array, arrays: Any) -> tuple[Array, Array, Array]:
+        result = run(settings._replace(blocks=1), y0, ts, arrays)  # nothing is kept
         return result.saved, result.finished, result.steps
 
     def derivative(primals: Any, tangents: Any) -> tuple[Any, Any]:
-        y0, ts, args = primals
+        y0, ts, arrays = primals
         result = run(settings, *primals)
-        dots = [None if isinstance(dot, SymbolicZero) else dot for dot in jax.tree.leaves(tangents[1:])]
-        places = tuple(place for place, dot in enumerate(dots) if dot is not None)
-        leaves_dot = [dots[place] for place in places]
+        moving = {k: dot for k, dot in enumerate(jax.tree.leaves(tangents[1:])) if not isinstance(dot, SymbolicZero)}
         y0_dot = None if isinstance(tangents[0], SymbolicZero) else tangents[0]
-        saved_dot = _linear(Replay(settings, field, places), Given(result, ts, args), y0, y0_dot, leaves_dot)
-        nothing = lambda x: np.zeros(x.shape, float0)
+        replay = Replay(settings, field, tuple(moving))
+        saved_dot = _linear(replay, Given(result, ts, arrays), y0, y0_dot, list(moving.values()))
+        constant = lambda x: np.zeros(x.shape, float0)
         outs = result.saved, result.finished, result.steps
-        return outs, (saved_dot, nothing(result.finished), nothing(result.steps))
+        return outs, (saved_dot, constant(result.finished), constant(result.steps))
 
     states.defjvp(derivative, symbolic_zeros=True)
-    saved, finished, steps = states(y0.reshape(-1), ts, (moving, closed_over))
-    return saved.reshape(ts.size, *shape), ts, finished, steps
+    saved, finished, steps = states(y0.reshape(-1), ts, arrays)
+    return saved.reshape(ts.size, *y0.shape), finished, steps
+
+
+def _explicit(vector_field: VectorField, y0: Array, ts: Array, args: Any) -> tuple[Callable[[Any], Field], Any]:
+    """(arrays -> the field of a flat state, the arrays): those in args, and those that the field closes over."""
+    inside, fixed = eqx.partition(args, eqx.is_array)
+    closed = jax.make_jaxpr(lambda t, y, inside: vector_field(t, y, eqx.combine(inside, fixed)))(ts[0], y0, inside)
+
+    def field(arrays: Any) -> Field:
+        inside, consts = arrays
+        rate = lambda t, y: eval_jaxpr(closed.jaxpr, consts, t, y, *jax.tree.leaves(inside))[0]
+        return lambda t, y: rate(t, y.reshape(y0.shape)).reshape(-1)
+
+    return field, (inside, closed.consts)
 
 
 def _linear(replay: Replay, given: Given, y0: Array, y0_dot: Array | None, leaves_dot: Leaves) -> Array:
