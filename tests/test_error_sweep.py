@@ -77,6 +77,20 @@ ROWS = (jnp.asarray(X), jnp.asarray(X[:, 0] - X[:, 1]))
 
 
 @functools.cache
+def _found() -> Any:
+    return discover.table(X[:, :1].repeat(3, axis=0), X[:, 0].repeat(3), functions=(), nested=False, terms=1)
+
+
+class _Decay:
+    """Stands for what `discover.ode` found, whose search takes a while."""
+
+    names = ("a", "b")
+
+    def simulate(self, y0: Any, ts: Any) -> Any:
+        return np.exp(-np.outer(ts, [1.0, 2.0])) * y0
+
+
+@functools.cache
 def _windows() -> Any:
     data = ode.data(TS, YS)
     return ode.windows(data, data.ys, np.ones(2), length=2)
@@ -397,9 +411,24 @@ def _examples() -> dict[str, Example]:
                 "operations": ("a", "b"),
                 "bounds": (-4.1, 4.1),
                 "trained": (-1.0, 1.0),
+                "inputs": ("a", "b"),
                 "points": 4,
             }
         ),
+        "nalu_jax.plot.front": Example({"found": _found()}),
+        "nalu_jax.plot.curve": Example({"found": _found(), "x": X[:, :1], "y": X[:, 0]}),
+        "nalu_jax.plot.report": Example(
+            {
+                "found": _found(),
+                "path": "page.html",
+                "x": X[:, :1],
+                "y": X[:, 0],
+                "trained": np.ones(4),
+                "command": "fit",
+            }
+        ),
+        "nalu_jax.plot.residuals": Example({"found": _found(), "x": X[:, :1], "y": X[:, 0]}),
+        "nalu_jax.plot.trajectories": Example({"found": _Decay(), "ts": TS, "ys": YS}),
         "nalu_jax.plot.graph": Example({"model": nau, "params": W, "inputs": ("a", "b"), "outputs": ("c",)}),
         "nalu_jax.plot.losses": Example({"fit": _fit()}),
         "nalu_jax.plot.predictions": Example(
@@ -412,7 +441,15 @@ def _examples() -> dict[str, Example]:
             }
         ),
         "nalu_jax.plot.weights": Example(
-            {"model": nau, "params": W, "snapped": W, "truth": W, "inputs": ("a", "b"), "outputs": ("c",)}
+            {
+                "model": nau,
+                "params": W,
+                "snapped": W,
+                "truth": W,
+                "leaves": ("w",),
+                "inputs": ("a", "b"),
+                "outputs": ("c",),
+            }
         ),
     }
 

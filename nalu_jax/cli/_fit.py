@@ -13,7 +13,7 @@ import numpy as np
 from .. import _interrupt, discover
 from ..discover import _inputs, _names
 from ..discover._found import NOTHING
-from . import _csv, _report
+from . import _csv, _page, _report
 
 NO_FORMULA = 1
 """The exit status where the table has been searched, and no simple formula found."""
@@ -136,6 +136,11 @@ def run(options: argparse.Namespace) -> int:
             _write_plot(options.plot, fitted)
         except (OSError, ValueError) as error:
             return _failed(options, f"--plot {options.plot}: cannot be written: {error}.")
+    if options.report is not None:
+        try:
+            _page.write(options.report, fitted.found, fitted.columns, fitted.rows.train, options.typed)
+        except (OSError, ValueError) as error:
+            return _failed(options, f"--report {options.report}: cannot be written: {error}.")
     if fitted.found.interrupted:
         return INTERRUPTED
     return NO_FORMULA if fitted.found.verdict == NOTHING else 0
@@ -163,6 +168,8 @@ def _check_options(options: argparse.Namespace) -> None:
         raise ValueError(f"--seed must be at least 0, got {options.seed}.")
     if options.plot is not None:
         _check_plot(options.plot)
+    if options.report is not None:
+        _page.check(options.report)
 
 
 def _check_plot(path: pathlib.Path) -> None:

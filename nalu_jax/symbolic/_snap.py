@@ -86,7 +86,7 @@ def snap(
 
     Returns:
         The `Path`, of which the last step is the chosen one, and in which `changed` tells what a number was before it
-        was rounded, as in "[0]['re'][0, 0] = 3/2, was 1.499 +- 0.002". A number that is a simple one already is pinned
+        was rounded, as in `[0]['re'][0, 0] = 3/2, was 1.499 +- 0.002`. A number that is a simple one already is pinned
         like any other; rounding to zero is pruning.
 
     Raises:
