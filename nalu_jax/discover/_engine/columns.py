@@ -6,6 +6,7 @@ import numpy as np
 
 from nalu_jax.discover._engine import settings
 from nalu_jax.discover._engine.candidate import ZERO_LOGARITHM, Column, Noise, log_absolute
+from nalu_jax.discover._engine.dimensions import Dimensions
 
 SMALLEST_MEDIAN = 1e-3  # of |values|, where the target's root mean square is 1: most of them may be 0
 CONSTANT_SPREAD = 1e-9  # of a logarithm: a column that varies less has no exponent that could be known
@@ -26,6 +27,7 @@ class Table:
         target_scale: y / target.
         inputs: number of inputs among which a name chooses, screened ones included.
         row_weights: (rows,) reciprocal errors of single rows, relative to each other.
+        dimensions: of all inputs and the target, where units of measure are known.
     """
 
     columns: tuple[Column, ...]
@@ -38,6 +40,7 @@ class Table:
     target_scale: float
     inputs: int
     row_weights: np.ndarray
+    dimensions: Dimensions | None = None
 
     @property
     def rows(self) -> int:
@@ -49,7 +52,13 @@ class Table:
 
 
 def prepare(
-    x: np.ndarray, y: np.ndarray, columns: tuple[Column, ...], *, inputs: int, row_weights: np.ndarray | None = None
+    x: np.ndarray,
+    y: np.ndarray,
+    columns: tuple[Column, ...],
+    *,
+    inputs: int,
+    row_weights: np.ndarray | None = None,
+    dimensions: Dimensions | None = None,
 ) -> Table:
     """The table of these columns of x (rows, n_in) and the target y (rows,)."""
     values = np.array([column.values(x) for column in columns]).reshape(len(columns), len(y))
@@ -76,6 +85,7 @@ def prepare(
         target_scale=scale,
         inputs=inputs,
         row_weights=np.ones(len(y)) if row_weights is None else row_weights,
+        dimensions=dimensions,
     )
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from nalu_jax.discover._engine import settings
 from nalu_jax.discover._engine.candidate import Column, Noise
 from nalu_jax.discover._engine.columns import Table, noise_weights
+from nalu_jax.discover._engine.dimensions import correction, most_saved
 from nalu_jax.discover._engine.fit import Batch, products
 from nalu_jax.discover._engine.forms import Form, evaluate
 from nalu_jax.discover._engine.lattice import prices
@@ -107,7 +108,10 @@ def name_price(table: Table, form: Form, batch: Batch) -> np.ndarray:
     total += settings.ODD_SIGN * (_odd_sign(batch) * table.signed).sum((1, 2))
     used = (~absent).any(1)
     total += used @ np.array([column_price(column, table.inputs) for column in table.columns])
-    return total + (table.inputs - plain.sum()) * form.terms * names.zero
+    total = total + (table.inputs - plain.sum()) * form.terms * names.zero
+    if table.dimensions is None:
+        return total
+    return total + correction(table.dimensions, table.columns, form, batch.exponents, batch.free, table.inputs)
 
 
 def value_price(table: Table, form: Form, batch: Batch, sizes: np.ndarray) -> np.ndarray:
@@ -176,6 +180,8 @@ def bound(table: Table, form: Form, batch: Batch, noise: Noise) -> np.ndarray:
     moving = np.arange(terms * (1 + table.width)) < np.full((count, 1), terms)
     names = prices(table.inputs)
     least = table.inputs * terms * names.zero + (terms - 1) * (names.lattice[1:].min() - names.zero)
+    if table.dimensions is not None:
+        least -= most_saved(table.dimensions, form, table.inputs)
     with np.errstate(all="ignore"):
         return _integrated(table, linear, moving, terms) + value_price(table, form, batch, linear.sizes) + least
 

@@ -6,8 +6,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nalu_jax.discover._engine import settings
+from nalu_jax.discover._engine import consistent, settings
 from nalu_jax.discover._engine.candidate import Candidate, Noise
+from nalu_jax.discover._engine.derived import proposals
+from nalu_jax.discover._engine.dimensions import Dimensions
+from nalu_jax.discover._engine.dimensions import consistent as is_consistent
 from nalu_jax.discover._engine.evidence import linearise, variance
 from nalu_jax.discover._engine.forms import FAMILIES, FUNCTIONS
 from nalu_jax.discover._engine.misfit import robust_weights
@@ -73,6 +76,7 @@ def search(
     nested: bool = True,
     terms: int = 4,
     seed: int = 0,
+    dimensions: Dimensions | None = None,
     time_limit: float | None = None,
     progress: Progress | None = None,
     stop: Callable[[], bool] | None = None,
@@ -86,6 +90,7 @@ def search(
         nested: whether powers of sums and quotients may be the answer.
         terms: largest number of terms of a sum.
         seed: of random starts and row samples.
+        dimensions: of units of measure, where they are known.
         time_limit: in seconds; looked at between the stages of the search.
         progress: called with the name of the stage and the fraction that is done.
         stop: asked between stages; when true the search ends with the best so far.
@@ -98,21 +103,29 @@ def search(
             nested,
             terms,
             seed,
+            dimensions,
             _Clock(time_limit, progress, stop),
         )
 
 
 def _search(
-    x: np.ndarray, y: np.ndarray, functions: tuple[str, ...], nested: bool, terms: int, seed: int, clock: _Clock
+    x: np.ndarray,
+    y: np.ndarray,
+    functions: tuple[str, ...],
+    nested: bool,
+    terms: int,
+    seed: int,
+    dimensions: Dimensions | None,
+    clock: _Clock,
 ) -> Searched:
     every = tuple(range(x.shape[1]))
-    tables = Tables(x, y, every, seed)
+    tables = Tables(x, y, every, seed, dimensions=dimensions)
     constant = tuple(int(j) for j in np.flatnonzero(tables.full().constant))
     screened: tuple[int, ...] = ()
     if len(every) > settings.SCREENED_FROM and clock.ready("screening", 0.0):
         inputs = screen(tables.sizes()[-1])
         screened = tuple(j for j in every if j not in inputs)
-        tables = Tables(x, y, inputs, seed)
+        tables = Tables(x, y, inputs, seed, dimensions=dimensions)
     found = _collect(tables, clock, terms, seed)
     weights = _outlier_weights(found, tables) if found and not clock.stopped else None
     if weights is not None:
@@ -126,6 +139,8 @@ def _search(
 
 
 def _allowed(fitted: Fitted, functions: tuple[str, ...], nested: bool) -> bool:
+    if not _has_unit(fitted):
+        return False
     if fitted.form.kind in ("power", "quotient") and not nested:
         return False
     if fitted.form.function is not None and FUNCTIONS[fitted.form.function].family not in functions:
@@ -137,9 +152,21 @@ def _allowed(fitted: Fitted, functions: tuple[str, ...], nested: bool) -> bool:
     return {column.function for column in columns if column.function} <= set(functions)
 
 
+def _has_unit(fitted: Fitted) -> bool:
+    """Whether the units of a formula are consistent, where they have to be."""
+    table, batch = fitted.table, fitted.batch
+    if table.dimensions is None or not table.dimensions.strict:
+        return True
+    return is_consistent(
+        table.dimensions, table.columns, fitted.form, batch.exponents[0], batch.free[0], table.inputs
+    )
+
+
 def _collect(tables: Tables, clock: _Clock, terms: int, seed: int) -> list[Fitted]:
     """Formulas of the whole family, as fitted on the rows on which exponents are rounded."""
-    found: list[Fitted] = []
+    found = [] if tables.dimensions is None else _collect_consistent(tables, clock, terms)
+    if found and (_settled(found) or (tables.strict and _enough(found))):
+        return found
     _, table, judged = tables.sizes()
     noises: tuple[Noise, ...] = ("relative", "absolute")
     for noise in noises:
@@ -154,6 +181,27 @@ def _collect(tables: Tables, clock: _Clock, terms: int, seed: int) -> list[Fitte
         if place and _enough(found):
             break
         _widen(found, Wider(tables, noise, seed, thorough=not _enough(found)), clock, place / len(order))
+    return found
+
+
+def _collect_consistent(tables: Tables, clock: _Clock, terms: int) -> list[Fitted]:
+    """Formulas whose units are consistent, with constants that are pure numbers or known."""
+    found: list[Fitted] = []
+    noises: tuple[Noise, ...] = ("relative", "absolute")
+    for noise in noises:
+        if clock.ready("consistent sums", 0.0):
+            found += consistent.plain_sums(tables, noise, terms)
+    if not found:
+        return found
+    columns = proposals(tables.x, tables.columns)
+    for noise in _worth_noises(found):
+        for place, (name, tasks) in enumerate(consistent.wider(tables, noise, columns, terms)):
+            for task in tasks:
+                if place >= settings.RIVAL_STAGES and _enough(found):
+                    break
+                if _settled(found) or not clock.ready(name, 0.1):
+                    return found
+                found += task(min(fitted.evidence for fitted in found))
     return found
 
 

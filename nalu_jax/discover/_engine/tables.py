@@ -5,6 +5,7 @@ import numpy as np
 from nalu_jax.discover._engine import settings
 from nalu_jax.discover._engine.candidate import Column
 from nalu_jax.discover._engine.columns import Table, prepare, take
+from nalu_jax.discover._engine.dimensions import Dimensions
 
 
 class Tables:
@@ -16,22 +17,37 @@ class Tables:
         columns: those columns as they are.
         seed: of the samples.
         row_weights: (rows,) or None.
+        dimensions: of units of measure, or None.
     """
 
     def __init__(
-        self, x: np.ndarray, y: np.ndarray, inputs: tuple[int, ...], seed: int, row_weights: np.ndarray | None = None
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        inputs: tuple[int, ...],
+        seed: int,
+        row_weights: np.ndarray | None = None,
+        dimensions: Dimensions | None = None,
     ):
         self.x, self.y, self.inputs, self.seed, self.row_weights = x, y, inputs, seed, row_weights
+        self.dimensions = dimensions
         self.columns = tuple(Column((j,)) for j in inputs)
         self._order = np.random.default_rng(seed).permutation(len(y))
         self._prepared: dict[tuple[Column, ...], Table] = {}
+
+    @property
+    def strict(self) -> bool:
+        """Whether only formulas with consistent units may be the answer."""
+        return self.dimensions is not None and self.dimensions.strict
 
     def full(self, derived: tuple[Column, ...] = ()) -> Table:
         """All rows; the table of inputs and the one asked for last are kept."""
         if derived not in self._prepared:
             self._prepared = {key: table for key, table in self._prepared.items() if not key}
             columns, inputs = self.columns + derived, self.x.shape[1]
-            self._prepared[derived] = prepare(self.x, self.y, columns, inputs=inputs, row_weights=self.row_weights)
+            self._prepared[derived] = prepare(
+                self.x, self.y, columns, inputs=inputs, row_weights=self.row_weights, dimensions=self.dimensions
+            )
         return self._prepared[derived]
 
     def sizes(self, derived: tuple[Column, ...] = ()) -> tuple[Table, Table, Table]:
@@ -45,4 +61,4 @@ class Tables:
         return table if table.rows <= rows else take(table, np.sort(self._order[:rows]))
 
     def reweighted(self, row_weights: np.ndarray) -> "Tables":
-        return Tables(self.x, self.y, self.inputs, self.seed, row_weights)
+        return Tables(self.x, self.y, self.inputs, self.seed, row_weights, self.dimensions)
