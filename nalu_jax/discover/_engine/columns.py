@@ -1,6 +1,7 @@
 """A table made ready: logarithms about the geometric centre, signs, and a target of size 1."""
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,6 +11,29 @@ from nalu_jax.discover._engine.dimensions import Dimensions
 
 SMALLEST_MEDIAN = 1e-3  # of |values|, where the target's root mean square is 1: most of them may be 0
 CONSTANT_SPREAD = 1e-9  # of a logarithm: a column that varies less has no exponent that could be known
+
+
+class Limits(NamedTuple):
+    """What simple exponents a formula may have: from `low` to `high`, and where `whole` is set integers only."""
+
+    low: float
+    high: float
+    whole: bool
+
+    def allow(self, exponents: np.ndarray) -> np.ndarray:
+        """Whether each is allowed; 0 always is."""
+        inside = (exponents >= self.low) & (exponents <= self.high)
+        return (inside & (not self.whole or exponents == np.round(exponents))) | (exponents == 0)
+
+
+class TableOptions(NamedTuple):
+    """What is known of a table beside its numbers: see `Table`."""
+
+    dimensions: Dimensions | None = None
+    deviation: float | None = None
+    robust: bool = False
+    limits: Limits | None = None
+    absolute: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +52,10 @@ class Table:
         inputs: number of inputs among which a name chooses, screened ones included.
         row_weights: (rows,) reciprocal errors of single rows, relative to each other.
         dimensions: of all inputs and the target, where units of measure are known.
+        deviation: standard deviation of weighted residuals of the target, where errors of rows are known.
+        robust: whether weights follow residuals, as those of outliers do.
+        limits: what exponents may be, or None.
+        absolute: whether the noise is of the same kind in all rows, whatever the formula's value.
     """
 
     columns: tuple[Column, ...]
@@ -41,6 +69,10 @@ class Table:
     inputs: int
     row_weights: np.ndarray
     dimensions: Dimensions | None = None
+    deviation: float | None = None
+    robust: bool = False
+    limits: Limits | None = None
+    absolute: bool = False
 
     @property
     def rows(self) -> int:
@@ -58,9 +90,10 @@ def prepare(
     *,
     inputs: int,
     row_weights: np.ndarray | None = None,
-    dimensions: Dimensions | None = None,
+    options: TableOptions | None = None,
 ) -> Table:
     """The table of these columns of x (rows, n_in) and the target y (rows,)."""
+    options = options or TableOptions()
     values = np.array([column.values(x) for column in columns]).reshape(len(columns), len(y))
     logs = log_absolute(values)
     zero = values == 0
@@ -85,7 +118,11 @@ def prepare(
         target_scale=scale,
         inputs=inputs,
         row_weights=np.ones(len(y)) if row_weights is None else row_weights,
-        dimensions=dimensions,
+        dimensions=options.dimensions,
+        deviation=None if options.deviation is None else options.deviation / scale,
+        robust=options.robust,
+        limits=options.limits,
+        absolute=options.absolute or options.deviation is not None,
     )
 
 

@@ -339,10 +339,8 @@ def plain_sums(tables: Tables, noise: Noise, most_terms: int) -> list[Fitted]:
     return search_sums(table, judged, noise, power=1.0, most_terms=most_terms, bar=np.inf)
 
 
-def wider(tables: Tables, noise: Noise, columns: tuple[Column, ...], most_terms: int) -> list[tuple[str, list[Task]]]:
-    """Names and tasks of the wider family, also of those columns made of inputs that have a unit."""
-    dimensions = of_table(tables.sizes()[0])
-    derived = tuple(column for column in columns if dimensions.of(column) is not None)
+def wider(tables: Tables, noise: Noise, derived: tuple[Column, ...], most_terms: int) -> list[tuple[str, list[Task]]]:
+    """Names and tasks of the wider family, first of the inputs as they are, then with derived columns too."""
     found: list[tuple[str, list[Task]]] = []
     for more in ((), derived) if derived else ((),):
         thin, table, judged = tables.sizes(more)

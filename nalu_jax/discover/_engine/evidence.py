@@ -25,13 +25,15 @@ from nalu_jax.discover._engine.lattice import prices
 
 class Linear(NamedTuple):
     """Fits to first order: values and weights (B, rows), weighted residuals (B, rows) and their Jacobian
-    (B, K + K n, rows) by (log|coefficients|, exponents); sizes (B, K) are root mean squares of products."""
+    (B, K + K n, rows) by (log|coefficients|, exponents); sizes (B, K) are root mean squares of products; the deviation of the noise is set
+    where it is known."""
 
     values: np.ndarray
     weights: np.ndarray
     residuals: np.ndarray
     jacobian: np.ndarray
     sizes: np.ndarray
+    deviation: float | None = None
 
 
 def linearise(table: Table, form: Form, batch: Batch, noise: Noise) -> Linear:
@@ -47,7 +49,7 @@ def linearise(table: Table, form: Form, batch: Batch, noise: Noise) -> Linear:
         )
         jacobian = np.concatenate([by_logarithm, by_exponent], 1)
         sizes = np.sqrt(np.mean(plain**2, -1))
-        return Linear(values, weights, weights * (table.target - values), jacobian, sizes)
+        return Linear(values, weights, weights * (table.target - values), jacobian, sizes, table.deviation)
 
 
 def variance(linear: Linear, target: np.ndarray, parameters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -55,6 +57,8 @@ def variance(linear: Linear, target: np.ndarray, parameters: np.ndarray) -> tupl
     rss = np.einsum("bn,bn->b", linear.residuals, linear.residuals)
     degrees = np.maximum(linear.residuals.shape[-1] - parameters, 1)
     floor = settings.EXACT**2 * np.mean((linear.weights * target) ** 2, -1)
+    if linear.deviation is not None:
+        return linear.deviation**2 + floor, rss
     return rss / degrees + floor, rss
 
 
@@ -109,6 +113,8 @@ def name_price(table: Table, form: Form, batch: Batch) -> np.ndarray:
     used = (~absent).any(1)
     total += used @ np.array([column_price(column, table.inputs) for column in table.columns])
     total = total + (table.inputs - plain.sum()) * form.terms * names.zero
+    if table.limits is not None:
+        total += settings.FORBIDDEN * (~table.limits.allow(batch.exponents) | (batch.free & table.limits.whole)).sum((1, 2))
     if table.dimensions is None:
         return total
     return total + correction(table.dimensions, table.columns, form, batch.exponents, batch.free, table.inputs)

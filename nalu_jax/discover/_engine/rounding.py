@@ -207,7 +207,8 @@ def odd_signs(table: Table, parity: np.ndarray) -> np.ndarray:
     """(..., n, values) price of simple exponents in signed columns whose sign they do not have."""
     whole = VALUES == np.round(VALUES)
     natural = whole & (np.abs(np.round(VALUES)) % 2 == parity[..., None])
-    return settings.ODD_SIGN * (~natural & table.signed[:, None])
+    odd = settings.ODD_SIGN * (~natural & table.signed[:, None])
+    return odd if table.limits is None else odd + settings.FORBIDDEN * ~table.limits.allow(VALUES)
 
 
 def merge_equal(form: Form, batch: Batch) -> tuple[Form, Batch] | None:

@@ -133,6 +133,7 @@ WHOLE_ENOUGH = 0.2  # of an exponent of the log-linear regression from a whole n
 
 UNITS_OF_CONSTANTS = (0.5, 0.25, 0.25)  # pure numbers or known constants; one common unit in each sum; any
 INCONSISTENT = 500.0  # nats of a term that a strict search does not allow: behind everything that is consistent
+FORBIDDEN = 100.0  # nats of an exponent that the caller does not allow
 HALF_PRODUCTS = 20_000  # cheapest products of half of the columns, joined with those of the other half
 CONSISTENT = 3000  # consistent products of one dimension that are kept
 CONSISTENT_ATOMS = 600  # of one group of terms, all pairs of which are tried

@@ -39,7 +39,7 @@ class Wider:
 
     def stages(self) -> list[tuple[str, list[Task]]]:
         """Names and tasks; the first `settings.RIVAL_STAGES` are those that rivals of a simple law come from."""
-        offered = proposals(self.tables.x, self.tables.columns)
+        offered = self.tables.with_units(proposals(self.tables.x, self.tables.columns))
         angles = tuple(column for column in offered if len(column.inputs) == 1)
         differences = tuple(column for column in offered if len(column.inputs) == 2)
         inside = sorted(offered, key=lambda column: (column.function is not None, column.weights[0] != 1))
