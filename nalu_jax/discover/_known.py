@@ -8,7 +8,9 @@
 """
 
 import ast
+import dataclasses
 import functools
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -18,16 +20,22 @@ import sympy
 from scipy import optimize
 
 from ..symbolic._parse import ALIASES, FUNCTIONS, parse
-from . import _names
+from . import _names, _numbers
 from ._formula import Formula, KnownPart, measured
+from ._intervals import moved
 
 STARTS = 60
-"""Random starts of the constants of a known part, whose sizes are spread over ten powers of e to either side of 1."""
+"""Random starts of the constants of a known part."""
 
 SPREAD = 3.0
+"""Two standard deviations of the logarithm of a start: most are between 1/20 and 20. Constants far from 1 are those of
+columns far from 1, which can be brought there by another unit."""
 
-ROUNDS = 2
-"""Of search of the rest and fit of the constants in turn: the second begins at the constants that the first ended at."""
+ROUNDS = 3
+"""Of search of the rest and fit of the constants in turn: each begins at the constants that the last one ended at."""
+
+TERM = 8.0
+"""Nats that a term of the rest has to gain beside the constants: about what naming it costs in the search."""
 
 WORSE = 10.0
 """A known part that leaves so many times more than there was is a mistake (a unit, a sign), no part of the law."""
@@ -90,62 +98,106 @@ def values(part: Known, x: np.ndarray, constants: np.ndarray) -> np.ndarray:
     return np.broadcast_to(np.asarray(found, float), x.shape[:1]).copy()
 
 
-def as_written(part: Known, constants: np.ndarray, errors: np.ndarray) -> KnownPart:
+def as_written(part: Known, numbers: "Refitted") -> KnownPart:
     """The part with its constants at these values."""
+    constants, errors = numbers.constants, numbers.errors
     expression, _ = _compiled(part)
-    numbers = {sympy.Symbol(name, real=True): float(value) for name, value in zip(part.constants, constants, strict=True)}
+    rounded = [_numbers.rounded(float(value), float(error)) for value, error in zip(constants, numbers.conditional, strict=True)]
+    known = {sympy.Symbol(name, real=True): float(value) for name, value in zip(part.constants, rounded, strict=True)}
     named = tuple(
-        (name, measured(float(value), float(value), float(error)))
-        for name, value, error in zip(part.constants, constants, errors, strict=True)
+        (name, measured(short, float(value), float(error)))
+        for name, short, value, error in zip(part.constants, rounded, constants, errors, strict=True)
     )
-    return KnownPart(part.text, re.sub(r"\bAbs\b", "abs", str(expression.xreplace(numbers))), named)
+    return KnownPart(part.text, re.sub(r"\bAbs\b", "abs", str(expression.xreplace(known))), named)
 
 
-def first_constants(part: Known, x: np.ndarray, y: np.ndarray, weights: np.ndarray, seed: int) -> np.ndarray:
-    """The constants with which the part and one added number explain most of y."""
+def first_constants(part: Known, x: np.ndarray, y: np.ndarray, weights: np.ndarray, seed: int) -> list[np.ndarray]:
+    """Constants with which the part explains most of y, beside a number or beside a parabola in every column."""
     if not part.constants:
-        return np.zeros(0)
+        return [np.zeros(0)]
+    rest = [np.ones((1, len(y)))]
+    parabolas = np.concatenate([np.ones((1, len(y))), x.T / np.abs(x).max(0)[:, None], (x.T / np.abs(x).max(0)[:, None]) ** 2])
+    if len(y) > 3 * (len(part.constants) + len(parabolas)):
+        rest.append(parabolas)
+    return [_beside(part, x, y, weights, beside, seed) for beside in rest]
+
+
+def _beside(
+    part: Known, x: np.ndarray, y: np.ndarray, weights: np.ndarray, rest: np.ndarray, seed: int
+) -> np.ndarray:
+    """The constants of the least squares where anything made of the rest (m, rows) is explained by itself."""
+    basis, _ = np.linalg.qr((rest * weights).T)
     rng = np.random.default_rng(seed)
+
+    def residuals(numbers: np.ndarray) -> np.ndarray:
+        left = _finite(weights * (y - values(part, x, numbers)))
+        return left - basis @ (basis.T @ left)
+
     best, least = np.ones(len(part.constants)), np.inf
-    for start in range(STARTS):
+    for place in range(STARTS):
         signs = rng.choice([1.0, -1.0], len(best), p=[0.75, 0.25])
-        begin = signs * np.exp(SPREAD * rng.normal(size=len(best))) if start else best
-        found, cost = _fitted(part, x, y, weights, lambda numbers: numbers[-1], np.append(begin, 0.0))
-        if cost < least:
-            best, least = found[:-1], cost
+        begin = signs * np.exp(SPREAD / 2 * rng.normal(size=len(best))) if place else np.ones(len(best))
+        fitted = optimize.least_squares(residuals, begin, method="lm", x_scale="jac", max_nfev=50 * len(begin))
+        if fitted.cost < least:
+            best, least = fitted.x, fitted.cost
     return best
+
+
+def _finite(residuals: np.ndarray) -> np.ndarray:
+    return np.clip(np.nan_to_num(residuals, nan=1e100, posinf=1e100, neginf=-1e100), -1e100, 1e100)
+
+
+class Refitted(NamedTuple):
+    """Constants fitted together with the numbers of the rest: values, standard errors, and standard errors where all
+    other numbers are known."""
+
+    constants: np.ndarray
+    errors: np.ndarray
+    conditional: np.ndarray
 
 
 def refitted(
     part: Known, constants: np.ndarray, rest: Formula, x: np.ndarray, y: np.ndarray, weights: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """The constants, fitted together with the numbers of the rest, and their standard errors."""
-    from ._intervals import moved
-
-    count = len(part.constants)
-    size = len(moved(rest).start)
-    extra = lambda numbers: moved(rest).values(x, numbers[count:])
-    begin = np.concatenate([constants, moved(rest).start])
-    found, _ = _fitted(part, x, y, weights, extra, begin)
-    slopes = optimize.approx_fprime  # of all numbers, for the joint covariance
-    residuals = lambda numbers: weights * (y - values(part, x, numbers[:count]) - extra(numbers))
-    jacobian = np.atleast_2d(slopes(found, residuals, 1e-7 * np.maximum(np.abs(found), 1e-3)))
-    degrees = max(len(y) - count - size, 1)
-    s2 = float(np.sum(residuals(found) ** 2)) / degrees
-    covariance = np.linalg.pinv(jacobian.T @ jacobian) * s2
-    return found[:count], np.sqrt(np.maximum(np.diag(covariance)[:count], 0.0))
+) -> Refitted:
+    """The constants, fitted together with the rest or with some of its terms, where the others only make up for them."""
+    whole = range(len(rest.terms))
+    least, best = np.inf, None
+    for size in range(1, len(whole) + 1):
+        for kept in itertools.combinations(whole, size):
+            if size < len(whole) and rest.form.kind != "sum":
+                continue
+            cost, found = _jointly(part, constants, _of_terms(rest, kept), x, y, weights)
+            if cost + TERM * size < least:
+                least, best = cost + TERM * size, found
+    assert best is not None
+    return best
 
 
-def _fitted(part: Known, x: np.ndarray, y: np.ndarray, weights: np.ndarray, rest: Callable, begin: np.ndarray):
-    """Numbers (constants first) of the least squares, and what they leave; infinite where there is no value."""
-    count = len(part.constants)
+def _of_terms(rest: Formula, kept: Sequence[int]) -> Formula:
+    if len(kept) == len(rest.terms):
+        return rest
+    form = dataclasses.replace(rest.form, groups=(len(kept),))
+    return dataclasses.replace(rest, terms=tuple(rest.terms[place] for place in kept), form=form)
 
-    def residuals(numbers: np.ndarray) -> np.ndarray:
-        found = weights * (y - values(part, x, numbers[:count]) - rest(numbers))
-        return np.clip(np.nan_to_num(found, nan=1e100, posinf=1e100, neginf=-1e100), -1e100, 1e100)
 
+def _jointly(
+    part: Known, constants: np.ndarray, rest: Formula, x: np.ndarray, y: np.ndarray, weights: np.ndarray
+) -> tuple[float, Refitted]:
+    """What all numbers leave (rows / 2 log of the squares), and the constants."""
+    count, other = len(constants), moved(rest)
+    residuals = lambda numbers: _finite(
+        weights * (y - values(part, x, numbers[:count]) - other.values(x, numbers[count:]))
+    )
+    begin = np.concatenate([constants, other.start])
     fitted = optimize.least_squares(residuals, begin, method="lm", x_scale="jac", max_nfev=200 * len(begin))
-    return fitted.x, float(fitted.cost)
+    degrees = max(len(y) - len(begin), 1)
+    squares = 2 * float(fitted.cost)
+    normal = fitted.jac.T @ fitted.jac * degrees / max(squares, 1e-300)
+    errors = np.sqrt(np.maximum(np.diag(np.linalg.pinv(normal, hermitian=True)), 0.0))
+    conditional = 1 / np.sqrt(np.maximum(np.diag(normal), 1e-300))
+    floor = (1e-9 * np.abs(y).max()) ** 2 * len(y)
+    found = Refitted(fitted.x[:count], errors[:count], conditional[:count])
+    return len(y) / 2 * np.log(squares + floor), found
 
 
 def check(part: Known, rest: np.ndarray, y: np.ndarray, target: str) -> None:

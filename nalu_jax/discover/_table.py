@@ -6,6 +6,7 @@ formulas (`_formula`) with a verdict (`_found`).
 
 import contextlib
 import dataclasses
+import itertools
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
@@ -167,13 +168,9 @@ class _Asked(NamedTuple):
     known: _known.Known | None
 
 
-Numbers = tuple[np.ndarray, np.ndarray]
-"""Constants of a known part and their standard errors."""
-
-
 def _searched(
     data: _inputs.Table, asked: _Asked, report: Progress, stop: Callable[[], bool]
-) -> tuple[Searched, _inputs.Table, Numbers]:
+) -> tuple[Searched, _inputs.Table, _known.Refitted]:
     """What was found for the target, without its known part; that rest; the constants of the known part."""
     chosen = asked.chosen
     options = TableOptions(
@@ -189,26 +186,36 @@ def _searched(
     }  # fmt: skip
     part = asked.known
     if part is None:
-        return search(data.x, data.y, **settings), data, (np.zeros(0), np.zeros(0))
+        return search(data.x, data.y, **settings), data, _known.Refitted(*[np.zeros(0)] * 3)
     weights = np.ones(len(data.y)) if data.row_weights is None else data.row_weights
-    constants = _known.first_constants(part, data.x, data.y, weights, chosen.seed)
-    errors = np.zeros(len(constants))
-    for place in range(_known.ROUNDS if len(constants) else 1):
-        rest = data._replace(y=data.y - _known.values(part, data.x, constants))
+    begin = _known.first_constants(part, data.x, data.y, weights, chosen.seed)
+    found = [_beside_known(data, asked, settings, weights, constants) for constants in begin]
+    return min(found, key=lambda each: each[0].candidates[0].evidence if each[0].candidates else np.inf)
+
+
+def _beside_known(
+    data: _inputs.Table, asked: _Asked, settings: dict[str, Any], weights: np.ndarray, constants: np.ndarray
+) -> tuple[Searched, _inputs.Table, _known.Refitted]:
+    """What is found beside the known part, from these constants of it on, which are fitted with the rest in turn."""
+    part, numbers = asked.known, _known.Refitted(constants, np.zeros(len(constants)), np.zeros(len(constants)))
+    assert part is not None
+    for place in itertools.count(1):
+        rest = data._replace(y=data.y - _known.values(part, data.x, numbers.constants))
         _known.check(part, rest.y, data.y, data.target)
         found = search(rest.x, rest.y, **settings)
         if not len(constants) or not found.candidates:
-            break
+            return found, rest, numbers
         formula = _written.formula_of(found.candidates[0], rest, np.ones(len(rest.y)), {}, asked.measures)
-        constants_, errors = _known.refitted(part, constants, formula, data.x, data.y, weights)
-        constants = constants if place + 1 == _known.ROUNDS else constants_
-    return found, rest, (constants, errors)
+        refitted = _known.refitted(part, numbers.constants, formula, data.x, data.y, weights)
+        if place == _known.ROUNDS:  # the errors of this rest, whose numbers were fitted beside these constants
+            return found, rest, refitted._replace(constants=numbers.constants)
+        numbers = refitted
 
 
-def _with_known(formula: Formula, part: _known.Known | None, numbers: Numbers, data: _inputs.Table) -> Formula:
+def _with_known(formula: Formula, part: _known.Known | None, numbers: _known.Refitted, data: _inputs.Table) -> Formula:
     if part is None:
         return formula
-    written = _known.as_written(part, *numbers)
+    written = _known.as_written(part, numbers)
     complexity = formula.complexity + len(written.constants)
     return dataclasses.replace(formula, known=written, complexity=complexity)
 
