@@ -107,7 +107,7 @@ def _dropped(x: Any, names: Any, rows: dict[str, Any]) -> tuple[Any, dict[str, A
     """Without the rows in which a cell is missing; x as an array that keeps its headers."""
     headers = _inputs.headers_of(x)
     array = _inputs.shaped(x)
-    absent = _absent(array).any(axis=1)
+    absent: np.ndarray = np.asarray(_absent(array).any(axis=1))
     for values in rows.values():
         if values is not None and len(_inputs.as_array(values, "y")) == len(absent):
             absent |= _absent(_inputs.as_array(values, "y"))
@@ -116,7 +116,9 @@ def _dropped(x: Any, names: Any, rows: dict[str, Any]) -> tuple[Any, dict[str, A
         return x, rows, kept, ()
     places = (np.flatnonzero(absent) + 1).tolist()
     listed = ", ".join(map(str, places[:MOST_LISTED])) + (", ..." if len(places) > MOST_LISTED else "")
-    note = f"{len(places)} of {len(absent)} rows left out, since a cell is missing: row{'s' * (len(places) > 1)} {listed}"
+    note = (
+        f"{len(places)} of {len(absent)} rows left out, since a cell is missing: row{'s' * (len(places) > 1)} {listed}"
+    )
     part = {name: None if values is None else _inputs.as_array(values, name)[kept] for name, values in rows.items()}
     if headers is not None and names is None:
         return _Frame(array[kept], headers), part, kept, (note,)
@@ -147,7 +149,7 @@ def _absent(array: np.ndarray) -> np.ndarray:
     none = lambda cell: (
         cell is None or type(cell).__name__ in ("NAType", "NaTType") or (isinstance(cell, float) and np.isnan(cell))
     )
-    return masked | np.frompyfunc(none, 1, 1)(cells).astype(bool)
+    return masked | np.asarray(np.frompyfunc(none, 1, 1)(cells), bool)
 
 
 def _positive(name: str, values: Any, *, zero: bool) -> np.ndarray | None:
@@ -161,7 +163,7 @@ def _positive(name: str, values: Any, *, zero: bool) -> np.ndarray | None:
         cure = "" if zero else " Of a value that is known exactly give the size of its last digit."
         raise ValueError(f"{name}, row {bad[0] + 1}: {numbers[bad[0]]:g} is not {what}.{cure}")
     if not numbers.any():
-        raise ValueError(f"{name} are 0 in all rows: there is nothing to fit.")
+        raise ValueError(f"all {name} are zero: there is nothing to fit.")
     return numbers
 
 

@@ -400,7 +400,9 @@ def _matching(mine: list[Any], theirs: list[Any]) -> list[int] | None:
 
 def _noise_line(found: Found) -> str:
     unit = f" {found.best.target_unit}" if found.best.target_unit else ""
-    size = f"{found.deviation:.2g}{unit}" if found.noise == "absolute" else f"{100 * found.deviation:.2g} % of the value"
+    size = (
+        f"{found.deviation:.2g}{unit}" if found.noise == "absolute" else f"{100 * found.deviation:.2g} % of the value"
+    )
     return f"residuals: {size} ({found.noise}), {found.rows} rows"
 
 

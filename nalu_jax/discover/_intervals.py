@@ -4,9 +4,8 @@ The numbers of a formula are moved by their standard errors, one after the other
 their covariance, is its variance (the delta method). To that of a new measurement the noise is added.
 """
 
-from typing import TYPE_CHECKING, NamedTuple
-
 import dataclasses
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy import stats

@@ -102,7 +102,10 @@ def as_written(part: Known, numbers: "Refitted") -> KnownPart:
     """The part with its constants at these values."""
     constants, errors = numbers.constants, numbers.errors
     expression, _ = _compiled(part)
-    rounded = [_numbers.rounded(float(value), float(error)) for value, error in zip(constants, numbers.conditional, strict=True)]
+    rounded = [
+        _numbers.rounded(float(value), float(error))
+        for value, error in zip(constants, numbers.conditional, strict=True)
+    ]
     known = {sympy.Symbol(name, real=True): float(value) for name, value in zip(part.constants, rounded, strict=True)}
     named = tuple(
         (name, measured(short, float(value), float(error)))
@@ -116,15 +119,15 @@ def first_constants(part: Known, x: np.ndarray, y: np.ndarray, weights: np.ndarr
     if not part.constants:
         return [np.zeros(0)]
     rest = [np.ones((1, len(y)))]
-    parabolas = np.concatenate([np.ones((1, len(y))), x.T / np.abs(x).max(0)[:, None], (x.T / np.abs(x).max(0)[:, None]) ** 2])
+    parabolas = np.concatenate(
+        [np.ones((1, len(y))), x.T / np.abs(x).max(0)[:, None], (x.T / np.abs(x).max(0)[:, None]) ** 2]
+    )
     if len(y) > 3 * (len(part.constants) + len(parabolas)):
         rest.append(parabolas)
     return [_beside(part, x, y, weights, beside, seed) for beside in rest]
 
 
-def _beside(
-    part: Known, x: np.ndarray, y: np.ndarray, weights: np.ndarray, rest: np.ndarray, seed: int
-) -> np.ndarray:
+def _beside(part: Known, x: np.ndarray, y: np.ndarray, weights: np.ndarray, rest: np.ndarray, seed: int) -> np.ndarray:
     """The constants of the least squares where anything made of the rest (m, rows) is explained by itself."""
     basis, _ = np.linalg.qr((rest * weights).T)
     rng = np.random.default_rng(seed)
@@ -159,7 +162,7 @@ class Refitted(NamedTuple):
 def refitted(
     part: Known, constants: np.ndarray, rest: Formula, x: np.ndarray, y: np.ndarray, weights: np.ndarray
 ) -> Refitted:
-    """The constants, fitted together with the rest or with some of its terms, where the others only make up for them."""
+    """The constants, fitted with the rest, or with some of its terms where the others only make up for them."""
     whole = range(len(rest.terms))
     least, best = np.inf, None
     for size in range(1, len(whole) + 1):
@@ -208,8 +211,10 @@ def check(part: Known, rest: np.ndarray, y: np.ndarray, target: str) -> None:
     left, there = float(np.std(rest)), float(np.std(y))
     if left > WORSE * there:
         raise ValueError(
-            f"known: {part.text!r} contradicts the data: without it {target!r} varies {left / there:.3g} times as much. "
-            "Check its units and signs."
+            f"known: {part.text!r} contradicts the data: without it {target!r} varies {left / there:.3g} times as "
+            "much. Check its units and signs."
         )
     if np.ptp(rest) <= 1e-12 * np.abs(y).max():
-        raise ValueError(f"known: {part.text!r} and a constant explain {target!r} to rounding: nothing is left to find.")
+        raise ValueError(
+            f"known: {part.text!r} and a constant explain {target!r} to rounding: nothing is left to find."
+        )

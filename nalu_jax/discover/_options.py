@@ -60,8 +60,9 @@ def of(
         raise ValueError(f"column {names[(set(wanted) & set(left_out)).pop()]!r} is in include and in exclude.")
     if len(left_out) == len(names):
         raise ValueError("exclude has all columns: none is left to explain the target with.")
+    limit = None if time_limit is None else float(time_limit)
     rules = Rules(tuple(families), bool(nested), wanted, left_out, None if robust is None else bool(robust))
-    return Options(rules, _limits(exponents), _guesses(guess, names), int(terms), int(seed), time_limit)
+    return Options(rules, _limits(exponents), _guesses(guess, names), int(terms), int(seed), limit)
 
 
 def _places(option: str, columns: Any, names: Sequence[str]) -> tuple[int, ...]:

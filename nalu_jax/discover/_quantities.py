@@ -38,21 +38,23 @@ PREFIXED: Mapping[str, str] = MappingProxyType(
     {
         "g": "1e-3 kg", "m": "m", "s": "s", "A": "A", "K": "K", "mol": "mol", "cd": "cd", "Hz": "1/s", "N": "kg*m/s^2",
         "Pa": "kg/(m*s^2)", "J": "kg*m^2/s^2", "W": "kg*m^2/s^3", "C": "A*s", "V": "kg*m^2/(A*s^3)",
-        "F": "A^2*s^4/(kg*m^2)", "ohm": "kg*m^2/(A^2*s^3)", "Ω": "kg*m^2/(A^2*s^3)", "Ω": "kg*m^2/(A^2*s^3)",
+        "F": "A^2*s^4/(kg*m^2)", "ohm": "kg*m^2/(A^2*s^3)", "Ω": "kg*m^2/(A^2*s^3)", "\u2126": "kg*m^2/(A^2*s^3)",
         "S": "A^2*s^3/(kg*m^2)", "Wb": "kg*m^2/(A*s^2)", "T": "kg/(A*s^2)", "H": "kg*m^2/(A^2*s^2)", "lm": "cd",
         "lx": "cd/m^2", "Bq": "1/s", "Gy": "m^2/s^2", "Sv": "m^2/s^2", "kat": "mol/s", "rad": "1", "sr": "1",
         "L": "1e-3 m^3", "l": "1e-3 m^3", "t": "1000 kg", "eV": "1.602176634e-19 kg*m^2/s^2", "bar": "1e5 kg/(m*s^2)",
-        "M": "1000 mol/m^3", "Wh": "3600 kg*m^2/s^2", "cal": "4.184 kg*m^2/s^2", "pc": "3.0856775814913673e16 m", "Da": "1.66053906892e-27 kg",
+        "M": "1000 mol/m^3", "Wh": "3600 kg*m^2/s^2", "cal": "4.184 kg*m^2/s^2",
+        "pc": "3.0856775814913673e16 m", "Da": "1.66053906892e-27 kg",
     }
 )  # fmt: skip
-"""Units that take prefixes, by the SI units of which they are made (BIPM, "The International System of Units", 2019)."""
+"""Units that take prefixes, by the SI units that make them (BIPM, "The International System of Units", 2019)."""
 
 PLAIN: Mapping[str, str] = MappingProxyType(
     {
         "kg": "kg", "min": "60 s", "h": "3600 s", "d": "86400 s", "day": "86400 s", "yr": "31557600 s",
         "ha": "1e4 m^2", "au": "149597870700 m", "ly": "9460730472580800 m", "u": "1.66053906892e-27 kg",
         "atm": "101325 kg/(m*s^2)", "mmHg": "133.322387415 kg/(m*s^2)", "psi": "6894.757293168361 kg/(m*s^2)",
-        "inch": "0.0254 m", "ft": "0.3048 m", "mile": "1609.344 m", "lb": "0.45359237 kg", "rpm": "0.10471975511965977/s",
+        "inch": "0.0254 m", "ft": "0.3048 m", "mile": "1609.344 m", "lb": "0.45359237 kg",
+        "rpm": "0.10471975511965977/s",
         "deg": "0.017453292519943295", "°": "0.017453292519943295", "%": "1e-2", "ppm": "1e-6", "ppb": "1e-9",
     }
 )  # fmt: skip
@@ -78,9 +80,10 @@ WORDS = {
 """What people write for a unit, for the message: a name in full is no symbol, and 'in' is a word."""
 
 DIGITS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
-TOKEN = re.compile(
-    r"\s*(?:(?P<number>\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)|(?P<symbol>[^\W\d_]+(?:_C)?|°[CF]?|℃|℉|%)|(?P<mark>\*\*|[*/^()·×.+-]))"
-)
+NUMBER = r"(?P<number>\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)"
+SYMBOL = r"(?P<symbol>[^\W\d_]+(?:_C)?|°[CF]?|℃|℉|%)"
+MARK = r"(?P<mark>\*\*|[*/^()·×.+-])"
+TOKEN = re.compile(rf"\s*(?:{NUMBER}|{SYMBOL}|{MARK})")
 LONGEST = 200
 """Characters of a unit."""
 

@@ -132,7 +132,9 @@ def _against(residuals: np.ndarray, misfit: float, factor: float, error: float) 
     mean, deviation = float(residuals.mean()), float(residuals.std()) / np.sqrt(len(residuals))
     if abs(mean) > BIASED * deviation:
         side = "small" if mean > 0 else "large"
-        found.append(f"its values are too {side} on average, by {abs(mean) / max(deviation, 1e-300):.0f} standard errors")
+        found.append(
+            f"its values are too {side} on average, by {abs(mean) / max(deviation, 1e-300):.0f} standard errors"
+        )
     if kurtosis(residuals - mean) > settings.TAILS:
         found.append("single rows lie far off")
     return tuple(found)

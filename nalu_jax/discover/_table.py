@@ -1,12 +1,11 @@
 """From a table to a formula: `table`.
 
-Inputs are checked (`_inputs`, `_brought`, `_options`, `_measures`, `_known`), the engine searches (`_engine`), and what it found is written out (`_written`) as
-formulas (`_formula`) with a verdict (`_found`).
+Inputs are checked (`_inputs`, `_brought`), and so is what is asked for (`_options`, `_measures`, `_known`); the engine
+searches (`_engine`), and what it found is written out (`_written`) as formulas (`_formula`) with a verdict (`_found`).
 """
 
 import contextlib
 import dataclasses
-import itertools
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
@@ -199,7 +198,9 @@ def _beside_known(
     """What is found beside the known part, from these constants of it on, which are fitted with the rest in turn."""
     part, numbers = asked.known, _known.Refitted(constants, np.zeros(len(constants)), np.zeros(len(constants)))
     assert part is not None
-    for place in itertools.count(1):
+    place = 0
+    while True:
+        place += 1
         rest = data._replace(y=data.y - _known.values(part, data.x, numbers.constants))
         _known.check(part, rest.y, data.y, data.target)
         found = search(rest.x, rest.y, **settings)

@@ -136,7 +136,9 @@ def _known(text: str, formula: "Formula", style: Style) -> str:
 
         from ..symbolic._parse import parse
 
-        names = {sympy.Symbol(s, real=True): _names.as_latex(n) for s, n in zip(formula.symbols, formula.names)}
+        names = {
+            sympy.Symbol(s, real=True): _names.as_latex(n) for s, n in zip(formula.symbols, formula.names, strict=True)
+        }
         return sympy.latex(parse(text, formula.symbols), symbol_names=names)
     if style is NUMPY:
         names = {"acos": "arccos", "asin": "arcsin", "atan": "arctan", "ln": "log"}
@@ -301,7 +303,10 @@ def python(formula: "Formula") -> str:
         "",
         "",
         f"def {name}({', '.join(formula.symbols)}):",
-        *[f"    {each.symbol} = {each.value!r}  # {_names.printable(each.unit)}".rstrip(" #") for each in formula.constants],
+        *[
+            f"    {each.symbol} = {each.value!r}  # {_names.printable(each.unit)}".rstrip(" #")
+            for each in formula.constants
+        ],
         *[f"    {symbol} = np.asarray({symbol}, float)" for symbol in formula.symbols],
         f"    return {right_hand_side(formula, NUMPY)}",
     ]

@@ -62,7 +62,7 @@ def _read(text: str, names: Sequence[str], symbols: Sequence[str]) -> sympy.Expr
         raise ValueError(f"guess: {str(error).rstrip('.')}; the columns are {shown}.") from None
 
 
-def _form_of(expression: sympy.Expr) -> tuple[Form, Terms] | None:
+def _form_of(expression: Any) -> tuple[Form, Terms] | None:
     for attempt in (_sum, _power, _function, _quotient):
         found = attempt(expression)
         if found is not None and found[1] and all(np.isfinite(number) and number for number, _ in found[1]):
@@ -70,7 +70,7 @@ def _form_of(expression: sympy.Expr) -> tuple[Form, Terms] | None:
     return None
 
 
-def _terms(expression: sympy.Expr) -> Terms | None:
+def _terms(expression: Any) -> Terms | None:
     """Of a sum of products of powers; None where it is none."""
     found = []
     for part in sympy.Add.make_args(sympy.expand(expression)):
@@ -89,7 +89,8 @@ def _sum(expression: sympy.Expr) -> tuple[Form, Terms] | None:
 
 def _power(expression: sympy.Expr) -> tuple[Form, Terms] | None:
     """A product times one power of a sum: the product goes into the sum."""
-    front, sums = sympy.Integer(1), []
+    front: Any = sympy.Integer(1)
+    sums: list[tuple[Any, Any]] = []
     for base, power in expression.as_powers_dict().items():
         if base.is_Add:
             sums.append((base, power))

@@ -96,7 +96,9 @@ def _weighted(table: Table, which: Atoms, weights: np.ndarray) -> _Group:
     return _Group(which.take(good), (values[good] / length[good, None]).T)
 
 
-def search_sums(table: Table, judged: Table, noise: Noise, *, power: float, most_terms: int, bar: float) -> list[Fitted]:
+def search_sums(
+    table: Table, judged: Table, noise: Noise, *, power: float, most_terms: int, bar: float
+) -> list[Fitted]:
     """Formulas (sum of consistent terms)^power."""
     straight, weights = transformed(table, noise, power)
     if straight is None:
@@ -190,7 +192,9 @@ def _finite(batch: Batch, order: np.ndarray) -> Batch:
     return batch.take(order[np.isfinite(batch.rss[order]) & (batch.coefficients[order] != 0).all(1)])
 
 
-def search_quotients(table: Table, judged: Table, noise: Noise, *, power: float, most_terms: int, bar: float) -> list[Fitted]:
+def search_quotients(
+    table: Table, judged: Table, noise: Noise, *, power: float, most_terms: int, bar: float
+) -> list[Fitted]:
     """Formulas (P / (1 + Q))^power of sums of consistent terms: linear in P and Q (see `quotients`)."""
     straight, weights = transformed(table, noise, power)
     if straight is None:
@@ -199,7 +203,7 @@ def search_quotients(table: Table, judged: Table, noise: Noise, *, power: float,
     half = settings.CONSISTENT_ATOMS // 3
     above = _weighted(straight, atoms(table, key(dimensions.target / power), half), weights)
     below = atoms(table, key(np.zeros(len(dimensions.target))), half)
-    below = _weighted(straight, below.take(below.exponents.any(1)), -straight.target * weights)
+    below = _weighted(straight, below.take(np.flatnonzero(below.exponents.any(1))), -straight.target * weights)
     count = len(above.atoms.prices)
     both = Atoms(*(np.concatenate(arrays) for arrays in zip(above.atoms, below.atoms, strict=True)))
     order = np.argsort(both.prices, kind="stable")
@@ -238,7 +242,7 @@ def search_functions(table: Table, wide: Table, judged: Table, noise: Noise, *, 
     weights = noise_weights(table, noise, table.target)
     front = _weighted(table, atoms(table, key(dimensions.target), settings.CONSISTENT_FRONT), weights)
     inner = atoms(table, key(np.zeros(len(dimensions.target))), settings.CONSISTENT_INNER)
-    inner = inner.take(inner.exponents.any(1))
+    inner = inner.take(np.flatnonzero(inner.exponents.any(1)))
     if not len(front.atoms.prices) or not len(inner.prices):
         return []
     scan = _Scan(table, front, inner, weights)

@@ -25,8 +25,8 @@ from nalu_jax.discover._engine.lattice import prices
 
 class Linear(NamedTuple):
     """Fits to first order: values and weights (B, rows), weighted residuals (B, rows) and their Jacobian
-    (B, K + K n, rows) by (log|coefficients|, exponents); sizes (B, K) are root mean squares of products; the deviation of the noise is set
-    where it is known."""
+    (B, K + K n, rows) by (log|coefficients|, exponents); sizes (B, K) are root mean squares of products; the deviation
+    of the noise is set where it is known."""
 
     values: np.ndarray
     weights: np.ndarray
@@ -114,7 +114,9 @@ def name_price(table: Table, form: Form, batch: Batch) -> np.ndarray:
     total += used @ np.array([column_price(column, table.inputs) for column in table.columns])
     total = total + (table.inputs - plain.sum()) * form.terms * names.zero
     if table.limits is not None:
-        total += settings.FORBIDDEN * (~table.limits.allow(batch.exponents) | (batch.free & table.limits.whole)).sum((1, 2))
+        total += settings.FORBIDDEN * (~table.limits.allow(batch.exponents) | (batch.free & table.limits.whole)).sum(
+            (1, 2)
+        )
     if table.dimensions is None:
         return total
     return total + correction(table.dimensions, table.columns, form, batch.exponents, batch.free, table.inputs)

@@ -144,9 +144,7 @@ def _search(tables: Tables, rules: Rules, terms: int, guesses: tuple[Guess, ...]
     barred = [fitted for fitted in found if _has_unit(fitted) and not _allowed(fitted, rules)]
     verdict = judge(allowed, distinct_laws(barred, tables))
     candidates = tuple(as_candidate(fitted) for fitted in allowed)
-    return Searched(
-        candidates, *verdict, screened, constant, clock.stopped, tables.row_weights, tables.options.robust
-    )
+    return Searched(candidates, *verdict, screened, constant, clock.stopped, tables.row_weights, tables.options.robust)
 
 
 def _allowed(fitted: Fitted, rules: Rules) -> bool:
@@ -178,9 +176,7 @@ def _has_unit(fitted: Fitted) -> bool:
     table, batch = fitted.table, fitted.batch
     if table.dimensions is None or not table.dimensions.strict:
         return True
-    return is_consistent(
-        table.dimensions, table.columns, fitted.form, batch.exponents[0], batch.free[0], table.inputs
-    )
+    return is_consistent(table.dimensions, table.columns, fitted.form, batch.exponents[0], batch.free[0], table.inputs)
 
 
 def _collect(tables: Tables, clock: _Clock, terms: int, guesses: tuple[Guess, ...]) -> list[Fitted]:

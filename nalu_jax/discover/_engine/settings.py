@@ -142,7 +142,15 @@ CONSISTENT_SETS = 16  # sets of each number of terms that are fitted to the end
 CONSISTENT_GROWN = 24  # sets that get one term more
 CONSISTENT_INNER = 48  # products inside a function
 CONSISTENT_FRONT = 24  # products in front of one, and beside it
-PURE_SIZES = (1.0, 0.5, 2.0, 6.283185307179586, 3.141592653589793, 0.25, 4.0)  # pure numbers that stand inside functions
+PURE_SIZES = (
+    1.0,
+    0.5,
+    2.0,
+    6.283185307179586,
+    3.141592653589793,
+    0.25,
+    4.0,
+)  # pure numbers that stand inside functions
 
 # --- rivals and verdict ---------------------------------------------------------------------------------------------
 
