@@ -34,6 +34,7 @@ class TableOptions(NamedTuple):
     robust: bool = False
     limits: Limits | None = None
     absolute: bool = False
+    include: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +56,7 @@ class Table:
         deviation: standard deviation of weighted residuals of the target, where errors of rows are known.
         robust: whether weights follow residuals, as those of outliers do.
         limits: what exponents may be, or None.
+        include: inputs that the formula has to have.
         absolute: whether the noise is of the same kind in all rows, whatever the formula's value.
     """
 
@@ -73,6 +75,7 @@ class Table:
     robust: bool = False
     limits: Limits | None = None
     absolute: bool = False
+    include: tuple[int, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -123,6 +126,7 @@ def prepare(
         robust=options.robust,
         limits=options.limits,
         absolute=options.absolute or options.deviation is not None,
+        include=options.include,
     )
 
 
