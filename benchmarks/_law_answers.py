@@ -14,7 +14,7 @@ from nalu_jax.discover._engine.columns import TableOptions
 from nalu_jax.discover._engine.dimensions import Dimensions
 from nalu_jax.discover._engine.structure import fit_structure
 
-from . import _judge
+from . import _judge, _report
 from ._law import Law
 
 FAILURE = 1.0  # nats: a law with so much better evidence than the answer should have been found
@@ -46,6 +46,7 @@ def ask(x: np.ndarray, y: np.ndarray, units: Units | None = None) -> Answer:
         found = discover.table(
             x, y, units=of_inputs, target_unit=units.target, constants="dimensionless", progress=False
         )
+    _report.check_whole(found)
     return Answer(found, found.expression, time.perf_counter() - start)
 
 
@@ -114,6 +115,7 @@ def judged(law: Law, units: Units | None = None) -> dict[str, Any]:
         "law_evidence": _rounded(truth),
         "failure": bool(not same.same and truth is not None and truth < evidence - FAILURE),
         "errors": errors(law, found.best) if same.same and law.noise > 0 else [],
+        "degrees": len(law.y) - fitted_numbers(found.best),
         "answer": found.formula,
         "reason": found.reason,
     }
@@ -121,6 +123,12 @@ def judged(law: Law, units: Units | None = None) -> dict[str, Any]:
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else round(float(value), 2)
+
+
+def fitted_numbers(formula: discover.Formula) -> int:
+    """Coefficients and exponents with a standard error: those that were not rounded away."""
+    exponents = [factor.exponent for term in formula.terms for factor in term.factors]
+    return sum(number.error > 0 for number in [*(term.coefficient for term in formula.terms), *exponents])
 
 
 def errors(law: Law, formula: discover.Formula) -> list[list[Any]]:

@@ -71,7 +71,7 @@ def measure(row: _report.Row, *, effort: _report.Effort) -> _report.Row:
     if row["recipe"] == "least squares":
         cells = cells_of(row, runs, {"": np.array([least_squares(row, *run) for run in runs])})
     elif row["recipe"] == "ours" and row["inputs"] != 2:
-        cells = solve(row, runs, {"starts": 1, "steps": 2} if effort.name == "smoke" else {})
+        cells = solve(row, runs, {"starts": 1, "steps": 8} if effort.name == "smoke" else {})
     else:
         cells = train(row, runs, effort)
     return {"cells": cells, "seconds": time.perf_counter() - start}

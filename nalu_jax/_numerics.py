@@ -21,7 +21,7 @@ What every unit promises, with its default options. "Fits" means: is at most thi
 - Zero, -0 and subnormal inputs are no exception.
 - "True" is the formula of the unit's docstring in exact arithmetic, of the numbers as they are stored: half of pi is
   not rounded, so that cos(3 pi / 2) is 0. Of the nmru, whose cosine comes last, the product before it must fit, and
-  so must its derivatives. Of the nru, where x^1 too is a power, its Hessian's terms y / x^2 must fit, which may cancel.
+  so must its derivatives.
 - Finite is not exact. The relative error of a product of powers is about machine epsilon times its logarithm, and parts
   of a derivative that are below the smallest normal number, beside others that are not, are taken to be 0.
 
@@ -36,10 +36,12 @@ bfloat16, float32 and float64 are supported; float16 and float8 are refused, for
 
 import functools
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
+from jax.custom_derivatives import SymbolicZero
 
 from . import _compiler
 from ._product import product as product
@@ -147,6 +149,46 @@ def tanh(x: Array) -> Array:
 def _tanh_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
     decay = jnp.exp(-2 * absolute(primals[0]))
     return tanh(*primals), tangents[0] * (4 * decay / (1 + decay) ** 2)
+
+
+@jax.custom_jvp
+def power(base: Array, log_base: Array, exponent: Array) -> Array:
+    """base^exponent of base > 0 and its logarithm, which the caller has already and counts as base's own.
+
+    The derivative by base is exponent base^(exponent - 1) itself, not base^exponent times that of the logarithm, of
+    which the second derivative is a difference of terms base^exponent / base^2: these leave the range, or cancel, where
+    the exponent is 1.
+    """
+    return jnp.exp(log_base * exponent)
+
+
+def _power_jvp(primals: tuple[Array, Array, Array], tangents: tuple[Any, Any, Any]) -> tuple[Array, Array]:
+    base, log_base, exponent = primals
+    value = power(*primals)
+    base_dot, _, exponent_dot = (None if isinstance(dot, SymbolicZero) else dot for dot in tangents)
+    tangent = jnp.zeros_like(value)
+    if base_dot is not None:
+        tangent += exponent * power(base, log_base, exponent - 1) * base_dot
+    if exponent_dot is not None:
+        tangent += _known_log(base, log_base) * value * exponent_dot
+    return value, tangent
+
+
+power.defjvp(_power_jvp, symbolic_zeros=True)
+
+
+@jax.custom_jvp
+def _known_log(base: Array, log_base: Array) -> Array:
+    """log_base, with the derivative of log(base); 0 for a base of 0, with which blocks are padded."""
+    return log_base
+
+
+@_known_log.defjvp
+def _known_log_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
+    base, log_base = primals
+    padding = base == 0
+    inverse = jnp.where(padding, jnp.zeros_like(base), reciprocal(jnp.where(padding, jnp.ones_like(base), base)))
+    return _known_log(base, log_base), tangents[0] * inverse
 
 
 def times_exponential(factor: Array, log_m: Array) -> Array:

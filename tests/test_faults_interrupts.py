@@ -43,7 +43,7 @@ def interrupted(
     """What comes of a Python process that gets signals so long after it has a handler for them."""
     command = [sys.executable, *arguments]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, preexec_fn=_as_in_a_terminal, **pipes) as process:
+    with subprocess.Popen(command, **pipes) as process:
         try:
             while process.poll() is None and not catches_sigterm(process):
                 time.sleep(0.002)
@@ -58,9 +58,12 @@ def interrupted(
     return Ended(moment, process.returncode, output, errors)
 
 
-def _as_in_a_terminal() -> None:
-    """SIGINT is ignored in what a shell starts in the background, as tests may be."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+@pytest.fixture(autouse=True)
+def as_in_a_terminal():
+    """A shell has what it starts in the background ignore SIGINT, tests too; a handler here becomes none in a child."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def at_drawn_moments(arguments: Callable[[int], Sequence[str]], last: float) -> list[Ended]:

@@ -68,7 +68,7 @@ def test_sir_front(tmp_path):
         ("ours", "real_npu", 4),
     ]
     sizes = [point["parameters"] for point in rows[-1]["taken_away"]]
-    assert min(sizes) < 10 < 39 <= max(sizes)
+    assert min(sizes) < 10 < 30 < max(sizes) <= 39  # of 39; the first refit may close gates, and their exponents go too
 
 
 @pytest.mark.slow

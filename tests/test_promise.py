@@ -105,9 +105,6 @@ def all_fit(unit, theta, eps, bound):
     derivatives = [reference(unit, at[:, n], i, j, eps) for at in points(unit, theta)]
     gradient = np.all([fits(first) for _, first, _, _ in derivatives], 0)
     hessian = gradient & np.all([fits(mixed) for *_, mixed in derivatives], 0)
-    if unit.name == "nru":  # its second derivative is a difference of such terms
-        value = np.abs(reference(unit, theta, np.zeros(draws, int), np.zeros(draws, int), eps)[0])
-        hessian &= (value / theta[:N_IN] ** 2 <= bound).all(0)
     return gradient, hessian
 
 

@@ -176,6 +176,7 @@ def _searched(
         dimensions=None if asked.measures is None else _measures.dimensions(asked.measures),
         deviation=asked.deviation,
         limits=chosen.limits,
+        include=chosen.rules.include,
         absolute=asked.known is not None,
     )
     settings = {

@@ -95,9 +95,10 @@ def _as_good(short: Formula, plain: Formula, candidate: Candidate, table: Table)
     size = np.where(size > 0, size, 1.0)
     squares = []
     for values in (fitted, _values.of(short, table.x)):
-        difference = (values - table.y) / size
-        difference = difference if table.row_weights is None else difference * table.row_weights
-        squares.append(np.mean(difference**2) + EXACT**2)
+        with np.errstate(over="ignore"):  # rounded exponents may send single rows far off
+            difference = (values - table.y) / size
+            difference = difference if table.row_weights is None else difference * table.row_weights
+            squares.append(np.mean(difference**2) + EXACT**2)
     numbers = len(candidate.log_coefficients) + int(candidate.free.sum())
     cost = len(fitted) * math.log(squares[1] / squares[0]) if np.isfinite(squares).all() else math.inf
     return cost <= DEAREST * numbers

@@ -37,7 +37,17 @@ from jaxtyping import Float
 
 from .. import _numerics
 from .._checks import Domain, check_apply, check_init, check_leaves, check_option, is_positive
-from .._numerics import absolute, clip_straight_through, log, machine_epsilon, magnitude, matmul, maximum, product
+from .._numerics import (
+    absolute,
+    clip_straight_through,
+    log,
+    machine_epsilon,
+    magnitude,
+    matmul,
+    maximum,
+    power,
+    product,
+)
 from .._unit import Params, Shape, Unit
 from ..penalties import sparsity
 from ._initialisers import Initial, draw
@@ -90,20 +100,21 @@ def train_apply(
 def _reciprocal_product(x: Array, w: Array, t: Array, eps: float | None, domain: Domain, sign: _Sign) -> Array:
     check_option("nru", "sign", sign, get_args(_Sign))
     positive = is_positive("nru", domain)
-    log_x = log(maximum(magnitude(x, positive), machine_epsilon(x, eps)))
+    size = maximum(magnitude(x, positive), machine_epsilon(x, eps))
+    sizes = size, jax.lax.stop_gradient(log(size))
     if positive:
-        return product(_magnitude_factor, (log_x,), (w, t))
+        return product(_magnitude_factor, sizes, (w, t))
     if sign == "inside":
-        return product(_signed_factor, (log_x, _numerics.sign(x)), (w, t))
-    return product(_magnitude_factor, (log_x,), (w, t)) * _sign_of_powers(x, w)
+        return product(_signed_factor, (*sizes, _numerics.sign(x)), (w, t))
+    return product(_magnitude_factor, sizes, (w, t)) * _sign_of_powers(x, w)
 
 
-def _magnitude_factor(log_x: Array, w: Array, t: Array) -> Array:
-    return jnp.exp(log_x * w) * t + (1 - t)
+def _magnitude_factor(size: Array, log_size: Array, w: Array, t: Array) -> Array:
+    return power(size, log_size, w) * t + (1 - t)
 
 
-def _signed_factor(log_x: Array, sign: Array, w: Array, t: Array) -> Array:
-    return sign * jnp.exp(log_x * w) * t + (1 - t)
+def _signed_factor(size: Array, log_size: Array, sign: Array, w: Array, t: Array) -> Array:
+    return sign * power(size, log_size, w) * t + (1 - t)
 
 
 def _sign_of_powers(x: Array, w: Array) -> Array:

@@ -13,6 +13,7 @@
 [2.1179]
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -26,10 +27,14 @@ LARGEST_LOGARITHM = 690.0  # of a term: products of a few such terms' gradients 
 ZERO_LOGARITHM = -1e4  # log|0|: any power above 0.07 of it is 0 in float64
 
 
-class Column(NamedTuple):
-    """What a power is taken of: an input, or a sine, cosine, sum or difference of inputs.
+COLUMN_FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {"sin": np.sin, "cos": np.cos, "log": np.log}
 
-    function(sum_i weights_i input_i), where function is None, "sin" or "cos". `Column((2,))` is the third input.
+
+class Column(NamedTuple):
+    """What a power is taken of: an input, or a sine, cosine, logarithm, sum or difference of inputs.
+
+    function(sum_i weights_i input_i), where function is None or one of `COLUMN_FUNCTIONS`. `Column((2,))` is the third
+    input.
     """
 
     inputs: tuple[int, ...]
@@ -41,7 +46,7 @@ class Column(NamedTuple):
         total = sum(weight * x[:, i] for i, weight in zip(self.inputs, self.weights, strict=True))
         if self.function is None:
             return np.asarray(total)
-        return {"sin": np.sin, "cos": np.cos}[self.function](total)
+        return COLUMN_FUNCTIONS[self.function](total)
 
     @property
     def plain(self) -> bool:

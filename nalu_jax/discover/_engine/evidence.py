@@ -25,8 +25,8 @@ from nalu_jax.discover._engine.lattice import prices
 
 class Linear(NamedTuple):
     """Fits to first order: values and weights (B, rows), weighted residuals (B, rows) and their Jacobian
-    (B, K + K n, rows) by (log|coefficients|, exponents); sizes (B, K) are root mean squares of products; the deviation
-    of the noise is set where it is known."""
+    (B, K + K n, rows) by (log|coefficients|, exponents); sizes (B, K) are root mean squares of terms of coefficient 1;
+    the deviation of the noise is set where it is known."""
 
     values: np.ndarray
     weights: np.ndarray
@@ -48,8 +48,15 @@ def linearise(table: Table, form: Form, batch: Batch, noise: Noise) -> Linear:
             len(terms), terms.shape[1] * table.width, table.rows
         )
         jacobian = np.concatenate([by_logarithm, by_exponent], 1)
-        sizes = np.sqrt(np.mean(plain**2, -1))
+        sizes = np.sqrt(np.mean(_whole_terms(form, plain, gradients) ** 2, -1))
         return Linear(values, weights, weights * (table.target - values), jacobian, sizes, table.deviation)
+
+
+def _whole_terms(form: Form, plain: np.ndarray, gradients: np.ndarray) -> np.ndarray:
+    """The products, the one in front of a function with the function: together they have the target's size."""
+    if form.kind != "function":
+        return plain
+    return np.concatenate([plain[:, :1] * gradients[:, :1], plain[:, 1:]], 1)
 
 
 def variance(linear: Linear, target: np.ndarray, parameters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -113,10 +120,12 @@ def name_price(table: Table, form: Form, batch: Batch) -> np.ndarray:
     used = (~absent).any(1)
     total += used @ np.array([column_price(column, table.inputs) for column in table.columns])
     total = total + (table.inputs - plain.sum()) * form.terms * names.zero
+    for place in table.include:
+        having = np.array([place in column.inputs for column in table.columns], bool)
+        total += settings.FORBIDDEN * ~used[:, having].any(1)
     if table.limits is not None:
-        total += settings.FORBIDDEN * (~table.limits.allow(batch.exponents) | (batch.free & table.limits.whole)).sum(
-            (1, 2)
-        )
+        forbidden = ~table.limits.allow(batch.exponents) | (batch.free & table.limits.whole)
+        total += settings.FORBIDDEN * forbidden.sum((1, 2))
     if table.dimensions is None:
         return total
     return total + correction(table.dimensions, table.columns, form, batch.exponents, batch.free, table.inputs)
