@@ -148,7 +148,7 @@ def _judged(
 def held_out_ratio(
     found: discover.Found, x: np.ndarray, y: np.ndarray, rows: discover.Split, sigma: np.ndarray | None = None
 ) -> float:
-    """Typical residual of the rows held out, in that of the rows that were fitted; each in its error where it is known."""
+    """Typical residual of the rows held out, in that of those that were fitted; each in its error where it is known."""
     largest = max(float(np.abs(y[part]).max()) for part in (rows.train, rows.held_out))
     sizes = np.full(len(y), largest) if sigma is None else sigma
     fitted, held_out = (_typical_residual(found, x[part], y[part], sizes[part]) for part in (rows.train, rows.held_out))

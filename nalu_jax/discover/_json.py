@@ -206,7 +206,7 @@ def _candidate(data: Any, names: tuple[str, ...], symbols: tuple[str, ...], targ
     form = _get(data, "form", dict)
     kind = _one_of(form, "kind", tuple(KINDS))
     groups = tuple(_get(form, "groups", list))
-    constants = tuple(map(_constant, data.get("constants", [])))
+    constants = tuple(map(_constant, _get({"constants": [], **data}, "constants", list)))
     terms = tuple(_term(term, len(names), len(constants)) for term in _get(data, "terms", list))
     # a sum and a bar have terms; a function one in front, some inside, and none or some beside
     lowest = (1, 1, 0)[: KINDS[kind]]
@@ -270,7 +270,10 @@ def _covariance(data: Any, terms: tuple[Term, ...]) -> np.ndarray | None:
     square = isinstance(rows, list) and len(rows) == size and all(isinstance(r, list) and len(r) == size for r in rows)
     if not square or not all(entry is None or _is_number(entry) for row in rows for entry in row):
         raise _Wrong("its covariance is not a square of numbers, one row for each number that was fitted")
-    return np.array([[math.inf if entry is None else float(entry) for entry in row] for row in rows])
+    try:
+        return np.array([[math.inf if entry is None else float(entry) for entry in row] for row in rows])
+    except OverflowError:
+        raise _Wrong("its covariance has a number beyond the range of float64") from None
 
 
 def _known(data: Any, symbols: tuple[str, ...]) -> KnownPart | None:
