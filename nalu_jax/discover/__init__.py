@@ -19,9 +19,11 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from ._formula import Factor, Formula, Number, Term
-from ._found import Found
+from ._formula import Constant, Factor, Formula, KnownPart, Number, Term
+from ._found import Comparison, Found, Front
+from ._intervals import Predicted
 from ._json import load
+from ._score import Score, score
 from ._splits import Split, split
 from ._table import table
 
@@ -35,16 +37,23 @@ _LATER = {"ode": "_ode", "Candidate": "_result", "Discovery": "_result", "Formul
 
 __all__ = [
     "Candidate",
+    "Comparison",
+    "Constant",
     "Discovery",
     "Factor",
     "Formula",
     "FormulaRegressor",
     "Found",
+    "Front",
+    "KnownPart",
     "Number",
+    "Predicted",
+    "Score",
     "Split",
     "Term",
     "load",
     "ode",
+    "score",
     "split",
     "table",
 ]
