@@ -26,10 +26,16 @@ LARGEST_LOGARITHM = 690.0  # of a term: products of a few such terms' gradients 
 ZERO_LOGARITHM = -1e4  # log|0|: any power above 0.07 of it is 0 in float64
 
 
-class Column(NamedTuple):
-    """What a power is taken of: an input, or a sine, cosine, sum or difference of inputs.
+COLUMN_FUNCTIONS = {
+    "sin": np.sin, "cos": np.cos, "exp": np.exp, "log": np.log, "tanh": np.tanh, "abs": np.abs
+}  # fmt: skip
 
-    function(sum_i weights_i input_i), where function is None, "sin" or "cos". `Column((2,))` is the third input.
+
+class Column(NamedTuple):
+    """What a power is taken of: an input, or a function of inputs, a sum or difference of them.
+
+    function(sum_i weights_i input_i), where function is None or a key of `COLUMN_FUNCTIONS`. `Column((2,))` is the
+    third input.
     """
 
     inputs: tuple[int, ...]
@@ -41,7 +47,7 @@ class Column(NamedTuple):
         total = sum(weight * x[:, i] for i, weight in zip(self.inputs, self.weights, strict=True))
         if self.function is None:
             return np.asarray(total)
-        return {"sin": np.sin, "cos": np.cos}[self.function](total)
+        return COLUMN_FUNCTIONS[self.function](total)
 
     @property
     def plain(self) -> bool:
