@@ -1,4 +1,4 @@
-"""Writes what benchmarks/README.md and benchmarks/TASKS.md say of results: an index, what came out, and tables.
+"""Writes what README.md, benchmarks/README.md and benchmarks/TASKS.md say of results: facts, an index, and tables.
 
     python -m benchmarks.make_tables            # after a run into benchmarks/results/
     python -m benchmarks.make_tables --check    # exit code 1 where a file is not up to date
@@ -78,6 +78,23 @@ SCRIPTS = {
     "lotka_volterra": lotka_volterra,
 }
 TASKS = ("single_module", "division", "simple_task", "static_task", "large_scale", "inalu_tasks", "comparison")
+FACTS = {  # of the README: the file of a result, what it is about, and which parts of its summary; None is all of them
+    "laws": ("drawn laws in tables", slice(2)),
+    "feynman": ("AI Feynman's 100 equations from tables", slice(1)),
+    "odebench_exact": ("systems of ODEBench from one trajectory each, exact", slice(1)),
+    "odebench_noisy": ("the same with 1 % noise", slice(1)),
+    "single_module": (
+        "one unit learns `+ - * /` of two inputs from nine ranges, so that it holds far outside",
+        slice(1),
+    ),
+    "layers": ("time of a product unit", slice(1)),
+    "memory": ("memory of product units", slice(1)),
+    "ode": ("time of a differential equation with units in it", slice(1)),
+    "loop_throughput": ("training steps a second, over all restarts at once, each with batches of its own", slice(1)),
+    "compile": ("time to trace and compile the gradient of a unit", slice(1)),
+    "table_speed": ("time until a table has its formula", slice(4)),
+    "imports": ("time of `import nalu_jax` against `import jax`", slice(1)),
+}
 COMPARED_UNITS = ("nmu", "inalu", "nru", "nmru", "npu", "real_npu")
 
 
@@ -112,6 +129,22 @@ def index_section(found: dict[str, dict[str, Any]]) -> str:
     """The scripts with their questions, what came out of each, and the tables of times."""
     parts = [index_table(found), "## Results", *(_results(name, found) for name in SCRIPTS)]
     return "\n\n".join([*parts, *filter(None, (_layers_section(found), _laws_section(found), _ode_section(found)))])
+
+
+def facts_section(found: dict[str, dict[str, Any]]) -> str:
+    """A line for each result of `FACTS` that there is, with device and day."""
+    lines = []
+    for file, (about, chosen) in FACTS.items():
+        if file in found:
+            parts = SCRIPTS[found[file]["script"]].summary(found[file]).split("; ")[chosen]
+            lines.append(f"- {about}: {'; '.join(parts)} ({short_conditions(found[file])})")
+    return "\n".join(lines)
+
+
+def short_conditions(data: dict[str, Any]) -> str:
+    """Device and day."""
+    e = data["environment"]
+    return f"{e['device']['kind']}, {e['cpu_count']} cores, {e['date'][:10]}"
 
 
 def index_table(found: dict[str, dict[str, Any]]) -> str:
@@ -249,6 +282,9 @@ def replaced(text: str, section: str) -> str:
     return f"{head}{BEGIN}\n{section}\n{END}{rest.split(END)[1]}"
 
 
+FILES = {"benchmarks/README.md": index_section, "benchmarks/TASKS.md": task_section, "README.md": facts_section}
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write or check all files; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -256,15 +292,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--root", type=pathlib.Path, default=_report.ROOT, help="the repository")
     options = parser.parse_args(arguments)
     found = load(options.root / "benchmarks" / "results")
-    sections = {
-        "benchmarks/README.md": index_section(found),
-        "benchmarks/TASKS.md": task_section(found),
-    }
     stale = []
-    for name, section in sections.items():
+    for name, section in FILES.items():
         path = options.root / name
         old = path.read_text()
-        new = replaced(old, section)
+        new = replaced(old, section(found))
         if new == old:
             continue
         stale.append(name)

@@ -14,11 +14,22 @@
 # %% [markdown]
 # # What each unit computes
 #
-# A neural arithmetic unit is a layer whose weights *are* an arithmetic expression. Set them by hand and the layer adds,
-# multiplies, divides or takes roots, exactly. This notebook sets some by hand, reads them back, and then trains one
-# beside a dense network, to see what happens outside of the training range.
+# For everybody who knows what a layer of a neural network is, and has never heard of NALU, NAU, NMU or NPU.
 #
-# About half a minute.
+# **Why.** A dense network can learn `x * y` from examples, and gets it right where the examples were. Elsewhere it is
+# wrong: it has learned a shape, not a product. Since 2018 there are layers for arithmetic itself. The first was the
+# *neural arithmetic logic unit*, NALU; better ones followed. Their weights *are* an arithmetic expression, so that
+# they are either right everywhere or plainly wrong, and can be read.
+#
+# ![A NAU adds with weights, an NMU multiplies what has weight 1, an NPU raises to powers](guide/figures/units.svg)
+#
+# The three in the picture are all that one needs at first. The *neural addition unit* multiplies each input by a
+# weight, and adds. The *neural multiplication unit* multiplies the inputs whose weight is 1. In the *neural power
+# unit* a weight is the power to which an input is raised, so that it multiplies, divides and takes roots.
+#
+# This notebook sets weights by hand, reads them back, and then trains a unit beside a dense network, to see what
+# happens outside of the training range. About half a minute. [Words](guide/glossary.md) has what is not explained
+# here.
 
 # %%
 # %matplotlib inline
@@ -62,8 +73,15 @@ def power(*exponents):
 
 print(npu.apply(power(1.0, -1.0), x))  # -3 / 4
 print(npu.apply(power(2.0, 0.5), x))  # (-3)^2 * sqrt(4)
+print(npu.apply(power(0.5, 0.0), x).round(3) + 0.0)  # the square root of -3
 
 # %% [markdown]
+# The square root of -3 is no real number. It is 1.73 times the imaginary unit, and the real part of that is 0. Every
+# power of every number has a real part, and so the NPU has a value and a gradient everywhere, which is what training
+# needs. The params have three names: [`re` and `im`](guide/glossary.md#re-im), the real and the imaginary part of the
+# powers, of which `im` is 0 here, and the [`gate`](guide/glossary.md#gate), which lets an input in at 1 and leaves it
+# out at 0.
+#
 # Sums of products of powers are two layers: `chain(npu, nau)` computes `nau(npu(x))`. `plot.weights` shows the weights
 # with which the units really compute; red is negative, white zero, blue positive.
 
@@ -104,7 +122,7 @@ dense = nn.Sequential([nn.Dense(64), nn.relu, nn.Dense(64), nn.relu, nn.Dense(1)
 
 
 def train(apply, init, steps, rate):
-    """The best of four restarts."""
+    """The best of four restarts: four trainings from other random numbers, at once."""
 
     def loss(params, batch):
         return training.losses.mse(apply(params, batch[0]), batch[1])
@@ -149,8 +167,19 @@ for name, (inside, outside) in errors.items():
     print(f"{name:14} largest error on [1, 2]^2 {inside:8.1e}   on [-10, 10]^2 {outside:8.1e}")
 
 # %% [markdown]
-# The price is that a unit must fit the problem: an NMU learns no quotient, a NAU no product, and training can end in a
-# wrong expression, which is why restarts are trained side by side. The next notebooks are about that.
+# The price is that a unit must fit the problem: an NMU learns no quotient, a NAU no product, and training can end in
+# a wrong expression, which is why [restarts](guide/glossary.md#restart) are trained side by side. The next notebooks
+# are about that.
+#
+# **Exercise.** Which params of an NPU with one output compute the length of time that a ball takes to fall from a
+# height h, sqrt(2 h / g), as a product of powers of h and g? What is missing, and which unit adds it?
+#
+# <details><summary>An answer</summary>
+#
+# `power(0.5, -0.5)` gives sqrt(h / g). The factor sqrt(2) is a coefficient, and powers have none: a NAU after it,
+# with the weight 1.414, or a third input that is always 2.
+#
+# </details>
 
 # %%
 assert errors["dense network"][0] < 0.2, "the dense network did not learn its range"

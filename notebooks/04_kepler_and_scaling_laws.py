@@ -113,8 +113,21 @@ for names, x in ((("mass",), mammals.x[:, :1]), (mammals.names, mammals.x)):
         print(f"exponent of {name}: {symbolic.plus_minus(float(value), float(error))}")
 
 # %%
-figure = plot.predictions(mammals.y, both.predict(mammals.x), log=True, name="rate (ml oxygen / h)").figure
-figure
+ax = plot.predictions(mammals.y, both.predict(mammals.x), log=True, name="rate (ml oxygen / h)")
+species = [line.split(",")[0] for line in lines if not line.startswith("#")][1:]
+shown = {
+    "Suncus etruscus": "shrew",
+    "Myotis lucifuga": "bat",
+    "Nycticebus coucang": "slow loris",
+    "Alces alces": "moose",
+}
+for name, common in shown.items():
+    place = species.index(name)
+    point = mammals.y[place], both.predict(mammals.x)[place]
+    left = mammals.y[place] > point[1]
+    options = {"xytext": (7, -8), "ha": "left"} if left else {"xytext": (0, 7), "ha": "center"}
+    ax.annotate(common, point, textcoords="offset points", fontsize="small", **options)
+ax.figure
 
 # %% [markdown]
 # How to read this:

@@ -3,6 +3,7 @@
 import itertools
 import json
 import pathlib
+import re
 
 import jax
 import jax.numpy as jnp
@@ -334,11 +335,11 @@ def test_ode_candidates_solve_the_same_equation(solver):
 
 @pytest.fixture
 def repository(tmp_path):
-    """The two files with markers and a published result of each script that is quick to run."""
+    """The three files with markers and a published result of each script that is quick to run."""
     results = tmp_path / "benchmarks" / "results"
     results.mkdir(parents=True)
-    for name in ("README.md", "TASKS.md"):
-        (tmp_path / "benchmarks" / name).write_text(f"before\n\n{make_tables.BEGIN}\nold\n{make_tables.END}\n\nafter\n")
+    for name in make_tables.FILES:
+        (tmp_path / name).write_text(f"before\n\n{make_tables.BEGIN}\nold\n{make_tables.END}\n\nafter\n")
     stats = {"median": 2.0, "q1": 1.0, "q3": 3.0, "min": 1.0}
     candidates = {name: {"seconds": stats, "speedup": stats} for name in ("textbook", "nalu_jax", "torch")}
     row = {"unit": "nmu", "domain": "real", "dtype": "float32", "size": [4, 3, 2], "mode": "gradient"}
@@ -357,12 +358,13 @@ def repository(tmp_path):
 def test_tables_are_generated_once_and_check_sees_a_stale_one(repository):
     root = ["--root", str(repository)]
     assert make_tables.main([*root, "--check"]) == 1
-    paths = [repository / "benchmarks" / name for name in ("README.md", "TASKS.md")]
+    paths = [repository / name for name in make_tables.FILES]
     assert "old" in paths[0].read_text()
     assert make_tables.main(root) == 0
     written = [path.read_text() for path in paths]
     assert "| 4, 3, 2 | 2.00x (1.00x) |" in written[0] and written[0].startswith("before\n")
     assert "2.00x at (4, 3, 2)" in written[0] and "not measured yet" in written[0]
+    assert re.search(r"^- time of a product unit: .*2\.00x at \(4, 3, 2\) \(cpu, ", written[2], re.MULTILINE)
     assert make_tables.main([*root, "--check"]) == 0 == make_tables.main(root)
     assert written == [path.read_text() for path in paths]
     paths[0].write_text(written[0].replace("2.00x", "9.00x"))

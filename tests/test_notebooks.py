@@ -15,7 +15,7 @@ def cells(path):
 
 def test_they_are_numbered_and_the_index_has_them_all():
     index = (FOLDER / "README.md").read_text()
-    assert [path.name[:2] for path in SOURCES] == [f"{i:02}" for i in range(1, len(SOURCES) + 1)]
+    assert [path.name[:2] for path in SOURCES] == [f"{i:02}" for i in range(len(SOURCES))]
     assert all(f"({path.stem}.ipynb)" in index for path in SOURCES)
 
 

@@ -1,5 +1,6 @@
 """Figures: what is drawn (artists, labels, colours), never pixels; axes given are used, pyplot knows of none."""
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -11,7 +12,7 @@ import pytest
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from nalu_jax import UNITS, chain, nac, nalu, nau, npu, nsr, plot, real_npu, symbolic, training
+from nalu_jax import UNITS, chain, discover, nac, nalu, nau, npu, nsr, plot, real_npu, symbolic, training
 from nalu_jax.plot import _style
 
 matplotlib.use("agg")
@@ -170,12 +171,96 @@ def test_error_maps_show_the_logarithm_of_the_error():
     panels = plot.error_maps(models, truth, operations=("x + y", "root"), trained=(0.1, 2.0), points=10)
     assert panels.shape == (2, 2)
     assert [ax.get_title() for ax in panels[0]] == ["x + y", "root"]
-    assert [ax.get_ylabel() for ax in panels[:, 0]] == ["off", "broken"]
+    assert [ax.get_ylabel() for ax in panels[:, 0]] == ["off\ny", "broken\ny"]
+    assert [ax.get_xlabel() for ax in panels[1]] == ["x", "x"] and panels[0, 0].get_xlabel() == ""
     values = panels[0, 1].images[0].get_array()
     assert values.mask[:, :5].all() and not values.mask[:, 5:].any()  # the root of a negative number is left out
     np.testing.assert_allclose(values[:, 5:].astype(float), -3.0, atol=1e-6)
     assert (panels[1, 0].images[0].get_array() > 100).all()  # NaN is as wrong as can be
     assert panels[0, 0].patches[0].get_bbox().bounds == pytest.approx((0.1, 0.1, 1.9, 1.9))
+
+
+def test_the_better_the_lighter():
+    panels = plot.error_maps(
+        {"exact": lambda x: x, "off": lambda x: x + 1}, lambda x: x, operations=("x", "y"), points=4
+    )
+    light = [sum(ax.images[0].cmap(ax.images[0].norm(ax.images[0].get_array()[0, 0]))[:3]) for ax in panels[:, 0]]
+    assert light[0] > light[1] + 1
+
+
+def test_an_end_far_below_the_curves_does_not_stretch_the_axis(fit):
+    ends = np.where(np.arange(3) == fit.best, 1e-31, fit.validation)
+    ax = plot.losses(dataclasses.replace(fit, validation=ends))
+    assert ax.get_ylim()[0] > 1e-12 and texts(ax) == ["after the finishing stages 1.0e-31"]
+
+
+def test_only_some_leaves():
+    panels = plot.weights(MODEL, PARAMS, leaves=("re", "w"), outputs=("y", "z"))
+    assert [ax.get_title() for ax in panels[0]] == ["real_npu\nre", "nau\nw"]
+
+
+LINE = np.linspace(1.0, 4.0, 30)
+NOISE = 0.3 * np.random.default_rng(0).normal(size=30)
+
+
+@pytest.fixture(scope="module")
+def law():
+    return discover.table(LINE[:, None], 2 * LINE**2 + NOISE, names=["t"], target="<i>$h$", nested=False, functions=())
+
+
+def test_the_front_has_a_row_for_each_complexity(law):
+    ax = plot.front(law)
+    labels = [label.get_text() for label in ax.get_yticklabels()]
+    assert len(labels) == len(law.front) and all(
+        label.endswith(f"[{candidate.complexity}]") for label, candidate in zip(labels, law.front, strict=True)
+    )
+    chosen = [line for line in ax.lines if line.get_label() == "chosen"][0]
+    np.testing.assert_array_equal(chosen.get_xdata(), [law.best.error])
+    assert ax.get_ylim()[0] > ax.get_ylim()[1]  # the simplest on top
+
+
+def test_a_curve_has_its_formula_and_a_band_that_holds_the_points(law):
+    ax = plot.curve(law, LINE[:, None], 2 * LINE**2 + NOISE)
+    points, line = ax.lines
+    np.testing.assert_array_equal(points.get_ydata(), 2 * LINE**2 + NOISE)
+    np.testing.assert_allclose(np.asarray(line.get_ydata())[[0, -1]], law.predict(LINE[[0, -1], None]))
+    low, high = np.split(np.asarray(ax.collections[0].get_paths()[0].vertices)[:-1, 1], 2)
+    assert np.ptp(high) > 20 and ax.get_ylabel() == "<i>\\$h\\$"
+    inside = np.abs(2 * LINE**2 + NOISE - law.predict(LINE[:, None])) < 2 * law.deviation
+    assert inside.mean() > 0.9
+
+
+def test_residuals_are_in_standard_deviations(law):
+    panels = plot.residuals(law, LINE[:, None], 2 * LINE**2 + NOISE)
+    assert [ax.get_xlabel() for ax in panels] == ["<i>\\$h\\$, predicted", "t"]
+    shown = panels[1].lines[-1].get_ydata()
+    np.testing.assert_allclose(shown * law.deviation, 2 * LINE**2 + NOISE - law.predict(LINE[:, None]), atol=1e-9)
+    assert 0.7 < shown.std() < 1.3
+
+
+@pytest.mark.slow
+def test_trajectories_are_solved_from_the_first_measurement(tmp_path):
+    ts = np.linspace(0.0, 2.0, 21)
+    ys = np.stack([np.exp(-ts), np.exp(-0.5 * ts)], 1)
+    found = discover.ode(ts, ys, names=["a", "b"], progress=False)
+    short = ts[:5], 3 * ys[:5]
+    panels = plot.trajectories(found, [ts, short[0]], [ys, short[1]])
+    assert [ax.get_ylabel() for ax in panels] == ["a", "b"] and panels[1].get_xlabel() == "time"
+    measured, solved, _, other = panels[0].lines
+    np.testing.assert_array_equal(measured.get_ydata(), ys[:, 0])
+    np.testing.assert_allclose(solved.get_ydata(), np.exp(-solved.get_xdata()), rtol=1e-4)
+    np.testing.assert_allclose(other.get_ydata(), 3 * np.exp(-other.get_xdata()), rtol=1e-4)
+    assert len(plot.front(found).get_yticklabels()) == len(found.front)
+    plot.report(found, tmp_path / "law.html", ts, ys)
+    page = (tmp_path / "law.html").read_text()
+    assert page.count("<math") == 2 and found.verdict in page and "solved from the first" in page
+    for wrong, words in (
+        ((ts, ys[:4]), "have shape"),
+        ((ts[::-1], ys), "must rise"),
+        (([ts], ys), "a list of as many"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            plot.trajectories(found, *wrong)
 
 
 def test_axes_that_are_given_are_used_and_pyplot_learns_of_no_others(fit):
@@ -198,6 +283,8 @@ def test_axes_that_are_given_are_used_and_pyplot_learns_of_no_others(fit):
         (lambda: plot.weights(MODEL, PARAMS[:1]), "tuple of 2 entries"),
         (lambda: plot.graph(MODEL, PARAMS, outputs=("y",)), "1 names of outputs, expected 2"),
         (lambda: plot.predictions([1.0], [1.0, 2.0]), "true has 1 values, predicted 2"),
+        (lambda: plot.weights(MODEL, PARAMS, leaves=("none",)), "none of the leaves none"),
+        (lambda: plot.error_maps({}, lambda x: x, operations=("a",), inputs=("x",)), "1 names of inputs, expected 2"),
         (lambda: plot.predictions([-1.0], [1.0], log=True), "positive"),
         (lambda: plot.error_maps({"m": lambda x: x[:, 0]}, lambda x: x, operations=("a", "b")), r"m returned shape"),
     ],
@@ -205,3 +292,18 @@ def test_axes_that_are_given_are_used_and_pyplot_learns_of_no_others(fit):
 def test_bad_input(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+def test_bad_input_of_what_was_found(law):
+    x, y = np.ones((30, 2)), 2 * LINE**2
+    two = discover.table(np.stack([LINE, LINE[::-1] ** 2], 1), y, functions=(), nested=False, terms=1)
+    for call, words in (
+        (lambda: plot.curve(two, x, y), "2 inputs .*expected one"),
+        (lambda: plot.curve(law, LINE[:4, None], y), "x has 4 rows and y 30"),
+        (lambda: plot.residuals(law, x, y), "expected 1"),
+        (lambda: plot.residuals(law, LINE[:, None], y, ax=Figure().subplots(1, 3)), "must be 2 axes.*got 3"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            call()
+    with pytest.raises(TypeError, match="plot.front: found"):
+        plot.front(3)

@@ -9,6 +9,7 @@
 import argparse
 import importlib.metadata
 import pathlib
+import shlex
 import sys
 from collections.abc import Sequence
 
@@ -31,6 +32,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the command line, run what it asks for, and return the exit status."""
     options = parser().parse_args(arguments)
+    options.typed = shlex.join(["nalu-jax", *(sys.argv[1:] if arguments is None else arguments)])
     try:
         return _run(options)
     except KeyboardInterrupt:  # not where this is the whole process: see `_starting`
@@ -68,6 +70,7 @@ def _fit_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--outside", type=float, default=0.2, metavar="SHARE", help="largest inputs (default: 0.2)")
     command.add_argument("--seed", type=int, default=0, metavar="N", help="of all random choices (default: 0)")
     command.add_argument("--plot", type=pathlib.Path, metavar="OUT.png", help="write figures of the fit")
+    command.add_argument("--report", type=pathlib.Path, metavar="OUT.html", help="write a page to keep")
     command.add_argument("--json", action="store_true", help="print JSON, for machines")
 
 

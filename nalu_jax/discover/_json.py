@@ -23,7 +23,7 @@ from fractions import Fraction
 from typing import Any
 
 from .. import _arguments
-from ._engine.candidate import Column
+from ._engine.candidate import COLUMN_FUNCTIONS, Column
 from ._engine.forms import FUNCTIONS, Form
 from ._formula import Factor, Formula, Number, Term
 from ._found import VERDICTS, Found
@@ -211,7 +211,7 @@ def _factor(data: Any, n_in: int) -> Factor:
         raise _Wrong("a factor of it is none of its columns")
     if len(weights) != len(inputs) or not all(_is_number(weight) and weight != 0 for weight in weights):
         raise _Wrong("a factor of it has no weights")
-    function = _one_of(data, "function", (None, "sin", "cos"))
+    function = _one_of(data, "function", (None, *COLUMN_FUNCTIONS))
     size = _number_of(data, "size")
     if size <= 0:
         raise _Wrong("a factor of it is divided by what is not positive")

@@ -170,6 +170,8 @@ def _function(name: str, inside: str, absolute: bool, style: Style) -> Product:
     if name in ("expm1", "1/expm1"):
         parts = (style.group(f"{style.call('exp', inside)} - 1"),)
         return Product(False, parts, ()) if name == "expm1" else Product(False, (), parts)
+    if name == "1/(1+exp)":
+        return Product(False, (), (style.group(f"1 + {style.call('exp', inside)}"),))
     if name == "1/cosh":
         return Product(False, (), (style.call("cosh", inside),))
     if name == "log1p":

@@ -16,6 +16,7 @@ FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "exp": np.exp,
     "expm1": np.expm1,
     "1/expm1": lambda u: 1 / np.expm1(u),
+    "1/(1+exp)": lambda u: 1 / (1 + np.exp(u)),
     "log": np.log,
     "log1p": np.log1p,
     "sin": np.sin,

@@ -20,14 +20,21 @@ except ImportError:
 
 from ._errors import error_maps
 from ._fits import losses, predictions
+from ._found import curve, front, residuals, trajectories
 from ._graph import graph
+from ._report import report
 from ._weights import weights
 
 __all__ = [
+    "curve",
     "error_maps",
+    "front",
+    "graph",
     "losses",
     "predictions",
-    "graph",
+    "report",
+    "residuals",
+    "trajectories",
     "weights",
 ]
 

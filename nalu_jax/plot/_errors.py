@@ -20,6 +20,7 @@ SMALLEST, LARGEST = -8.0, 1.0  # of log10|error| that colours tell apart
     operations=_arguments.names(),
     bounds=_arguments.numbers(),
     trained=_arguments.optional(_arguments.numbers()),
+    inputs=_arguments.names(),
     points=_arguments.count(2),
 )
 def error_maps(
@@ -29,12 +30,14 @@ def error_maps(
     operations: Sequence[str],
     bounds: tuple[float, float] = (-4.1, 4.1),
     trained: tuple[float, float] | None = None,
+    inputs: Sequence[str] = ("x", "y"),
     points: int = 82,
     ax: Any = None,
 ) -> np.ndarray:
     """log10|error| over a grid of two inputs: a row of panels for each model, a column for each operation.
 
-    Points at which the truth is not finite (a root of a negative number, a division by zero) are grey.
+    Yellow is right, dark is wrong. Points at which the truth is not finite (a root of a negative number, a division by
+    zero) are grey.
 
     Args:
         models: {name: function}, each from inputs (points^2, 2) to outputs (points^2, operations).
@@ -42,6 +45,7 @@ def error_maps(
         operations: the names of the outputs.
         bounds: of both inputs.
         trained: the range of both inputs in training, drawn as a square.
+        inputs: names of the two inputs, for the axes.
         points: along each axis; an even number leaves out the middle, where a quotient has no value.
         ax: as many axes as there are panels, in any shape.
 
@@ -49,8 +53,10 @@ def error_maps(
         Axes (models, operations).
 
     Raises:
-        ValueError: a model's outputs are not as many as operations.
+        ValueError: a model's outputs are not as many as operations, or names of inputs not two.
     """
+    if len(inputs) != 2:
+        raise ValueError(f"plot.error_maps: {len(inputs)} names of inputs, expected 2.")
     line = np.linspace(*bounds, points)
     x = np.stack(np.meshgrid(line, line, indexing="xy"), -1).reshape(-1, 2)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -68,11 +74,12 @@ def error_maps(
             panel = panels[row, column]
             logarithm = _log_error(found[:, column], expected[:, column]).reshape(points, points)
             image = panel.imshow(
-                logarithm, origin="lower", extent=(*bounds, *bounds), cmap="viridis", norm=norm, aspect="equal"
+                logarithm, origin="lower", extent=(*bounds, *bounds), cmap=_style.ERRORS, norm=norm, aspect="equal"
             )
             _decorate(panel, bounds, trained, left=column == 0, bottom=row == len(models) - 1)
             panel.set_title(operation if row == 0 else "", fontsize="medium")
-            panel.set_ylabel(name if column == 0 else "")
+            panel.set_xlabel(inputs[0] if row == len(models) - 1 else "")
+            panel.set_ylabel(f"{name}\n{inputs[1]}" if column == 0 else "")
     if image is not None:
         figure = panels[0, 0].figure
         place = {"ax": list(panels.flat), "aspect": 15 * len(models), "shrink": 0.8, "extend": "both"}
@@ -96,4 +103,4 @@ def _decorate(
     panel.set(xticks=ticks, yticks=ticks)
     if trained is not None:
         low, high = trained
-        panel.add_patch(Rectangle((low, low), high - low, high - low, fill=False, edgecolor="white", linewidth=1.2))
+        panel.add_patch(Rectangle((low, low), high - low, high - low, fill=False, edgecolor="black", linewidth=1.2))

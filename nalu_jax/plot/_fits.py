@@ -14,6 +14,9 @@ from . import _style
 def losses(fit: Fit, *, ax: Axes | None = None) -> Axes:
     """Validation loss of every restart over the steps, the chosen one in front, failed ones with a cross at their end.
 
+    The dot is the chosen one after the stages of `finish`; where these went far below the curves, an arrow points there
+    and says how far.
+
     Args:
         fit: what `training.fit` returned.
         ax: the axes to draw on.
@@ -31,12 +34,30 @@ def losses(fit: Fit, *, ax: Axes | None = None) -> Axes:
     if fit.best is not None:
         label = f"chosen: restart {fit.best}"
         ax.plot(fit.steps, finite[fit.best], color=_style.CHOSEN, linewidth=2, label=label)
-        ax.plot(fit.chosen_at[fit.best], fit.validation[fit.best], "o", color=_style.CHOSEN)
+        _end(ax, finite, int(fit.chosen_at[fit.best]), float(fit.validation[fit.best]))
     failed = f", {fit.failed.sum()} failed" if fit.failed.any() else ""
     ax.set(yscale="log", xlabel="step", ylabel="validation loss", title=f"{len(fit.failed)} restarts{failed}")
     if fit.best is not None:
         ax.legend(loc="best", frameon=False)
     return ax
+
+
+def _end(ax: Axes, curves: np.ndarray, step: int, value: float) -> None:
+    """The dot of the loss in the end, or at the lower edge an arrow to it."""
+    lowest = np.nanmin(curves) if np.isfinite(curves).any() else value
+    if value >= FAR_BELOW * lowest:
+        ax.plot(step, value, "o", color=_style.CHOSEN)
+        return
+    edge = lowest / 30
+    ax.set_ylim(bottom=edge)
+    ax.plot(step, edge * 1.6, "v", color=_style.CHOSEN)
+    text = f"after the finishing stages {value:.1e}"
+    place = {"xytext": (-8, 6), "textcoords": "offset points", "ha": "right", "fontsize": "small"}
+    ax.annotate(text, (step, edge * 1.6), color=_style.CHOSEN, **place)
+
+
+FAR_BELOW = 1e-3
+"""Of the lowest point of the curves: an end below would make the axis longer than what it shows is high."""
 
 
 @_arguments.checked(
@@ -56,7 +77,7 @@ def predictions(
     name: str = "y",
     ax: Axes | None = None,
 ) -> Axes:
-    """Predicted against true values, with the range of the training rows shaded.
+    """Predicted against true values, with the range of the training rows shaded where there are others.
 
     Args:
         true, predicted: (n,).
@@ -78,7 +99,7 @@ def predictions(
     if log and (true <= 0).any():
         raise ValueError("plot.predictions: log=True needs positive true values; leave it out.")
     ax = _style.single(ax, (4.6, 4.2))
-    if seen.any():
+    if seen.any() and not seen.all():
         ax.axvspan(true[seen].min(), true[seen].max(), color=_style.TRAINED, zorder=0, label="training range")
     ends = [true.min(), true.max()]
     ax.plot(ends, ends, color="0.5", linewidth=1, zorder=1)
@@ -88,5 +109,6 @@ def predictions(
     if log:
         ax.set(xscale="log", yscale="log")
     ax.set(xlabel=f"{name}, true", ylabel=f"{name}, predicted")
-    ax.legend(loc="upper left", framealpha=1)
+    if not seen.all():
+        ax.legend(loc="upper left", framealpha=1)
     return ax

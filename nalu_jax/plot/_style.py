@@ -13,7 +13,9 @@ from matplotlib.figure import Figure
 
 NEGATIVE, POSITIVE = "#b2182b", "#2166ac"  # the ends of the red-white-blue map
 CHOSEN, OTHERS, FAILED = "#2166ac", "#8c8c8c", "#b2182b"
+TRUTH, DATA = "#bdbdbd", "#404040"
 TRAINED = "#d9e6f2"
+ERRORS = "viridis_r"  # small is yellow, large dark: the lighter the better
 DIVERGING = "RdBu"  # negative is red, zero white, positive blue
 
 

@@ -22,6 +22,7 @@ CELL, MARGIN, LABELS, TITLE = 0.45, 0.25, 0.6, 0.9  # inches
     params=_arguments.tree(),
     snapped=_arguments.optional(_arguments.tree()),
     truth=_arguments.optional(_arguments.tree()),
+    leaves=_arguments.optional(_arguments.names()),
     inputs=_arguments.optional(_arguments.names()),
     outputs=_arguments.optional(_arguments.names()),
 )
@@ -31,6 +32,7 @@ def weights(
     *,
     snapped: Any = None,
     truth: Any = None,
+    leaves: Sequence[str] | None = None,
     inputs: Sequence[str] | None = None,
     outputs: Sequence[str] | None = None,
     ax: Any = None,
@@ -43,6 +45,7 @@ def weights(
     Args:
         model: a unit module, `Unit` or `Chain`.
         params, snapped, truth: params of the model. A truth may have another number of hidden units.
+        leaves: which to show, such as ("re", "w"); all where not given.
         inputs, outputs: names of the first unit's inputs and the last unit's outputs.
         ax: as many axes as there are panels, in any shape.
 
@@ -52,10 +55,13 @@ def weights(
     Raises:
         ValueError: the params are not the model's, or names or `ax` are not as many as needed.
     """
+    shown = None if leaves is None else set(leaves)
     versions = {"learned": params, "snapped": snapped, "truth": truth}
-    found = {name: _matrices(model, tree) for name, tree in versions.items() if tree is not None}
+    found = {name: _matrices(model, tree, shown) for name, tree in versions.items() if tree is not None}
     titles = list(found["learned"])
-    last = [title for title in titles if not title.endswith("gate")][-1]
+    if not titles:
+        raise ValueError(f"plot.weights: the model has none of the leaves {', '.join(sorted(shown or ()))}.")
+    last = [title for title in titles if not title.endswith("gate")][-1:] or titles[-1:]
 
     n_rows, n_columns = np.array([found["learned"][title].shape for title in titles]).T
     margins = np.where(np.arange(len(titles)) == 0, LABELS, MARGIN)
@@ -65,19 +71,20 @@ def weights(
         limit = max(float(np.abs(matrices[title]).max(initial=0.0)) for matrices in found.values()) or 1.0
         for row, (version, matrices) in enumerate(found.items()):
             panel = panels[row, column]
-            names = inputs if column == 0 else None, outputs if title == last else None
+            names = inputs if column == 0 else None, outputs if title == last[0] else None
             heat_map(panel, matrices[title], limit, *names)
             panel.set_title(title if row == 0 else "", fontsize="small")
             panel.set_ylabel(version if column == 0 else "")
     return panels
 
 
-def _matrices(model: ModuleType | Unit | Chain, params: Any) -> dict[str, np.ndarray]:
+def _matrices(model: ModuleType | Unit | Chain, params: Any, shown: set[str] | None) -> dict[str, np.ndarray]:
     """{title: (n_in, n_out)} of the effective weights; a vector over inputs is a column."""
     return {
         f"{layer.label}\n{leaf}": values if values.ndim == 2 else values.reshape(-1, 1)
         for layer in layers(model, params)
         for leaf, values in layer.weights.items()
+        if shown is None or leaf in shown
     }
 
 

@@ -79,13 +79,14 @@ def snap(
             a coefficient of 9.8 +- 0.1 stays as it is, and one of 0.501 +- 0.003 becomes 1/2.
         free: as in `prune`; `snap(loss, step.params, data, free=step.free)` goes on where pruning ended.
         entries: booleans like params; False where an entry is not to be rounded.
-        exponents: leaves whose entries are exponents, by name: they are rounded before all others.
+        exponents: leaves whose entries are exponents, by name, as in `prune`: they are rounded before all others. Where
+            two units have a name for different things, round one after the other with `entries`.
         errors: an entry may be rounded by so many of its standard errors, or
         tolerance: by so much, whichever is more.
 
     Returns:
         The `Path`, of which the last step is the chosen one, and in which `changed` tells what a number was before it
-        was rounded, as in "[0]['re'][0, 0] = 3/2, was 1.499 +- 0.002". A number that is a simple one already is pinned
+        was rounded, as in `[0]['re'][0, 0] = 3/2, was 1.499 +- 0.002`. A number that is a simple one already is pinned
         like any other; rounding to zero is pruning.
 
     Raises:

@@ -25,7 +25,7 @@ from . import (
     snmu,
 )
 
-__all__ = [  # in the order of the README's table
+__all__ = [  # in the order of the guide's table
     "nac",
     "nac_mul",
     "nalu",
@@ -48,4 +48,4 @@ __all__ = [  # in the order of the README's table
 ]
 
 UNITS: Mapping[str, Unit] = MappingProxyType({name: globals()[name].UNIT for name in __all__ if name != "UNITS"})
-"""Every unit's record by name, in the order of the README's table."""
+"""Every unit's record by name, in the order of the guide's table."""

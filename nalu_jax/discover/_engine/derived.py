@@ -1,4 +1,4 @@
-"""Sines, cosines and differences of inputs as columns: which of them the target asks for.
+"""Sines, cosines, logarithms and differences of inputs as columns: which of them the target asks for.
 
 All products of one such column with products of the library stand for selection (orthogonal matching pursuit with
 several paths: Pati, Rezaiifar, Krishnaprasad 1993); what is chosen is fitted as any other sum.
@@ -30,6 +30,8 @@ def proposals(x: np.ndarray, columns: tuple[Column, ...]) -> tuple[Column, ...]:
     angles = [i for i, angle in zip(inputs, angular, strict=True) if angle]
     found = [Column((i,), (1.0,), name) for i in angles for name in ("sin", "cos")]
     found += [Column((i,), (0.5,), "sin") for i in angles]
+    ratio = np.where(values.min(0) > 0, values.max(0) / np.maximum(values.min(0), 1e-300), 1.0)
+    found += [Column((i,), (1.0,), "log") for i, r in zip(inputs, ratio, strict=True) if r > settings.LEAST_RATIO]
     scale = np.median(np.abs(values), axis=0)
     for a, b in itertools.combinations(range(len(inputs)), 2):
         pair = (inputs[a], inputs[b])
@@ -44,6 +46,8 @@ def powers_of(column: Column) -> tuple[int, ...]:
     """Powers in which a derived column is tried: a difference itself is a sum of two terms already."""
     if len(column.inputs) == 2:
         return (2,) if column.function is None else (1,)
+    if column.function == "log":
+        return (1,)
     return (1, 2, -1) if column.weights == (1.0,) else (-2, -4)
 
 

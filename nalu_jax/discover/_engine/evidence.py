@@ -24,7 +24,8 @@ from nalu_jax.discover._engine.lattice import prices
 
 class Linear(NamedTuple):
     """Fits to first order: values and weights (B, rows), weighted residuals (B, rows) and their Jacobian
-    (B, K + K n, rows) by (log|coefficients|, exponents); sizes (B, K) are root mean squares of products."""
+    (B, K + K n, rows) by (log|coefficients|, exponents); sizes (B, K) are root mean squares of terms of coefficient
+    1."""
 
     values: np.ndarray
     weights: np.ndarray
@@ -45,8 +46,15 @@ def linearise(table: Table, form: Form, batch: Batch, noise: Noise) -> Linear:
             len(terms), terms.shape[1] * table.width, table.rows
         )
         jacobian = np.concatenate([by_logarithm, by_exponent], 1)
-        sizes = np.sqrt(np.mean(plain**2, -1))
+        sizes = np.sqrt(np.mean(_whole_terms(form, plain, gradients) ** 2, -1))
         return Linear(values, weights, weights * (table.target - values), jacobian, sizes)
+
+
+def _whole_terms(form: Form, plain: np.ndarray, gradients: np.ndarray) -> np.ndarray:
+    """The products, the one in front of a function with the function: together they have the target's size."""
+    if form.kind != "function":
+        return plain
+    return np.concatenate([plain[:, :1] * gradients[:, :1], plain[:, 1:]], 1)
 
 
 def variance(linear: Linear, target: np.ndarray, parameters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

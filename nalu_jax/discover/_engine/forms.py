@@ -64,6 +64,10 @@ def _expm1(u: np.ndarray) -> np.ndarray:
     return np.expm1(np.clip(u, -EXPONENT_RANGE, EXPONENT_RANGE))
 
 
+def _logistic(u: np.ndarray) -> np.ndarray:
+    return 1 / (1 + _exp(u))
+
+
 def _cosh(u: np.ndarray) -> np.ndarray:
     return np.cosh(np.clip(u, -EXPONENT_RANGE, EXPONENT_RANGE))
 
@@ -72,6 +76,7 @@ FUNCTIONS: dict[str, Function] = {
     "exp": Function(_exp, _exp, "exp"),
     "expm1": Function(_expm1, _exp, "exp"),
     "1/expm1": Function(lambda u: 1 / _expm1(u), lambda u: -_exp(u) / _expm1(u) ** 2, "exp"),
+    "1/(1+exp)": Function(_logistic, lambda u: -_logistic(u) * _logistic(-u), "exp"),
     "log": Function(lambda u: np.log(np.abs(u)), lambda u: 1 / u, "log"),
     "log1p": Function(np.log1p, lambda u: 1 / (1 + u), "log"),
     "sin": Function(np.sin, np.cos, "sin", odd=True),
@@ -81,7 +86,8 @@ FUNCTIONS: dict[str, Function] = {
     "1/cosh": Function(lambda u: 1 / _cosh(u), lambda u: -np.tanh(u) / _cosh(u), "cosh", even=True),
     "arcsin": Function(np.arcsin, lambda u: 1 / np.sqrt(1 - u * u), "arcsin", odd=True),
 }
-"""By name. "sin^2" is sin(u)^2, "1/expm1" is 1 / (exp(u) - 1), "1/cosh" is 1 / cosh(u), "log1p" is log(1 + u)."""
+"""By name. "sin^2" is sin(u)^2, "1/expm1" is 1 / (exp(u) - 1), "1/(1+exp)" is
+1 / (1 + exp(u)), "1/cosh" is 1 / cosh(u), "log1p" is log(1 + u)."""
 
 FAMILIES = tuple(dict.fromkeys(function.family for function in FUNCTIONS.values()))
 

@@ -49,14 +49,20 @@ def search_functions(
     front = _Front(scanned, noise)
     values = products(scanned, inner.exponents, inner.parity)
     fits: list[tuple[Form, Batch]] = []
-    weights, soft = noise_weights(table, noise, table.target), soft_weights(table, noise)
+    soft = soft_weights(table, noise)
     with np.errstate(all="ignore"):
         for name in FUNCTIONS:
-            for beside in range(1 + added):
+            for beside in range(1 + (added and name != "log")):  # log(c p) + b is log(c' p), and a column's too
                 scan = _scan(front, inner, values, name, beside)
                 form = Form("function", (1, 1, beside), function=name)
-                batch = _held_inside(start(table, scan.exponents, scan.parity, scan.coefficients))
+                batch = held_inside(form, start(table, scan.exponents, scan.parity, scan.coefficients))
                 fits.append((form, improve(table, form, batch, soft, steps=settings.FIRST_STEPS)))
+    return finished(table, judged, fits, noise, bar=bar)
+
+
+def finished(table: Table, judged: Table, fits: list[tuple[Form, Batch]], noise: Noise, *, bar: float) -> list[Fitted]:
+    """The best of first fits, exponents inside their functions held, fitted to the end and rounded."""
+    weights = noise_weights(table, noise, table.target)
     ended = []
     for form, batch in fits:
         order = np.argsort(batch.rss, kind="stable")[: settings.FUNCTION_FITS]
@@ -80,10 +86,10 @@ def _freed(table: Table, form: Form, held: Batch, weights: np.ndarray) -> Batch:
     return freed.take(np.flatnonzero(better))
 
 
-def _held_inside(batch: Batch) -> Batch:
+def held_inside(form: Form, batch: Batch) -> Batch:
     """The batch with the exponents inside the function kept: with narrow inputs a fit of all crawls along a valley."""
     free = batch.free.copy()
-    free[:, 1] = False
+    free[:, 1 : 1 + form.groups[1]] = False
     return batch._replace(free=free)
 
 
@@ -114,6 +120,15 @@ class _Front:
         self.logarithm = np.log(np.abs(table.target) + 1e-300)
         self.goal = self.weights * table.target
 
+    def rates(self, values: np.ndarray) -> np.ndarray:
+        """(M,) the s with which log|target| is best explained by s values and a product in front."""
+        weighted = values * self.row_weights
+        goal = self.logarithm * self.row_weights
+        basis = self.design * self.row_weights
+        beside = weighted - (weighted @ self.inverse.T) @ basis
+        rest = goal - (goal @ self.inverse.T) @ basis
+        return (beside @ rest) / np.maximum(np.einsum("mn,mn->m", beside, beside), 1e-300)
+
 
 def _scan(front: _Front, inner: Inner, values: np.ndarray, name: str, added: int) -> Scan:
     """The starts that explain most of the target, over all inner products and sizes."""
@@ -121,8 +136,10 @@ def _scan(front: _Front, inner: Inner, values: np.ndarray, name: str, added: int
     typical = np.median(np.abs(values), 1)
     largest = np.abs(values).max(1)
     kept = []
-    for size, of_largest in sizes(name):
-        scale = size / (largest if of_largest else typical)
+    scales = [size / (largest if of_largest else typical) for size, of_largest in sizes(name)]
+    if name == "exp" and not added:
+        scales.append(front.rates(values))
+    for scale in scales:
         shaped = function.value(scale[:, None] * values)
         usable = np.isfinite(shaped).all(1) & (np.abs(shaped).max(1) > 1e-200)
         solve = _beside_constant if added else _behind_product

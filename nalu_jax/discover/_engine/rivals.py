@@ -12,7 +12,7 @@ from nalu_jax.discover._engine.fit import Batch, products
 from nalu_jax.discover._engine.forms import Form, evaluate
 from nalu_jax.discover._engine.lattice import VALUES, nearest
 from nalu_jax.discover._engine.rounding import drawn_roundings, settle
-from nalu_jax.discover._engine.structure import Fitted, finish, valid
+from nalu_jax.discover._engine.structure import Fitted, finish, refit, valid
 
 _ORDERED = np.sort(VALUES)
 
@@ -98,6 +98,28 @@ def _fewer_terms(fitted: Fitted) -> list[Fitted]:
             batch.exponents[:, kept], batch.parity[:, kept], batch.free[:, kept], batch.coefficients[:, kept], batch.rss
         )
         found += _settled(fitted.table, smaller, rest, fitted.noise)
+    return found
+
+
+def adds_a_term(other: Fitted, best: Fitted) -> bool:
+    """Whether a formula is the best one with a term more: without it, and fitted again, it has the same values."""
+    other = other._replace(noise=best.noise)
+    return any(same_values(best, refit(smaller)) for smaller in (*_fewer_terms(other), *_alone(other)))
+
+
+def _alone(fitted: Fitted) -> list[Fitted]:
+    """The terms of a power of a sum of two, each by itself: a product."""
+    form, batch = fitted.form, fitted.batch
+    if form.kind != "power" or form.terms != 2:
+        return []
+    power = form.power
+    with np.errstate(all="ignore"):
+        coefficients = np.abs(batch.coefficients[0]) ** power
+    found = []
+    for k in range(2):
+        parity = batch.parity[:, [k]] if power == int(power) and int(power) % 2 else 0 * batch.parity[:, [k]]
+        one = Batch(power * batch.exponents[:, [k]], parity, batch.free[:, [k]], coefficients[None, [k]], batch.rss)
+        found.append(fitted._replace(form=Form("sum", (1,)), batch=one))
     return found
 
 

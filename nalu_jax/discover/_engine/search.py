@@ -17,7 +17,7 @@ from nalu_jax.discover._engine.structure import Fitted, as_candidate, refit
 from nalu_jax.discover._engine.sums import search_sums
 from nalu_jax.discover._engine.tables import Tables
 from nalu_jax.discover._engine.verdict import judge, signs
-from nalu_jax.discover._engine.wider import Wider
+from nalu_jax.discover._engine.wider import WAVES, Wider
 
 Progress = Callable[[str, float], None]
 
@@ -162,9 +162,11 @@ def _widen(found: list[Fitted], wider: Wider, clock: _Clock, done: float) -> Non
     stages = wider.stages()
     for place, (name, tasks) in enumerate(stages):
         for task in tasks:
-            many = place >= settings.LAST_STAGES
-            if _settled(found) or (place >= settings.RIVAL_STAGES and _enough(found, many_terms=many)):
+            if _settled(found):
                 return
+            if place >= settings.RIVAL_STAGES and _enough(found, many_terms=place >= settings.LAST_STAGES):
+                if not (name == WAVES and _explains_little(found)):
+                    break
             if not clock.ready(name, 0.2 + 0.7 * min(done + place / len(stages), 1.0)):
                 return
             found += task(min(fitted.evidence for fitted in found))
@@ -198,6 +200,15 @@ def _enough(found: list[Fitted], *, many_terms: bool = False) -> bool:
     poor = seen.misfit > settings.MISFIT or seen.cancelling > settings.CANCELLING
     few = many_terms or best.form.terms <= settings.FEW_TERMS
     return few and not poor and seen.free <= settings.FREE_EXPONENTS
+
+
+def _explains_little(found: list[Fitted]) -> bool:
+    """Whether most of the target's variation is left: what swings fast looks like noise to a smooth function."""
+    fitted = min(found, key=lambda fitted: fitted.evidence)
+    linear = linearise(fitted.table, fitted.form, fitted.batch, fitted.noise)
+    squares, target = linear.weights[0] ** 2, fitted.table.target
+    mean = np.sum(squares * target) / np.sum(squares)
+    return bool(np.sum(linear.residuals[0] ** 2) > settings.LITTLE * np.sum(squares * (target - mean) ** 2))
 
 
 def _worth_noises(found: list[Fitted]) -> tuple[Noise, ...]:

@@ -68,7 +68,8 @@ def valid(form: Form) -> bool:
 
 def as_candidate(fitted: Fitted) -> Candidate:
     """The formula with its errors, reduced to the columns that it uses."""
-    table, form, batch, noise = fitted.table, fitted.form, fitted.batch, fitted.noise
+    table, form, noise = fitted.table, fitted.form, fitted.noise
+    batch = _primitive(table, form, fitted.batch)
     linear = linearise(table, form, batch, noise)
     terms = form.terms
     moving = np.concatenate([np.ones((1, terms), bool), batch.free.reshape(1, -1)], 1)
@@ -96,6 +97,22 @@ def as_candidate(fitted: Fitted) -> Candidate:
         deviation=deviation,
         rows=table.rows,
     )
+
+
+def _primitive(table: Table, form: Form, batch: Batch) -> Batch:
+    """The same values, with the logarithm of a power written as a multiple of the logarithm of what has no root."""
+    if form.function != "log" or form.groups[1] != 1 or batch.free[0, 1].any():
+        return batch
+    inside = batch.exponents[0, 1]
+    if not inside.any() or (inside != np.round(inside)).any():
+        return batch
+    shared = float(np.gcd.reduce(inside.astype(int))) * np.sign(inside[inside != 0][0])
+    exponents, parity, coefficients = batch.exponents.copy(), batch.parity.copy(), batch.coefficients.copy()
+    exponents[0, 1] = inside / shared
+    parity[0, 1] = np.where(table.signed, exponents[0, 1].astype(int) % 2, 0)
+    coefficients[0, 0] *= shared
+    coefficients[0, 1] = np.abs(coefficients[0, 1]) ** (1 / shared)
+    return batch._replace(exponents=exponents, parity=parity, coefficients=coefficients)
 
 
 def fit_structure(

@@ -3,6 +3,7 @@
 A verdict is relative to the family of formulas, and is found with rivals from the whole family.
 """
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from nalu_jax.discover._engine import settings
 from nalu_jax.discover._engine.evidence import covariance, linearise, variance
 from nalu_jax.discover._engine.misfit import kurtosis
+from nalu_jax.discover._engine.rivals import adds_a_term
 from nalu_jax.discover._engine.structure import Fitted, misfit
 
 RECOVERED, ALIKE, NONE = "recovered", "several candidates alike", "no simple formula found"
@@ -28,7 +30,8 @@ class Signs(NamedTuple):
 
     Attributes:
         misfit: nats by which a smooth function explains what the formula leaves.
-        cancelling: rms of the sum of |terms| of a group by rms of their sum, the largest.
+        cancelling: rms of the sum of |terms| of a group by rms of their sum, the largest; not of what is inside a
+            function.
         free: number of exponents that are no simple numbers.
         inflation: root of the ratio of the squared errors of left-out rows to those of fitted rows.
         weakest: smallest coefficient in its standard errors.
@@ -71,15 +74,15 @@ def signs(fitted: Fitted) -> Signs:
 
 
 def _cancelling(fitted: Fitted) -> float:
-    """How much larger the terms of a group are than their sum."""
+    """How much larger the terms of a group are than their sum; inside a function that may be: a phase, or a peak."""
     table, form, batch = fitted.table, fitted.form, fitted.batch
     with np.errstate(all="ignore"):
         from_logs = np.exp(np.minimum(batch.exponents[0] @ table.logs, 300))
         values = batch.coefficients[0][:, None] * from_logs * (1 - 2 * ((batch.parity[0] @ table.negative) % 2))
     starts = np.cumsum([0, *form.groups])
     largest = 1.0
-    for begin, end in zip(starts[:-1], starts[1:], strict=True):
-        if end - begin > 1:
+    for group, (begin, end) in enumerate(itertools.pairwise(starts)):
+        if end - begin > 1 and not (form.kind == "function" and group == 1):
             whole = np.mean(np.abs(values[begin:end]).sum(0) ** 2)
             largest = max(largest, float(np.sqrt(whole / max(np.mean(values[begin:end].sum(0) ** 2), 1e-300))))
     return largest
@@ -103,7 +106,7 @@ def judge(found: list[Fitted], barred: list[Fitted]) -> Verdict:
         ahead = best.evidence - barred[0].evidence
         text = f"a {describe(barred[0])}, which was not allowed, fits better by {ahead:.1f}"
         return Verdict(NONE, text + " nats", ())
-    alike = tuple(i for i, other in enumerate(found) if i and other.evidence < best.evidence + settings.GAP)
+    alike = tuple(i for i, other in enumerate(found) if i and _is_near(other, best))
     others = [other for other in barred if other.evidence < best.evidence + settings.GAP]
     if alike:
         gap = found[alike[0]].evidence - best.evidence
@@ -114,6 +117,13 @@ def judge(found: list[Fitted], barred: list[Fitted]) -> Verdict:
     if doubt is not None:
         return Verdict(ALIKE, doubt, ())
     return Verdict(RECOVERED, _reason(found, seen), ())
+
+
+def _is_near(other: Fitted, best: Fitted) -> bool:
+    """Whether another formula may be the law as well as the best. One that is the best with a term more, which the data
+    hardly show, has to come nearer than one of another kind."""
+    behind = other.evidence - best.evidence
+    return behind < settings.GAP and not (behind > settings.EXTENSION_GAP and adds_a_term(other, best))
 
 
 def _against(seen: Signs) -> str | None:

@@ -10,6 +10,7 @@ from nalu_jax.discover._engine.candidate import Column, Noise
 from nalu_jax.discover._engine.derived import proposals, search_derived
 from nalu_jax.discover._engine.functions import inner_products, search_functions
 from nalu_jax.discover._engine.quotients import search_quotients, search_rooted_quotients
+from nalu_jax.discover._engine.shifted import search_shifted
 from nalu_jax.discover._engine.structure import Fitted
 from nalu_jax.discover._engine.sums import search_sums
 from nalu_jax.discover._engine.tables import Tables
@@ -17,6 +18,7 @@ from nalu_jax.discover._engine.tables import Tables
 Task = Callable[[float], list[Fitted]]
 """Formulas found, given the evidence that is known already."""
 
+WAVES = "waves, steps and peaks"
 MOST_TERMS = {"power": 3, "quotient": 4}
 RIVAL_TERMS = 2  # of a power of a sum that has to beat a simple law
 
@@ -40,16 +42,20 @@ class Wider:
     def stages(self) -> list[tuple[str, list[Task]]]:
         """Names and tasks; the first `settings.RIVAL_STAGES` are those that rivals of a simple law come from."""
         offered = proposals(self.tables.x, self.tables.columns)
-        angles = tuple(column for column in offered if len(column.inputs) == 1)
+        logarithms = tuple(column for column in offered if column.function == "log")
+        angles = tuple(column for column in offered if len(column.inputs) == 1 and column not in logarithms)
         differences = tuple(column for column in offered if len(column.inputs) == 2)
-        inside = sorted(offered, key=lambda column: (column.function is not None, column.weights[0] != 1))
+        inside = [column for column in offered if column not in logarithms]
+        inside.sort(key=lambda column: (column.function is not None, column.weights[0] != 1))
         roots = (1.0, 0.5) if self.thorough else (1.0,)
         return [
             ("powers of sums", [lambda bar, p=power: self._power(p, bar) for power in (-1.0, 0.5, -0.5, 2.0, -2.0)]),
             ("quotients", [lambda bar, p=power: self._quotient(p, bar) for power in roots]),
             ("functions", [lambda bar: self._functions((), settings.INNER_PRODUCTS, bar)]),
+            ("logarithms", [lambda bar: self._derived(logarithms, 1.0, bar)]),
             ("sines and cosines", [lambda bar, p=p: self._derived(angles, p, bar) for p in (1.0, -1.0, 0.5)]),
             ("differences", [lambda bar, p=p: self._derived(differences, p, bar) for p in (0.5, -1.0)]),
+            (WAVES, [self._shifted]),
             ("quotients by roots", [self._rooted]),
             (
                 "functions of differences",
@@ -76,6 +82,9 @@ class Wider:
     def _rooted(self, bar: float) -> list[Fitted]:
         thin, _, judged = self.tables.sizes()
         return search_rooted_quotients(thin, judged, self.noise, below=0.5, bar=bar)
+
+    def _shifted(self, bar: float) -> list[Fitted]:
+        return search_shifted(*self.tables.sizes(), self.noise, bar=bar)
 
     def _derived(self, columns: tuple[Column, ...], power: float, bar: float) -> list[Fitted]:
         if not columns:

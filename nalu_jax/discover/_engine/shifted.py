@@ -1,0 +1,187 @@
+"""The search among functions of a sum: waves with a phase, steps between two levels, peaks.
+
+    m sin(w p + phi) + c          for each w linear in sin(w p) and cos(w p): a periodogram
+    sin(v p + w q + phi) + c      the same for pairs of w and v
+    m / (1 + exp(k p + phi)) + c  for each pair of levels its logit is linear in p
+    m exp(a p + b q) + c          for each c its logarithm is linear in p and q
+
+p and q are products of inputs, phi a number, m a product of inputs and c a number, which may be 0.
+
+Lomb (1976), "Least-squares frequency analysis of unequally spaced data"; Berkson (1944), "Application of the logistic
+function to bio-assay".
+"""
+
+import itertools
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from nalu_jax.discover._engine import settings
+from nalu_jax.discover._engine.candidate import Noise
+from nalu_jax.discover._engine.columns import Table, soft_weights
+from nalu_jax.discover._engine.fit import Batch, improve, products, start
+from nalu_jax.discover._engine.forms import Form
+from nalu_jax.discover._engine.functions import finished, held_inside
+from nalu_jax.discover._engine.library import library
+from nalu_jax.discover._engine.structure import Fitted
+
+SMALLEST_PHASE = 1e-3  # a coefficient of 0 is no start
+
+
+class _Start(NamedTuple):
+    """One formula m F(p + ...) + c: rss left, places of m and of what is inside in the library, and coefficients of
+    them and of c."""
+
+    left: float
+    places: tuple[int, ...]
+    coefficients: tuple[float, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Groups of its form."""
+        return 1, len(self.places) - 1, int(self.coefficients[-1] != 0)
+
+
+class _Scan(NamedTuple):
+    """What the starts are made of: exponents and parity (M, n) of products, the constant first, their values (M, rows),
+    the target, and weights of rows."""
+
+    exponents: np.ndarray
+    parity: np.ndarray
+    values: np.ndarray
+    target: np.ndarray
+    weights: np.ndarray
+
+
+def search_shifted(scanned: Table, table: Table, judged: Table, noise: Noise, *, bar: float) -> list[Fitted]:
+    """Formulas with a function of a sum of two terms.
+
+    Args:
+        scanned: few rows, on which starts are tried.
+        table: the same columns with more rows, on which the best are fitted.
+        judged: with more rows still.
+        noise: model of the noise.
+        bar: evidence that is known already.
+    """
+    exponents, parity = library(scanned, settings.SHIFTED_LIBRARY)
+    with np.errstate(all="ignore"):
+        values = products(scanned, exponents, parity)
+        scan = _Scan(exponents, parity, values, scanned.target, soft_weights(scanned, noise))
+        starts = {"sin": [*_waves(scan), *_plane_waves(scan)], "1/(1+exp)": [*_steps(scan)], "exp": [*_peaks(scan)]}
+        soft = soft_weights(table, noise)
+        fits = []
+        for function, found in starts.items():
+            for shape in sorted({one.shape for one in found}):
+                form = Form("function", shape, function=function)
+                best = sorted((one for one in found if one.shape == shape), key=lambda one: one.left)
+                batch = _batch(scan, table, form, best[: settings.SHIFTED_STARTS])
+                fits.append((form, improve(table, form, batch, soft, steps=settings.FIRST_STEPS)))
+        return finished(table, judged, fits, noise, bar=bar)
+
+
+def _batch(scan: _Scan, table: Table, form: Form, starts: list[_Start]) -> Batch:
+    places = np.array([(*one.places, 0)[: form.terms] for one in starts])
+    coefficients = np.array([one.coefficients[: form.terms] for one in starts])
+    return held_inside(form, start(table, scan.exponents[places], scan.parity[places], coefficients))
+
+
+def _waves(scan: _Scan) -> Iterator[_Start]:
+    """m sin(w p + phi) + c, the best frequencies of each m and p."""
+    for m, p in _fronts_and_insides(scan):
+        frequencies = _frequencies(scan, p, settings.MOST_CYCLES)
+        yield from _of_phases(scan, m, (p,), frequencies[:, None])
+
+
+def _plane_waves(scan: _Scan) -> Iterator[_Start]:
+    """sin(v p + w q + phi) + c, the best frequencies of each p and q."""
+    for p, q in _fronts_and_insides(scan):
+        if 0 < p < q:
+            first, second = (_frequencies(scan, place, settings.PLANE_CYCLES) for place in (p, q))
+            grid = np.meshgrid(first, np.concatenate([-second, second]), indexing="ij")
+            yield from _of_phases(scan, 0, (p, q), np.stack([axis.ravel() for axis in grid], 1))
+
+
+def _frequencies(scan: _Scan, place: int, most_cycles: float) -> np.ndarray:
+    """Frequencies at which a product runs through up to so many cycles; none where it does not vary."""
+    width = np.ptp(scan.values[place])
+    if not 0 < width < np.inf:
+        return np.zeros(0)
+    cycles = min(most_cycles, len(scan.target) / 2)
+    return np.arange(1, settings.STEPS_OF_A_CYCLE * cycles) * (2 * np.pi / settings.STEPS_OF_A_CYCLE / width)
+
+
+def _of_phases(scan: _Scan, m: int, inside: tuple[int, ...], frequencies: np.ndarray) -> Iterator[_Start]:
+    """m sin(inside @ frequencies + phi) + c for the best frequencies (F, number of products inside)."""
+    front, goal = scan.values[m] * scan.weights, scan.weights * scan.target
+    phase = frequencies @ scan.values[list(inside)]
+    waves = [np.sin(phase) * front, np.cos(phase) * front]
+    for beside in ([], [np.broadcast_to(scan.weights, phase.shape)]):
+        left, solution = _least_squares(np.stack([*waves, *beside], 1), goal)
+        for place in np.argsort(left, kind="stable")[: settings.FREQUENCIES]:
+            a, b, *c = solution[place]
+            shift = np.arctan2(b, a) or SMALLEST_PHASE
+            numbers = (np.hypot(a, b), *frequencies[place], shift, *(c or [0.0]))
+            yield _Start(float(left[place]), (m, *inside, 0), tuple(map(float, numbers)))
+
+
+def _steps(scan: _Scan) -> Iterator[_Start]:
+    """m / (1 + exp(k p + phi)) + c, for levels of target / m a little beyond those seen."""
+    for m, p in _fronts_and_insides(scan):
+        ratio = scan.target / scan.values[m]
+        least, most = ratio.min(), ratio.max()
+        margins = [margin * (most - least) for margin in settings.LEVEL_MARGINS]
+        low_ends = (0.0, *(least - margin for margin in margins)) if m == 0 else (0.0,)
+        high_ends = [most + margin for margin in margins]
+        for low, high in itertools.product(low_ends, high_ends):
+            if not low < least < most < high < np.inf:
+                continue
+            logit = np.log((high - ratio) / (ratio - low))
+            weights = (high - ratio) * (ratio - low) * np.abs(scan.values[m]) * scan.weights
+            left, rates = _least_squares((scan.values[[p, 0]] * weights)[None], logit * weights)
+            k, shift = rates[0]
+            value = (high - low) / (1 + np.exp(np.clip(k * scan.values[p] + shift, -300, 300))) + low
+            left = float(np.sum((scan.weights * (scan.target - value * scan.values[m])) ** 2))
+            yield _Start(left, (m, p, 0), (high - low, k, shift, low))
+
+
+def _peaks(scan: _Scan) -> Iterator[_Start]:
+    """m exp(a p + b q) + c, for c of 0 and a little beyond the target's values."""
+    pairs = np.array(list(itertools.combinations(range(1, len(scan.values)), 2))).reshape(-1, 2)
+    if not len(pairs):
+        return
+    least, most = scan.target.min(), scan.target.max()
+    margins = [margin * (most - least) for margin in settings.LEVEL_MARGINS]
+    for c in (0.0, *(least - margin for margin in margins), *(most + margin for margin in margins)):
+        above = scan.target - c
+        if not ((above > 0).all() or (above < 0).all()):
+            continue
+        weights = np.abs(above) * scan.weights
+        design = np.stack([scan.values[pairs[:, 0]], scan.values[pairs[:, 1]], np.ones((len(pairs), len(above)))], 1)
+        left, solution = _least_squares(design * weights, np.log(np.abs(above)) * weights)
+        for place in np.argsort(left, kind="stable")[: settings.PEAKS]:
+            a, b, front = solution[place]
+            p, q = pairs[place]
+            coefficient = float(np.sign(above[0]) * np.exp(np.clip(front, -300, 300)))
+            yield _Start(left[place], (0, int(p), int(q)), (coefficient, a, b, c))
+
+
+def _fronts_and_insides(scan: _Scan) -> Iterator[tuple[int, int]]:
+    """Places of products in front and inside that have no input in common, the cheapest in front of all."""
+    used = scan.exponents != 0
+    for m in range(min(settings.SHIFTED_FRONTS, len(used))):
+        for p in range(1, min(settings.SHIFTED_INSIDES, len(used))):
+            if not (used[m] & used[p]).any():
+                yield m, p
+
+
+def _least_squares(design: np.ndarray, goal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(B,) squares left and (B, q) solutions of goal (rows,) by design (B, q, rows)."""
+    size = np.sqrt(np.einsum("bqn,bqn->bq", design, design)) + 1e-300
+    unit = design / size[..., None]
+    gram = unit @ unit.swapaxes(1, 2) + 1e-10 * np.eye(design.shape[1])
+    usable = np.isfinite(gram).all((1, 2))
+    gram = np.where(usable[:, None, None], gram, np.eye(design.shape[1]))
+    solution = np.linalg.solve(gram, (unit @ goal)[..., None])[..., 0]
+    left = np.sum((goal - np.einsum("bq,bqn->bn", solution, unit)) ** 2, -1)
+    return np.where(usable & np.isfinite(left), left, np.inf), solution / size
