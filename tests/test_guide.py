@@ -15,9 +15,11 @@ import threading
 import time
 import zlib
 
+import jax
+import jax.numpy as jnp
 import pytest
 
-from nalu_jax import UNITS, cli
+from nalu_jax import UNITS, cli, nau
 
 NOTEBOOKS = pathlib.Path(__file__).parent.parent / "notebooks"
 GUIDE = NOTEBOOKS / "guide"
@@ -57,6 +59,28 @@ def test_every_option_of_the_command_line_is_explained():
             cli.main([command, "--help"])
         options = set(re.findall(r"--[a-z-]+", printed.getvalue()))
         assert len(options) > 1 and options - {"--help"} <= explained, options - explained
+
+
+EXPLAINED = re.findall(r"^\| `(.*?)` \|", (GUIDE / "errors.md").read_text(), re.MULTILINE)
+MESSAGES = [re.escape(text).replace(r"\.\.\.", ".*") for text in EXPLAINED]
+W = {"w": jnp.ones((3, 2))}
+CALLS = [
+    lambda: nau.apply(W, jnp.ones((5, 4))),
+    lambda: nau.apply(W, jnp.ones((5, 3), jnp.bfloat16)),
+    lambda: nau.apply(W, jnp.ones((5, 3), int)),
+    lambda: nau.init(jax.random.key(0), (3, 2), int),
+    lambda: nau.apply({}, jnp.ones((5, 3))),
+]
+
+
+def test_the_messages_explained_are_those_that_are_raised():
+    said = []
+    for call in CALLS:
+        with pytest.raises((ValueError, TypeError)) as error:
+            call()
+        said.append(str(error.value))
+    for pattern, text in zip(MESSAGES[: len(CALLS)], said, strict=True):
+        assert re.search(pattern, text, re.DOTALL), (pattern, text)
 
 
 def test_words_are_in_the_glossary():
