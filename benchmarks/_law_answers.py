@@ -12,7 +12,7 @@ from nalu_jax import discover
 from nalu_jax.discover._engine.candidate import Column
 from nalu_jax.discover._engine.structure import fit_structure
 
-from . import _judge
+from . import _judge, _report
 from ._law import Law
 
 FAILURE = 1.0  # nats: a law with so much better evidence than the answer should have been found
@@ -31,6 +31,7 @@ def ask(x: np.ndarray, y: np.ndarray) -> Answer:
     """The answer for a table."""
     start = time.perf_counter()
     found = discover.table(x, y, progress=False)
+    _report.check_whole(found)
     return Answer(found, found.expression, time.perf_counter() - start)
 
 
@@ -89,6 +90,7 @@ def judged(law: Law) -> dict[str, Any]:
         "law_evidence": _rounded(truth),
         "failure": bool(not same.same and truth is not None and truth < evidence - FAILURE),
         "errors": errors(law, found.best) if same.same and law.noise > 0 else [],
+        "degrees": len(law.y) - fitted_numbers(found.best),
         "answer": found.formula,
         "reason": found.reason,
     }
@@ -96,6 +98,12 @@ def judged(law: Law) -> dict[str, Any]:
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else round(float(value), 2)
+
+
+def fitted_numbers(formula: discover.Formula) -> int:
+    """Coefficients and exponents with a standard error: those that were not rounded away."""
+    exponents = [factor.exponent for term in formula.terms for factor in term.factors]
+    return sum(number.error > 0 for number in [*(term.coefficient for term in formula.terms), *exponents])
 
 
 def errors(law: Law, formula: discover.Formula) -> list[list[Any]]:

@@ -97,7 +97,7 @@ def _measured(
                 finished, _ = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
                 for future in finished:
                     error = future.exception()
-                    if isinstance(error, BrokenProcessPool):
+                    if isinstance(error, BrokenProcessPool | KeyboardInterrupt):
                         raise error
                     place, task = running.pop(future)
                     failed = {"skipped": f"failed: {type(error).__name__}: {error}"}

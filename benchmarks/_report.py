@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from tqdm import tqdm
 
@@ -187,6 +187,19 @@ def run(
     seconds = duration(results.data["seconds"])
     print(f"{status}: {len(results.data['rows'])} of {len(tasks)} rows in {seconds}, compilation included")
     return 0 if status == "complete" else INTERRUPTED
+
+
+class Interruptible(Protocol):
+    """What a fit or a search returns, which is what there is when Ctrl-C ends it early."""
+
+    @property
+    def interrupted(self) -> bool: ...
+
+
+def check_whole(found: Interruptible) -> None:
+    """Raise a KeyboardInterrupt where Ctrl-C ended a fit or a search early: `run` then leaves its row out."""
+    if found.interrupted:
+        raise KeyboardInterrupt
 
 
 def skipped(rows: Sequence[Row]) -> list[str]:

@@ -16,7 +16,7 @@ from jax import Array, lax
 from nalu_jax import training
 from nalu_jax.tasks import measures
 
-from . import _recipes, _success
+from . import _recipes, _report, _success
 
 BLOCK = 500  # rows of a held-out set that are evaluated at once
 LOG_EVERY = 1_000
@@ -102,7 +102,7 @@ def train(recipe: _recipes.Recipe, data: Data, *, steps: int, seed: int, progres
     def penalty(params: Any, step: Array, *, validation: Array) -> Array:
         return recipe.penalty(params, step, validation)
 
-    return training.fit(
+    fit = training.fit(
         loss,
         init,
         key=jax.random.key(seed),
@@ -119,6 +119,8 @@ def train(recipe: _recipes.Recipe, data: Data, *, steps: int, seed: int, progres
         validate_every=min(LOG_EVERY, steps),
         progress=f"{recipe.name} {recipe.unit} {data.n_in}" if progress else False,
     )
+    _report.check_whole(fit)
+    return fit
 
 
 def _sparsity(w: Array) -> Array:

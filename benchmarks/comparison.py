@@ -129,8 +129,7 @@ def train(comparison: str, runs: Sequence[Run], magnitudes: Sequence[int], *, st
             keep="last",
             progress=f"nsr {comparison}" if sys.stderr.isatty() else False,
         )
-        if fit.interrupted:  # half a run is no row
-            raise KeyboardInterrupt
+        _report.check_whole(fit)
         predicted = np.asarray(jax.jit(jax.vmap(_scaled))(fit.all_params, jnp.asarray(x_test), context["scaling"]))
     errors = np.abs(predicted - y_test)[..., 0]
     errors[np.asarray(fit.failed)] = np.nan

@@ -131,7 +131,7 @@ def measure(row: _report.Row) -> _report.Row:
         return found | {"rows": row["rows"]}
     answer = parse(found["answer"], one.names)
     exact = _judge.srbench(answer, formula(equations()[row["id"]]), one.fresh_x)
-    del found["errors"], found["seed"], found["tails"], found["kind"]
+    del found["errors"], found["degrees"], found["seed"], found["tails"], found["kind"]
     return found | {"rows": row["rows"], "srbench": exact}
 
 

@@ -39,6 +39,7 @@ def measure(row: _report.Row) -> _report.Row:
     ts, exact, ys = data(row["noise"], row["seed"])
     start = time.perf_counter()
     found = discover.ode(ts, ys, names=_sir.NAMES, initial_states="exact", progress=False)
+    _report.check_whole(found)
     result: _report.Row = {"seconds": time.perf_counter() - start, "verdict": found.verdict}
     for name, candidate in (("before", found.before_rounding), ("after", found.best)):
         if candidate is None:

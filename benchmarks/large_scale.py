@@ -161,6 +161,7 @@ def train(row: _report.Row, effort: _report.Effort) -> tuple[dict[str, np.ndarra
         keep="last",
         progress=f"published {unit} {operation}" if sys.stderr.isatty() else False,
     )
+    _report.check_whole(fit)
     one = lambda params: _recipes.mean_square(chain.apply(params, x) - y)
     errors = np.asarray(jax.jit(lambda all_params: jax.lax.map(one, all_params))(fit.all_params))
     return {"": np.where(fit.failed, np.nan, errors)}, {"failed": int(fit.failed.sum())}

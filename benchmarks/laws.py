@@ -8,8 +8,8 @@ right       the answer is the law, in whatever clothes (`_judge`: no useless ter
 failure     the answer is not the law, although the law has better evidence by a nat: the search did not find it.
             Other wrong answers are what the data prefer
 recovered   the verdict; wrong where the answer is not the law
-errors      (answer - law) / standard error of all fitted numbers of right sums of products: 68 and 95 % of them should
-            lie within 1 and 1.96
+errors      (answer - law) / standard error of all fitted numbers of right sums of products: Student's intervals of 68
+            and 95 %, with as many degrees of freedom as rows more than fitted numbers, should hold so many laws
 
     python -m benchmarks.laws --json benchmarks/results/laws.json --plot benchmarks/results/laws.png
 """
@@ -32,8 +32,8 @@ BY_HAND = "by hand"
 HAND_DRAWS = 8
 FIRST_SEED = 20_000
 NOISES = (("0 and 0.1 %", 0.0, 0.001), ("1 %", 0.01, 0.01), ("3 %", 0.03, 0.03), ("10 %", 0.1, 0.1))
-LEVELS = ((0.68, 1.0), (0.95, 1.96))
-"""Shares of a normal distribution and how many standard errors hold them."""
+LEVELS = (0.68, 0.95)
+"""Probabilities that an interval holds the law's number."""
 
 
 def tasks(tables: dict[str, int], first_seed: int, hand_draws: int) -> list[_report.Row]:
@@ -57,7 +57,7 @@ def measure(row: _report.Row) -> _report.Row:
 
 def measured(rows: Iterable[_report.Row], *families: str) -> list[_report.Row]:
     """Rows of some families; a table without an answer counts as a wrong one."""
-    nothing = {"right": False, "verdict": "no answer", "failure": True, "errors": [], "seconds": np.nan}
+    nothing = {"right": False, "verdict": "no answer", "failure": True, "seconds": np.nan}
     return [nothing | row for row in rows if not families or row["family"] in families]
 
 
@@ -94,14 +94,27 @@ def header_and_lines(rows: Sequence[_report.Row]) -> tuple[list[str], list[list[
     return header, lines
 
 
+def levels_reached(rows: Iterable[_report.Row]) -> dict[str, np.ndarray]:
+    """By kind of number: of each the level of the smallest interval around the answer that holds the law's number.
+
+    With v rows more than fitted numbers these are Student's intervals of v degrees of freedom, as those that `Number`
+    has beside its standard error. Where the errors are right, the levels are uniform between 0 and 1.
+    """
+    from scipy import stats
+
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        for kind, z in row.get("errors", []):
+            found.setdefault(kind, []).append(float(2 * stats.t.cdf(abs(z), row["degrees"]) - 1))
+    return {kind: np.array(levels) for kind, levels in sorted(found.items())}
+
+
 def coverage(rows: Iterable[_report.Row]) -> dict[str, tuple[int, list[float]]]:
-    """By kind of number: how many there are, and the share within each of `LEVELS`."""
-    found = {}
-    for kind in ("coefficient", "exponent"):
-        z = np.array([z for row in rows for name, z in row.get("errors", []) if name == kind])
-        if z.size:
-            found[kind] = z.size, [float(np.mean(np.abs(z) <= limit)) for _, limit in LEVELS]
-    return found
+    """By kind of number: how many there are, and the share that intervals of each of `LEVELS` hold."""
+    return {
+        kind: (reached.size, [float(np.mean(reached <= level)) for level in LEVELS])
+        for kind, reached in levels_reached(rows).items()
+    }
 
 
 def summary(data: dict[str, Any]) -> str:
@@ -124,7 +137,7 @@ def summary(data: dict[str, Any]) -> str:
     ]
     parts.append(f'of the right drawn ones at 1 % noise and less "recovered": {rate(sure)}')
     for kind, (count, shares) in coverage(rows).items():
-        levels = ", ".join(f"{share:.1%} of {level:.0%}" for share, (level, _) in zip(shares, LEVELS, strict=True))
+        levels = ", ".join(f"{share:.1%} of {level:.0%}" for share, level in zip(shares, LEVELS, strict=True))
         parts.append(f"intervals of {count} {kind}s hold {levels}")
     seconds = [row["seconds"] for row in rows if np.isfinite(row["seconds"])]
     if seconds:
@@ -188,15 +201,11 @@ def finish_rates(axis: Any) -> None:
 
 
 def draw_coverage(axis: Any, rows: Sequence[_report.Row]) -> None:
-    """Share of numbers within so many standard errors, against that of a normal distribution."""
-    from scipy import stats
-
-    limits = np.linspace(0.05, 3.0, 60)
-    expected = 2 * stats.norm.cdf(limits) - 1
+    """Share of numbers that intervals hold, against the level of the intervals."""
+    levels = np.linspace(0.01, 0.99, 99)
     axis.plot([0, 1], [0, 1], lw=1, color="0.6")
-    for kind in coverage(rows):
-        z = np.array([z for row in rows for name, z in row.get("errors", []) if name == kind])
-        axis.plot(expected, [(np.abs(z) <= limit).mean() for limit in limits], label=f"{len(z)} {kind}s")
+    for kind, reached in levels_reached(rows).items():
+        axis.plot(levels, [(reached <= level).mean() for level in levels], label=f"{reached.size} {kind}s")
     axis.set_xlabel("what an interval promises to hold")
     axis.set_ylabel("share of intervals that hold the law's number")
     if axis.get_legend_handles_labels()[0]:

@@ -79,7 +79,7 @@ def fit_loop(unit: str, steps: int, *, shared: int) -> Callable[[], Any]:
         "penalty": lambda params, step, *, validation: recipe.penalty(params, step, validation),
         "project": lambda params, *, step: recipe.project(params, step),
     }
-    return functools.partial(
+    train = functools.partial(
         training.fit,
         loss,
         **functions,
@@ -93,6 +93,7 @@ def fit_loop(unit: str, steps: int, *, shared: int) -> Callable[[], Any]:
         validate_every=steps,
         progress=False,
     )
+    return lambda: _report.check_whole(train())
 
 
 def plain_torch_loop(unit: str, steps: int) -> Callable[[], Any] | None:

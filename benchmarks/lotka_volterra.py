@@ -49,6 +49,7 @@ def measure(row: _report.Row) -> _report.Row:
         ys = ys + row["noise"] * ys.std(0) * np.random.default_rng(row["seed"]).normal(size=ys.shape)
     start = time.perf_counter()
     found = discover.ode(ts, ys, names=["x", "y"], known=known, domain="positive", progress=False)
+    _report.check_whole(found)
     result: _report.Row = {"seconds": time.perf_counter() - start, "verdict": found.verdict, "recovered": False}
     if found.best is None:
         return result

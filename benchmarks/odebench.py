@@ -42,6 +42,7 @@ def measure(row: _report.Row, *, seed: int) -> _report.Row:
     names = _odebench_systems.STATES[: ys.shape[1]]
     start = time.perf_counter()
     found = discover.ode(ts, ys, names=names, noise=0.0 if row["noise"] == 0 else None, progress=False)
+    _report.check_whole(found)
     seconds = time.perf_counter() - start
     result: _report.Row = {"seconds": seconds, "verdict": found.verdict}
     if found.best is None:

@@ -77,6 +77,7 @@ def read_out(seed: int, *, restarts: int, adam_steps: int, lm_steps: int) -> tup
         finish=[training.levenberg_marquardt(residual, steps=lm_steps, rtol=1e-10, atol=1e-10)],
         progress=False,
     )
+    _report.check_whole(fit)
     pruned = symbolic.prune(residual, fit.params, data).best
     params = symbolic.snap(residual, pruned.params, data, free=pruned.free).best.params
     expressions = symbolic.to_sympy(MODEL, params, ("x", "y"), domain="positive", eps=False)

@@ -149,6 +149,7 @@ def train(row: _report.Row, *, steps: int) -> np.ndarray:
         keep="last",
         progress=f"published {unit}" if sys.stderr.isatty() else False,
     )
+    _report.check_whole(fit)
     errors = jax.jit(jax.vmap(lambda params: task.grid_errors(network.apply, params)))(fit.all_params)
     return np.asarray(errors)
 

@@ -183,7 +183,7 @@ def train(name: str, grid: Sequence[tuple[int, float]], data: Array, finish: Any
             jnp.abs(leaf).sum() for leaf in jax.tree.leaves(params)
         )
 
-    return training.fit(
+    fit = training.fit(
         loss,
         init,
         key=key,
@@ -196,6 +196,8 @@ def train(name: str, grid: Sequence[tuple[int, float]], data: Array, finish: Any
         keep="last",
         progress=f"{name}, {len(grid)} runs" if sys.stderr.isatty() else False,
     )
+    _report.check_whole(fit)
+    return fit
 
 
 def mean_square(name: str, hidden: int, params: Params, data: Array) -> float:

@@ -171,6 +171,7 @@ def train(row: _report.Row, labels: dict[str, Any], steps: int) -> _success.Cell
         validate_every=min(LOG_EVERY, steps),
         progress=f"published {unit} {operation}" if sys.stderr.isatty() else False,
     )
+    _report.check_whole(fit)
     chosen = measures.chosen_log(fit.validations)
     errors = np.take_along_axis(fit.metrics, chosen[:, None], 1)[:, 0]
     solved = measures.solved_at(fit.metrics, fit.steps, task.THRESHOLDS[operation])

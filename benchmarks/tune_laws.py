@@ -8,8 +8,12 @@ failures    wrong answers although the law has better evidence
 said        how often the verdict is "recovered", and how often that is wrong; also at other thresholds of the verdict
 recall      of the right answers at 1 % noise and less, how many are "recovered"
 
+WORST_HELD_OUT is the command line's: how much larger residuals of rows held out may be than those of rows fitted. Every
+law is searched in the rows that are left to fit, and its answer judged at every value.
+
     python -m benchmarks.tune_laws --json benchmarks/results/tune_laws.json
     python -m benchmarks.tune_laws --settings TERM --values 0.5 1.5 3
+    python -m benchmarks.tune_laws --settings WORST_HELD_OUT
 
 A number is kept unless another one is better in the first three columns by more than chance (a few tables).
 """
@@ -22,9 +26,13 @@ from unittest import mock
 
 import numpy as np
 
+from nalu_jax import discover
+from nalu_jax.cli import _fit
 from nalu_jax.discover._engine import search, settings, verdict
+from nalu_jax.discover._found import NOTHING
 
-from . import _drawn_laws, _law_answers, _pool, _report, laws
+from . import _drawn_laws, _judge, _law_answers, _pool, _report, laws
+from ._law import Law
 
 QUESTION = _report.question(__doc__)
 FAMILIES = {"sum of products": 40, "hard sum of products": 20, "nested": 20, "elementary": 20, "unreachable": 20}
@@ -49,10 +57,16 @@ FACTORS: dict[str, tuple[float, ...]] = {
 }
 """Factors by which settings of the search are tried, beside the setting as it is; each needs a search of every law."""
 
+HELD_OUT = "WORST_HELD_OUT"
+HELD_OUT_VALUES = (1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 10.0)
 
-def tasks(values: Mapping[str, Sequence[float]], families: dict[str, int], first_seed: int) -> Iterator[_report.Row]:
-    """One row for each value and law: first of the settings as they are."""
-    for setting, value in [(None, None), *((name, v) for name, vs in values.items() for v in vs)]:
+
+def tasks(
+    values: Mapping[str, Sequence[float | None]], families: dict[str, int], first_seed: int
+) -> Iterator[_report.Row]:
+    """One row for each value and law: first of the settings as they are, which `HELD_OUT` by itself does not need."""
+    as_they_are = [] if list(values) == [HELD_OUT] else [(None, None)]
+    for setting, value in [*as_they_are, *((name, v) for name, vs in values.items() for v in vs)]:
         for family, n in families.items():
             for i in range(n):
                 yield {"setting": setting, "value": value, "family": family, "seed": first_seed + 2 * i}
@@ -60,6 +74,8 @@ def tasks(values: Mapping[str, Sequence[float]], families: dict[str, int], first
 
 def measure(row: _report.Row) -> _report.Row:
     """What the search says of the law with the changed setting; as they are, also at every threshold of the verdict."""
+    if row["setting"] == HELD_OUT:
+        return held_out(_drawn_laws.draw(row["family"], row["seed"]))
     judged_with: list[tuple[Any, Any]] = []
 
     def judge(found: Any, barred: Any) -> verdict.Verdict:
@@ -74,6 +90,24 @@ def measure(row: _report.Row) -> _report.Row:
     if row["setting"] is None:
         kept["recovered_at"] = {name: _recovered_at(name, judged_with[-1]) for name in VERDICT}
     return kept
+
+
+def values_of(name: str) -> Sequence[float | None]:
+    """What is tried in place of a setting; nothing where all values are looked at after one search."""
+    if name == HELD_OUT:
+        return [None]
+    return [factor * getattr(settings, name) for factor in FACTORS.get(name, (0.5, 2.0))]
+
+
+def held_out(law: Law) -> _report.Row:
+    """The answer for the rows that the command line fits, and how much larger its residuals of those held out are."""
+    rows = discover.split(law.x)
+    answer = _law_answers.ask(law.x[rows.train], law.y[rows.train])
+    names = _law_answers.symbols(law.x.shape[1])
+    same = _judge.same_law(answer.expression, names, law.fresh_x, law.fresh_y, real=law.real)
+    ratio = _fit.held_out_ratio(answer.found, law.x, law.y, rows)
+    found = {"noise": law.noise, "right": same.same, "verdict": answer.found.verdict, "seconds": answer.seconds}
+    return found | {"failure": False, "held_out": len(rows.held_out), "ratio": ratio if np.isfinite(ratio) else None}
 
 
 def thresholds(name: str) -> list[float]:
@@ -101,7 +135,8 @@ def changed(name: str | None, value: float | None) -> Iterator[None]:
 
 
 def header_and_lines(rows: Sequence[_report.Row]) -> tuple[list[str], list[list[str]]]:
-    """One line for each value of a setting."""
+    """One line for each value of a setting of the search."""
+    rows = [row for row in rows if row["setting"] != HELD_OUT]
     header = ["setting", "value", *FAMILIES, "failures", "said: wrong", "recall", "median s"]
     lines = []
     for setting, value in dict.fromkeys((row["setting"], row["value"]) for row in rows):
@@ -127,7 +162,7 @@ def verdict_lines(rows: Sequence[_report.Row]) -> list[list[str]]:
     """What "recovered" would be worth at every value of a threshold, the others as they are."""
     measured = [row for row in rows if "recovered_at" in row]
     lines = []
-    for name in VERDICT:
+    for name in VERDICT if measured else ():
         for value in thresholds(name):
             said = [row["right"] for row in measured if value in row["recovered_at"][name]]
             exact = [row for row in laws.of_noise(measured, 0.0, 0.01) if row["right"]]
@@ -137,14 +172,36 @@ def verdict_lines(rows: Sequence[_report.Row]) -> list[list[str]]:
     return lines
 
 
+def held_out_lines(rows: Sequence[_report.Row]) -> list[list[str]]:
+    """Answers that `HELD_OUT` would refuse at each value: right ones, wrong ones, and wrong ones said "recovered"."""
+    given = [row for row in rows if "ratio" in row and row["verdict"] != NOTHING]
+    groups = [
+        [row for row in given if row["right"]],
+        [row for row in given if not row["right"]],
+        [row for row in given if not row["right"] and row["verdict"] == verdict.RECOVERED],
+    ]
+    refused = lambda row, value: row["ratio"] is None or row["ratio"] > value
+    return [
+        [HELD_OUT, f"{value:g}{' (now)' * (value == _fit.WORST_HELD_OUT)}"]
+        + [_count([refused(row, value) for row in group]) for group in groups]
+        for value in HELD_OUT_VALUES
+        if given
+    ]
+
+
 def _count(values: Sequence[bool]) -> str:
     return f"{sum(values)}/{len(values)}" if values else "-"
 
 
 def table(rows: Sequence[_report.Row]) -> str:
     """One line for each value of a setting."""
-    verdicts = _report.text_table(["threshold", "value", "said: wrong", "recall"], verdict_lines(rows))
-    return f"{_report.text_table(*header_and_lines(rows))}\n\n{verdicts}"
+    refusals = ["threshold", "value", "right refused", "wrong refused", "wrong recovered refused"]
+    tables = [
+        header_and_lines(rows),
+        (["threshold", "value", "said: wrong", "recall"], verdict_lines(rows)),
+        (refusals, held_out_lines(rows)),
+    ]
+    return "\n\n".join(_report.text_table(header, lines) for header, lines in tables if lines)
 
 
 def summary(data: dict[str, Any]) -> str:
@@ -158,6 +215,10 @@ def summary(data: dict[str, Any]) -> str:
         f'{name} {value} - said "recovered": wrong {said}, recall {recall}'
         for name, value, said, recall in verdict_lines(data["rows"])
     ]
+    parts += [
+        f'{name} {value} - refused: right {right}, wrong {wrong}, of them said "recovered" {said}'
+        for name, value, right, wrong, said in held_out_lines(data["rows"])
+    ]
     return "; ".join(parts) or "nothing measured"
 
 
@@ -168,31 +229,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--settings",
         nargs="*",
-        default=list(FACTORS),
+        default=[*FACTORS, HELD_OUT],
         metavar="NAME",
-        help="in settings.py, or none",
+        help=f"in settings.py, {HELD_OUT}, or none",
     )
     parser.add_argument("--values", nargs="+", type=float, help="of a single setting, in place of the usual ones")
     parser.add_argument("--share", type=float, default=1.0, help="of the laws of every family")
     parser.add_argument("--first-seed", type=int, default=FIRST_SEED, help="odd")
     options = parser.parse_args(arguments)
-    if unknown := [name for name in options.settings if not isinstance(getattr(settings, name, None), int | float)]:
+    known = lambda name: name == HELD_OUT or isinstance(getattr(settings, name, None), int | float)
+    if unknown := [name for name in options.settings if not known(name)]:
         parser.error(f"no number of this name in settings.py: {', '.join(unknown)}")
     if options.first_seed % 2 == 0:
         parser.error("even seeds are for reports; --first-seed is odd.")
-    if options.values and len(options.settings) != 1:
-        parser.error("--values are those of one setting; give it with --settings.")
+    if options.values and (len(options.settings) != 1 or HELD_OUT in options.settings):
+        parser.error("--values are those of one setting of the search; give it with --settings.")
     effort = _report.effort_of(options).name
     share = {"full": options.share, "quick": 0.05, "smoke": 0.0}[effort]
     families = {name: max(1, round(share * n)) for name, n in FAMILIES.items()}
     if effort != "full":
-        options.settings = options.settings[:1]
+        options.settings = [*options.settings[:1], *({HELD_OUT} & {*options.settings[1:]})]
     if effort == "smoke":
         families = {name: families[name] for name in ("sum of products", "nested")}
-    values = {
-        name: options.values or [factor * getattr(settings, name) for factor in FACTORS.get(name, (0.5, 2.0))]
-        for name in options.settings
-    }
+    values = {name: options.values or values_of(name) for name in options.settings}
     results = _report.results(__file__, QUESTION, options)
     every = list(tasks(values, families, options.first_seed))
     return _pool.run(results, every, measure, table, options)

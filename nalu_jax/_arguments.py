@@ -105,18 +105,20 @@ def number(low: float = -np.inf, high: float = np.inf) -> Kind:
     return Kind(f"a finite real number{span}", "Convert it with float(...).", fault)
 
 
-def count(least: int = 1) -> Kind:
-    """A whole number of at least `least`."""
+def count(least: int = 1, most: int | None = None) -> Kind:
+    """A whole number of at least `least`, and at most `most`."""
 
     def fault(value: Any) -> type[Exception] | None:
         if isinstance(value, bool | np.bool) or not hasattr(value, "__index__"):
             return TypeError
         try:
-            return None if value.__index__() >= least else ValueError
+            known = value.__index__()
         except TypeError:  # an array
             return TypeError
+        return None if known >= least and (most is None or known <= most) else ValueError
 
-    return Kind(f"an integer of at least {least}", "Convert it with int(...).", fault)
+    span = f"of at least {least}" if most is None else f"from {least} to {most}"
+    return Kind(f"an integer {span}", "Convert it with int(...).", fault)
 
 
 def flag() -> Kind:
@@ -213,16 +215,18 @@ def expressions() -> Kind:
     return Kind("an expression of SymPy or a list of them", "Make it with symbolic.to_sympy.", fault)
 
 
-def dtype() -> Kind:
-    """Something that JAX takes for a floating dtype."""
+def dtype(*, whole: bool = False) -> Kind:
+    """Something that JAX takes for a floating dtype, or also for that of integers."""
+    kinds = (jnp.floating, jnp.integer) if whole else (jnp.floating,)
 
     def fault(value: Any) -> type[Exception] | None:
         try:
-            return None if jnp.issubdtype(jnp.dtype(value), jnp.floating) and value is not None else TypeError
+            known = value is not None and any(jnp.issubdtype(jnp.dtype(value), kind) for kind in kinds)
+            return None if known else TypeError
         except TypeError:
             return TypeError
 
-    return Kind("a floating dtype", "Pass for example jnp.float32.", fault)
+    return Kind(f"a floating dtype{' or one of integers' * whole}", "Pass for example jnp.float32.", fault)
 
 
 def functions_by_name() -> Kind:

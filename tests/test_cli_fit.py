@@ -104,6 +104,22 @@ def test_a4_rows_held_out_judge(table, capsys):
     assert "does not hold on the 10 rows that were held out" in text and text.startswith("no simple formula found")
 
 
+def test_rows_held_out_with_small_targets_do_not_refute_a_law(tmp_path, capsys):
+    """Noise of one size everywhere: each part's residuals were measured by its own largest target, and the largest of
+    all is seldom held out."""
+    random = np.random.default_rng(5)
+    columns = {"a": np.exp(random.uniform(-1, 1, 30)), "b": random.uniform(1, 2, 30)}
+    clean = 3 * columns["b"] / columns["a"] ** 4
+    columns["y"] = clean + 0.002 * clean.max() * random.standard_normal(30)
+    path = write(tmp_path / "wide.csv", columns)
+    rows = discover.split(np.column_stack([columns["a"], columns["b"]]))
+    largest = [columns["y"][part].max() for part in (rows.train, rows.held_out)]
+    assert largest[0] > 4 * largest[1]
+    assert run(path, "--target", "y", "--json", *FAST) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["verdict"] == "recovered" and found["noise"] == "absolute", found["reason"]
+
+
 @pytest.mark.parametrize(
     ("cell", "options", "words"),
     [

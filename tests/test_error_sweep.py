@@ -26,7 +26,7 @@ import nalu_jax
 import nalu_jax.eqx
 import nalu_jax.linen
 import nalu_jax.nnx
-from nalu_jax import discover, fast_nau, nau, ode, real_npu, symbolic
+from nalu_jax import discover, fast_nau, nau, nru, ode, real_npu, symbolic, tasks
 from nalu_jax import training as training
 
 matplotlib.use("Agg")
@@ -59,6 +59,7 @@ class Example(NamedTuple):
 KEY = jax.random.key(0)
 X = np.array([[1.0, 2.0], [3.0, 0.5], [2.0, 1.5], [0.5, 2.5]], np.float32)
 W = {"w": jnp.array([[1.0], [-1.0]])}
+DRAW = lambda key, shape: jnp.ones(shape)
 DECAY = lambda t, y, args: -y
 TS = np.linspace(0.0, 1.0, 8)
 YS = np.stack([np.exp(-TS), np.exp(-2 * TS)], axis=1)
@@ -123,6 +124,85 @@ def _saved() -> str:
     return str(path)
 
 
+def _task_examples() -> dict[str, Example]:
+    """Of `nalu_jax.tasks`, by package and name."""
+    drawn: dict[str, Any] = {"key": KEY, "shape": (4, 2), "dtype": jnp.float32}
+    pair: dict[str, Any] = {"a": jnp.ones((4, 1)), "b": jnp.full((4, 1), 2.0)}
+    made: dict[str, Any] = {"key": KEY, "bounds": (1.0, 2.0), "operation": "add", "offset": 1}
+    sizes = tasks.static.Subsets(2, 1, 3)
+    gold = {"w": jnp.array([[1.0], [-1.0]])}
+    weights = {"w": jnp.ones((2, 4))}
+    examples: dict[str, dict[str, Any]] = {
+        "comparison.compare": {"comparison": "ge", "first": np.ones((4, 1)), "second": np.ones((4, 1))},
+        "comparison.training_set": {"comparison": "eq", "seed": 0, "scale": 1.0},
+        "comparison.held_out": {"comparison": "eq", "magnitude": 2, "seed": 0, "scale": 1.0},
+        "division.batch": {"key": KEY, "distribution": DRAW, "offset": 0, "n_in": 2, "rows": 4},
+        "division.small_batch": {"key": KEY, "bounds": (0.0, 1.0), "task": "hard", "rows": 4},
+        "division.small_target": {"x": jnp.ones((4, 2)), "task": "hard"},
+        "division.gold_threshold": {"apply": nru.apply, "gold": gold, "x": jnp.ones((4, 2)), "task": "hard"},
+        "draw.open_uniform": drawn,
+        "draw.uniform": drawn | {"bounds": (1.0, 2.0)},
+        "draw.from_unit": {"u": jnp.full(3, 0.25), "bounds": (1.0, 2.0)},
+        "draw.by_column": drawn | {"bounds": ((1.0, 2.0), (2.0, 3.0))},
+        "draw.truncated_normal": drawn | {"mean": 0.0, "deviation": 1.0, "low": -1.0, "high": 2.0},
+        "draw.exponential": drawn | {"scale": 0.5},
+        "draw.benford": drawn | {"low": 10},
+        "draw.sobol": {"points": 3, "dimension": 2, "first": 1, "dtype": np.float32},
+        "draw.sobol_directions": {"dimension": 2, "bits": 4},
+        "draw.sobol_at": {
+            "index": jnp.arange(4),
+            "directions": tasks.draw.sobol_directions(2, bits=4),
+            "dtype": jnp.float32,
+        },
+        "inalu.rows": {"key": KEY, "distribution": DRAW, "operation": "div", "count": 4},
+        "inalu.members": {"key": KEY, "n_in": 4},
+        "inalu.large_rows": {
+            "key": KEY,
+            "distribution": DRAW,
+            "operation": "div",
+            "members": jnp.ones((4, 2)),
+            "count": 4,
+        },
+        "large_scale.targets": {"x": jnp.ones((4, 100)), "task": "add"},
+        "large_scale.batch": {
+            "step": 0,
+            "task": "add",
+            "directions": tasks.draw.sobol_directions(100, bits=12),
+            "rows": 2,
+        },
+        "large_scale.held_out": {"task": "add", "points": 4},
+        "measures.solved_at": {"test_errors": np.ones((2, 3)), "steps": np.arange(3), "threshold": 0.1},
+        "measures.chosen_log": {"validation_errors": np.ones((2, 3))},
+        "measures.sparsity_error": {"matrices": [np.ones((2, 2)), np.zeros((2, 1))]},
+        "simple.targets": {"x": jnp.ones((4, 2))},
+        "simple.batch": {"key": KEY, "bounds": (1.0, 2.0), "rows": 4},
+        "simple.grid": {"output": "add"},
+        "simple.grid_errors": {"apply": nau.apply, "params": weights, "dtype": jnp.float32},
+        "single_module.operate": {"operation": "add"} | pair,
+        "single_module.target": {"x": jnp.ones((4, 3)), "operation": "add", "offset": 1},
+        "single_module.batch": made | {"n_in": 3, "rows": 4},
+        "single_module.offset": {"seed": 0, "n_in": 3},
+        "single_module.held_out": {"intervals": ((1.0, 2.0),), "seed": 0, "n_in": 2, "rows": 4},
+        "single_module.threshold": {"operation": "mul", "test": ((1.0, 2.0),), "n_in": 3, "eps": 1e-5},
+        "static.subsets": {"n_in": 8, "subset_ratio": 0.5, "overlap_ratio": 0.5},
+        "static.offset": {"seed": 0, "sizes": sizes, "n_in": 4},
+        "static.masks": {"offset": 0, "sizes": sizes, "n_in": 4},
+        "static.operate": {"operation": "add"} | pair,
+        "static.target": {"x": jnp.ones((4, 4)), "operation": "add", "offset": 1, "sizes": sizes},
+        "static.batch": made | {"sizes": sizes, "n_in": 4, "rows": 4},
+        "static.simulated_threshold": {
+            "key": KEY,
+            "operation": "add",
+            "bounds": (1.0, 2.0),
+            "sizes": sizes,
+            "n_in": 4,
+            "eps": 1e-5,
+            "rows": 10_000,
+        },
+    }
+    return {f"nalu_jax.tasks.{name}": Example(arguments) for name, arguments in examples.items()}
+
+
 @functools.cache
 def _examples() -> dict[str, Example]:
     """By package and name."""
@@ -135,7 +215,7 @@ def _examples() -> dict[str, Example]:
     x, y = sympy.symbols("x y", real=True)
     shown: dict[str, Any] = {"expressions": [x + y, 2 * x], "digits": 3, "outputs": ["a", "b"]}
     searched: dict[str, Any] = {"loss": _residual, "params": W, "data": ROWS, "steps": 2, "progress": False, "rows": 4}
-    return {
+    return _task_examples() | {
         "nalu_jax.chain": Example({"units": (real_npu, nau)}),
         "nalu_jax.fast": Example({"unit": nau, "shape": (2, 1)}),
         "nalu_jax.fast_chain": Example({"specs": (fast_nau(2, 3), fast_nau(3, 1))}),
@@ -411,12 +491,8 @@ def public_functions() -> Iterator[tuple[str, Callable[..., Any]]]:
 FUNCTIONS = dict(public_functions())
 
 
-NOT_SWEPT = {name for name in FUNCTIONS if name.startswith("nalu_jax.tasks.")}
-"""The published tasks: drawn by scripts with a key, a size and a name of an operation, which test_tasks.py checks."""
-
-
 def test_every_public_function_has_an_example():
-    assert set(_examples()) | NOT_SWEPT == set(FUNCTIONS)
+    assert set(_examples()) == set(FUNCTIONS)
 
 
 def call(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
@@ -458,15 +534,21 @@ def fault_of(name: str, argument: str, kind: str, example: Example) -> str | Non
     return None
 
 
-SLOW = {"nalu_jax.training.fit", "nalu_jax.ode.rollout", "nalu_jax.ode.solve", "nalu_jax.symbolic.prune"} | {
-    name for name in FUNCTIONS if name.startswith("nalu_jax.discover.")
+SLOW = {
+    "nalu_jax.training.fit",
+    "nalu_jax.ode.rollout",
+    "nalu_jax.ode.solve",
+    "nalu_jax.symbolic.prune",
+    "nalu_jax.tasks.large_scale.batch",
+    "nalu_jax.tasks.static.simulated_threshold",
+    *(name for name in FUNCTIONS if name.startswith("nalu_jax.discover.")),
 }
 """Those in which a value that can be meant is compiled or searched with."""
 
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in FUNCTIONS if name not in NOT_SWEPT],
+    [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in FUNCTIONS],
 )
 @pytest.mark.filterwarnings("ignore")
 def test_wrong_arguments_are_the_packages_own_errors(name, tmp_path, monkeypatch):

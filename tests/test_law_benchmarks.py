@@ -279,6 +279,15 @@ def test_a_row_that_fails_is_kept_with_the_reason(tmp_path, capsys):
     assert code == 0 and data["rows"][0]["skipped"].startswith("failed: TypeError")
 
 
+def test_a_row_that_is_interrupted_in_a_process_does_not_count(tmp_path, capsys):
+    code, data = run_pool(tmp_path, [{"n": 1}], _is_interrupted, "--processes", "1")
+    assert code == _report.INTERRUPTED and data["status"] == "interrupted" and data["rows"] == []
+
+
+def _is_interrupted(row):
+    raise KeyboardInterrupt
+
+
 @pytest.mark.slow
 def test_a_process_that_dies_costs_its_rows_only(tmp_path, capsys):
     code, data = run_pool(tmp_path, [{"status": 3}], _dies, "--processes", "1")
@@ -295,7 +304,7 @@ def _dies(row):
 ROWS = [
     {"family": "sum of products", "form": "sum of products", "seed": 2, "terms": 1, "noise": 0.0}
     | {"right": True, "why": "", "verdict": "recovered", "failure": False, "seconds": 0.5, "answer": "x0"}
-    | {"errors": [["coefficient", 0.4], ["coefficient", -1.5]]},
+    | {"errors": [["coefficient", 0.4], ["coefficient", -1.5]], "degrees": 100},
     {"family": "sum of products", "form": "sum of products", "seed": 4, "terms": 2, "noise": 0.01}
     | {"right": False, "why": "another function", "verdict": "recovered", "failure": True, "seconds": 1.5}
     | {"errors": [], "answer": "x0**2"},
@@ -316,6 +325,20 @@ def test_laws_counts_right_answers_failures_verdicts_and_intervals(tmp_path):
     assert "wrong: sum of products 4, noise 0.01: x0**2 (another function)" in laws.table(ROWS)
     laws.plot(ROWS, tmp_path / "laws.png")
     assert (tmp_path / "laws.png").stat().st_size > 5000
+
+
+def test_intervals_of_few_rows_are_student_s():
+    """2.5 standard errors are outside of 95 % of a normal distribution, and inside of 95 % of Student's with 4 degrees
+    of freedom (quantile 2.776, of 5 2.571); numbers that are drawn so are held as often as the level says."""
+    row = lambda degrees, *z: {"errors": [["exponent", one] for one in z], "degrees": degrees}
+    assert laws.coverage([row(4, 2.5)]) == {"exponent": (1, [0.0, 1.0])}
+    assert laws.coverage([row(4, -2.777, 2.775), row(5, 2.572, 2.57)])["exponent"][1] == [0.0, 0.5]
+    draw = np.random.default_rng(0)
+    means = draw.normal(size=(20_000, 4))
+    z = means.mean(1) / (means.std(1, ddof=1) / 2)
+    count, shares = laws.coverage([row(3, *z)])["exponent"]
+    assert count == 20_000
+    np.testing.assert_allclose(shares, [0.68, 0.95], atol=5 * 0.5 / np.sqrt(count))
 
 
 def test_laws_for_reports_have_even_seeds_and_laws_for_tuning_odd_ones():
@@ -384,6 +407,27 @@ def test_thresholds_of_the_verdict_are_tried_after_one_search():
     with tune_laws.changed("GAP", 99.0):
         assert settings.GAP == 99.0
     assert settings.GAP != 99.0
+
+
+def test_the_command_line_s_ratio_is_looked_at_at_every_value():
+    """In rows and by numbers as the command line judges by: noise of one size, so that the ratio is that of plain
+    residuals, though the largest target is no row held out. An answer without values is refused."""
+    task = {"setting": tune_laws.HELD_OUT, "value": None, "family": "sum of products", "seed": 1}
+    row = task | tune_laws.measure(task)
+    law = _drawn_laws.draw("sum of products", 1)
+    parts = discover.split(law.x)
+    found = discover.table(law.x[parts.train], law.y[parts.train], progress=False)
+    held_out, fitted = (
+        np.sqrt(np.mean((found.predict(law.x[part]) - law.y[part]) ** 2)) for part in (parts.held_out, parts.train)
+    )
+    assert found.noise == "absolute" and np.abs(law.y[parts.train]).max() > 4 * np.abs(law.y[parts.held_out]).max()
+    assert row["right"] and row["ratio"] == pytest.approx(held_out / fitted) and row["ratio"] < 1
+    assert list(tune_laws.tasks({"WORST_HELD_OUT": [None]}, {"nested": 1}, 1)) == [task | {"family": "nested"}]
+    wrong = {"right": False, "verdict": "several candidates alike", "ratio": None}
+    rows = [row, row | wrong, row | wrong | {"verdict": "recovered", "ratio": 3.5}, row | wrong | {"ratio": 1.0}]
+    lines = {value.split()[0]: counts for _, value, *counts in tune_laws.held_out_lines(rows)}
+    assert lines["3"] == ["0/1", "2/3", "1/1"] and lines["4"] == ["0/1", "1/3", "0/1"]
+    assert "WORST_HELD_OUT 3 (now) - refused: right 0/1, wrong 2/3" in tune_laws.summary({"rows": rows})
 
 
 @pytest.mark.slow

@@ -410,3 +410,37 @@ def test_the_description_length_is_that_of_its_equation():
     names = -math.log(0.03 * 0.4 / weights) + 0.5 * (exponent / 2) ** 2 + math.log(2)
     expected = 15 * math.log(np.mean((values - 1) ** 2)) + accuracy + names
     assert step.description_length == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("box", ["nnx.Param", "nn.Partitioned"])
+def test_exponents_and_gates_in_boxes_are_those_of_their_units(box):
+    """Leaves of `nnx.state` and of partitioned Flax models are pinned, priced and rounded as those of a dict."""
+    from flax import linen, nnx
+
+    generator = np.random.default_rng(0)
+    x = generator.uniform(0.5, 3, (60, 2))
+    y = x[:, :1] ** 1.5 / x[:, 1:] * (1 + 0.01 * generator.normal(size=(60, 1)))
+    params = {"gate": jnp.array([0.9, 0.8]), "re": jnp.array([[1.4], [-0.9]])}
+    put, take = {
+        "nnx.Param": (lambda params: nnx.State({k: nnx.Param(v) for k, v in params.items()}), nnx.to_pure_dict),
+        "nn.Partitioned": (
+            lambda params: {k: linen.Partitioned(v, (None,) * v.ndim) for k, v in params.items()},
+            linen.meta.unbox,
+        ),
+    }[box]
+    unit = real_npu.UNIT.bind(domain="positive", eps=0.0)
+    residual = lambda params, data: unit.apply(params, data[0]) - data[1]
+    boxed_residual = lambda params, data: residual(take(params), data)
+    plain = symbolic.prune(residual, params, (x, y), progress=False)
+    boxed = symbolic.prune(boxed_residual, put(params), (x, y), progress=False)
+    assert "['gate'][0] = 1" in {step.changed for step in plain.steps}
+    without_box = lambda path: [step.changed.replace(".value", "") for step in path.steps]
+    assert without_box(boxed) == without_box(plain)
+    found, expected = (
+        symbolic.snap(*rest, (x, y), progress=False)
+        for rest in ((boxed_residual, boxed.best.params), (residual, plain.best.params))
+    )
+    assert without_box(found) == without_box(expected) and len(found.steps) > 1
+    np.testing.assert_allclose(
+        [step.description_length for step in found.steps], [step.description_length for step in expected.steps]
+    )

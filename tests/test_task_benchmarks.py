@@ -2,7 +2,11 @@
 full run here; that is what benchmarks/results/ is for."""
 
 import argparse
+import ast
+import functools
 import json
+import pathlib
+import signal
 from typing import Any
 
 import jax
@@ -26,6 +30,7 @@ from benchmarks import (
     single_module,
     static_task,
 )
+from nalu_jax import training
 from nalu_jax.tasks import single_module as task
 
 
@@ -44,6 +49,53 @@ def run_script(script, tmp_path, *arguments):
     assert script.summary(data) and "\n" not in script.summary(data)
     assert script.summary(data | {"rows": []}) == "nothing measured"
     return data["rows"]
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments"),
+    [
+        (simple_task, ["--recipe", "published", "--units", "nmu"]),
+        pytest.param(
+            single_module,
+            ["--recipe", "plain", "--units", "nau", "--ops", "add", "--ranges", "U[1,2]"],
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_a_row_whose_fit_was_interrupted_does_not_count(tmp_path, capsys, monkeypatch, script, arguments):
+    """Ctrl-C comes while the fit is compiled; it returns what there is, which is no result of the benchmark."""
+    fit = training.fit
+
+    def interrupted_fit(loss, init, **options):
+        pressed = []
+
+        @functools.wraps(init)
+        def interrupting(*args, **kwargs):
+            if not pressed:
+                pressed.append(signal.raise_signal(signal.SIGINT))
+            return init(*args, **kwargs)
+
+        result = fit(loss, interrupting, **options)
+        assert pressed and result.interrupted
+        return result
+
+    monkeypatch.setattr(training, "fit", interrupted_fit)
+    path = tmp_path / "result.json"
+    assert script.main(["--smoke", "--json", str(path), *arguments]) == _report.INTERRUPTED
+    data = json.loads(path.read_text())
+    assert data["status"] == "interrupted" and data["rows"] == []
+
+
+SCRIPTS = sorted(pathlib.Path(_report.__file__).parent.glob("*.py"))
+INTERRUPTIBLE = {"training.fit", "discover.table", "discover.ode"}
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_whoever_fits_or_searches_asks_whether_it_was_interrupted(path):
+    functions = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)]
+    for function in functions:
+        named = {ast.unparse(node) for node in ast.walk(function) if isinstance(node, ast.Attribute)}
+        assert not named & INTERRUPTIBLE or "_report.check_whole" in named, function.name
 
 
 @pytest.mark.slow

@@ -105,6 +105,23 @@ def test_sobol_on_the_device_is_scipys(first):
     np.testing.assert_array_equal(points, expected.astype(np.float32))
 
 
+@pytest.mark.parametrize("degree", range(1, 13))
+def test_sobol_directions_have_the_bits_that_their_polynomials_need(degree):
+    """Direction j of every dimension ends at bit j: with fewer bits than the degree SciPy's are zero, silently."""
+    most = draw.SOBOL_DIMENSIONS[degree]
+    directions = draw.sobol_directions(most, bits=degree).astype(int)
+    ends = 2 ** (degree - 1 - np.arange(degree))
+    np.testing.assert_array_equal(directions & -directions, np.broadcast_to(ends[:, None], directions.shape))
+    with pytest.raises(ValueError, match=f"bits must be at least {degree + 1} in {most + 1} dimensions, got {degree}"):
+        draw.sobol_directions(most + 1, bits=degree)
+
+
+def test_points_beyond_the_sequence_are_refused():
+    directions = draw.sobol_directions(2, bits=4)
+    with pytest.raises(ValueError, match=r"index must be from 0 to 2\^4 - 1"):
+        draw.sobol_at(jnp.array([3, 16]), directions)
+
+
 # single module
 
 
@@ -200,6 +217,44 @@ def test_an_unknown_operation_is_refused(key):
         simple.grid("power")
     with pytest.raises(ValueError, match="must be one of"):
         division.small_target(jnp.ones((1, 2)), "power")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: single_module.target(jnp.ones((4, 2)), "add", 1),
+        lambda: single_module.target(jnp.ones((4, 2)), jnp.asarray(0), jnp.asarray(1)),
+        lambda: static.masks(63),
+        lambda: division.batch(jax.random.key(0), lambda key, shape: jnp.ones(shape), offset=1, n_in=2, rows=4),
+    ],
+)
+def test_relevant_inputs_beyond_the_last_are_refused(call):
+    """JAX would take the last input again."""
+    with pytest.raises(ValueError, match="offset must be at most"):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        (lambda: simple.targets(jnp.ones((4, 1))), r"simple.targets: x must have shape \(..., 2\), got \(4, 1\)"),
+        (lambda: large_scale.targets(jnp.ones((4, 90)), "add"), r"x must have shape \(..., 100\)"),
+        (lambda: single_module.held_out(((1.0, 2.0),) * 3, seed=0), "one interval .* or two"),
+        (lambda: single_module.threshold("mul", ((1.0, 2.0), (3.0, 4.0))), "must have one magnitude"),
+        (lambda: single_module.operate(4, jnp.ones(3), jnp.ones(3)), "an integer from 0 to 3, got 4"),
+        (lambda: draw.by_column(jax.random.key(0), (4, 2), ((1.0, 2.0),) * 3), r"must have shape \(2, 2\)"),
+        (lambda: draw.benford(jax.random.key(0), (4,), low=20), "a power of ten, got 20"),
+        (lambda: simple.grid_errors(lambda params, x: x[:, :1], {}), r"must have shape \(1681, 4\), got \(1681, 1\)"),
+    ],
+)
+def test_what_would_be_another_task_is_refused(call, expected):
+    with pytest.raises(ValueError, match=expected):
+        call()
+
+
+def test_ends_of_intervals_may_be_known_later(key):
+    drawn = jax.vmap(lambda low, high: draw.uniform(key, (5,), (low, high)))(jnp.zeros(2), jnp.array([1.0, 2.0]))
+    np.testing.assert_array_equal(2 * drawn[0], drawn[1])
 
 
 # division
@@ -368,7 +423,7 @@ def test_steps_are_scaled_and_the_number_is_not():
 def test_comparisons_without_a_meaning_are_refused():
     with pytest.raises(ValueError, match="must be one of"):
         comparison.training_set("equal")
-    with pytest.raises(ValueError, match="magnitude must be one of 1 to 18, got 19"):
+    with pytest.raises(ValueError, match="magnitude must be an integer from 1 to 18, got 19"):
         comparison.held_out("eq", magnitude=19)
 
 
@@ -392,6 +447,7 @@ def test_solved_at_and_the_chosen_step():
         ([np.array([[0.5]]), np.array([[1.0]])], 0.5),
         ([(np.array([[0.5]]), np.array([[0.25]]))], 0.375),  # re and im of an NPU: the mean
         ([np.array([[3.0]])], 2.0),
+        ([jnp.array([[0.5], [1.0]])], 0.5),  # of JAX, one layer as well
     ],
 )
 def test_sparsity_error(layers, expected):

@@ -79,22 +79,28 @@ def _judged(found: discover.Found, columns: _csv.Columns, rows: discover.Split) 
     """With another verdict where the formula does not hold on the rows held out."""
     if not rows.held_out.size or found.verdict == NOTHING:
         return found
-    fitted, held_out = (
-        _typical_residual(found, columns.x[part], columns.y[part]) for part in (rows.train, rows.held_out)
-    )
-    if held_out <= WORST_HELD_OUT * max(fitted, ROUNDING):
+    ratio = held_out_ratio(found, columns.x, columns.y, rows)
+    if ratio <= WORST_HELD_OUT:
         return found
     reason = (
         f"what fits best does not hold on the {rows.held_out.size} rows that were held out, where its residuals are "
-        f"{held_out / max(fitted, ROUNDING):.2g} times as large"
+        f"{ratio:.2g} times as large"
     )
     return dataclasses.replace(found, verdict=NOTHING, reason=reason)
 
 
-def _typical_residual(found: discover.Found, x: np.ndarray, y: np.ndarray) -> float:
-    """Root mean square, in proportion to what the noise is in proportion to; infinite where there is no value."""
+def held_out_ratio(found: discover.Found, x: np.ndarray, y: np.ndarray, rows: discover.Split) -> float:
+    """Typical residual of the rows held out, in that of the rows that were fitted."""
+    largest = max(float(np.abs(y[part]).max()) for part in (rows.train, rows.held_out))
+    fitted, held_out = (_typical_residual(found, x[part], y[part], largest) for part in (rows.train, rows.held_out))
+    return held_out / max(fitted, ROUNDING)
+
+
+def _typical_residual(found: discover.Found, x: np.ndarray, y: np.ndarray, largest: float) -> float:
+    """Root mean square, in proportion to what the noise is in proportion to: the formula's value, or where the noise is
+    absolute the largest target of all parts. Infinite where there is no value."""
     predicted = found.predict(x)
-    size = np.abs(predicted) if found.noise == "relative" else np.full(len(y), np.abs(y).max())
+    size = np.abs(predicted) if found.noise == "relative" else np.full(len(y), largest)
     with np.errstate(all="ignore"):
         mean = float(np.sqrt(np.mean(((predicted - y) / np.where(size > 0, size, 1.0)) ** 2)))
     return mean if np.isfinite(mean) else float("inf")

@@ -77,8 +77,8 @@ def _as_good(short: Formula, plain: Formula, candidate: Candidate, table: Table)
     size = np.where(size > 0, size, 1.0)
     squares = []
     for values in (fitted, _values.of(short, table.x)):
-        difference = (values - table.y) / size
-        squares.append(np.mean(difference**2) + EXACT**2)
+        with np.errstate(over="ignore"):  # rounded exponents may send single rows far off
+            squares.append(np.mean(((values - table.y) / size) ** 2) + EXACT**2)
     numbers = len(candidate.log_coefficients) + int(candidate.free.sum())
     cost = len(fitted) * math.log(squares[1] / squares[0]) if np.isfinite(squares).all() else math.inf
     return cost <= DEAREST * numbers

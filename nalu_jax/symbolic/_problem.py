@@ -33,7 +33,7 @@ class Structure(NamedTuple):
     Attributes:
         treedef: of the tree.
         shapes: of its leaves.
-        leaf_names: the last key of each leaf's path.
+        leaf_names: the last key of each leaf's path, that of a box around it left out.
         names: of every entry, as a path with indices.
     """
 
@@ -87,8 +87,13 @@ def structure_of(caller: str, tree: Tree) -> Structure:
     for (path, _), array in zip(leaves, arrays, strict=True):
         indices = itertools.product(*map(range, array.shape))
         names += [jax.tree_util.keystr(path) + (str(list(index)) if index else "") for index in indices]
-    leaf_names = tuple(jax.tree_util.keystr(path[-1:], simple=True) if path else "" for path, _ in leaves)
+    leaf_names = tuple(_leaf_name(path) for path, _ in leaves)
     return Structure(treedef, tuple(array.shape for array in arrays), leaf_names, tuple(names))
+
+
+def _leaf_name(path: tuple[Any, ...]) -> str:
+    is_boxed = len(path) > 1 and getattr(path[-1], "name", None) == "value"  # as in nnx.Param and nn.Partitioned
+    return jax.tree_util.keystr(path[-2:-1] if is_boxed else path[-1:], simple=True) if path else ""
 
 
 def flatten(tree: Tree) -> Array:

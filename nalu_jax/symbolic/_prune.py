@@ -89,7 +89,10 @@ def prune(
         free: booleans like params; False where an entry stays as it is, as in the `free` of an earlier `Step`.
         entries: booleans like params; False where an entry is fitted but never pinned.
         pins: by leaf name, the values that its entries may be pinned to; {"gate": (1, 0)} by default, 0 for any other.
-        exponents: leaves whose entries are exponents, by name: what they cost in the description.
+        exponents: leaves whose entries are exponents, by name: what they cost in the description. A name is the last
+            key of a leaf's path (that of a box such as nnx.Param left out) and nothing else, so it stands for leaves of
+            that name in all units: with ("re", "im", "w"), for exponents of an NRU, the weights of a NAU beside it
+            count as exponents too. A name that no leaf has changes nothing.
         candidates: how many of the cheapest entries, by the quadratic model, are refitted at once.
         beam: formulas that are kept at every complexity.
         patience: the path ends so many steps, at least one, after the one that budget, factor or description length

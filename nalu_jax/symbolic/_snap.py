@@ -79,7 +79,8 @@ def snap(
             a coefficient of 9.8 +- 0.1 stays as it is, and one of 0.501 +- 0.003 becomes 1/2.
         free: as in `prune`; `snap(loss, step.params, data, free=step.free)` goes on where pruning ended.
         entries: booleans like params; False where an entry is not to be rounded.
-        exponents: leaves whose entries are exponents, by name: they are rounded before all others.
+        exponents: leaves whose entries are exponents, by name, as in `prune`: they are rounded before all others. Where
+            two units have a name for different things, round one after the other with `entries`.
         errors: an entry may be rounded by so many of its standard errors, or
         tolerance: by so much, whichever is more.
 

@@ -32,6 +32,9 @@ import operator
 
 import numpy as np
 
+from .. import _arguments
+from . import _kinds
+
 COMPARISONS = {
     "gt": operator.gt,
     "ge": operator.ge,
@@ -55,17 +58,25 @@ _DIGITS = range(1, 10)
 _STEPS_AWAY = tuple(step for step in range(-5, 6) if step)
 
 
+@_arguments.checked(
+    "comparison.compare",
+    comparison=_arguments.choice(*COMPARISONS),
+    first=_arguments.array(),
+    second=_arguments.array(),
+)
 def compare(comparison: str, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """1.0 where the comparison holds, otherwise 0.0, of two arrays of one shape.
 
     Raises:
-        ValueError: comparison is none of COMPARISONS.
+        ValueError: comparison is none of COMPARISONS, or the shapes differ.
     """
-    if comparison not in COMPARISONS:
-        raise ValueError(f"comparison: the comparison must be one of {tuple(COMPARISONS)}, got {comparison!r}.")
-    return COMPARISONS[comparison](first, second).astype(float)
+    _kinds.check_alike("comparison.compare", "first", first, "second", second)
+    return COMPARISONS[comparison](np.asarray(first), np.asarray(second)).astype(float)
 
 
+@_arguments.checked(
+    "comparison.training_set", comparison=_arguments.choice(*COMPARISONS), seed=_kinds.SEED, scale=_arguments.number()
+)
 def training_set(comparison: str, *, seed: int = 0, scale: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
     """x (rows, 2) and y (rows, 1), float64: 81 rows, or 18 with == and !=, of which the seed draws nine.
 
@@ -81,16 +92,19 @@ def training_set(comparison: str, *, seed: int = 0, scale: float = 1.0) -> tuple
     return scale * whole.astype(float), compare(comparison, whole[:, :1], whole[:, 1:])
 
 
+@_arguments.checked(
+    "comparison.held_out",
+    comparison=_arguments.choice(*COMPARISONS),
+    magnitude=_arguments.count(MAGNITUDES[0], MAGNITUDES[-1]),
+    seed=_kinds.SEED,
+    scale=_arguments.number(),
+)
 def held_out(comparison: str, *, magnitude: int, seed: int = 0, scale: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
     """x (21 or 20, 2) and y (21 or 20, 1), float64, around a number of magnitude + 1 digits drawn by the seed.
 
     Raises:
         ValueError: comparison is none of COMPARISONS, or magnitude none of MAGNITUDES.
     """
-    if magnitude not in MAGNITUDES:
-        raise ValueError(
-            f"comparison: magnitude must be one of {MAGNITUDES[0]} to {MAGNITUDES[-1]}, got {magnitude!r}."
-        )
     random = np.random.default_rng([seed, magnitude])
     a = int(random.integers(10**magnitude, 10 ** (magnitude + 1), dtype=np.uint64))
     if comparison in ("eq", "ne"):

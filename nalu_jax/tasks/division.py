@@ -27,7 +27,8 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
-from . import draw
+from .. import _arguments
+from . import _kinds, draw
 
 Distribution = Callable[..., Array]
 """(key, shape) -> x."""
@@ -77,25 +78,48 @@ SMALL_TASKS = {"easy": 1, "medium": 2, "hard": 2}
 """Small-number task to its number of inputs."""
 
 
+@_arguments.checked(
+    "division.batch",
+    key=_kinds.KEY,
+    distribution=_kinds.DISTRIBUTION,
+    offset=_arguments.count(0),
+    n_in=_arguments.count(2),
+    rows=_arguments.count(),
+)
 def batch(key: Array, distribution: Distribution, *, offset: int = 0, n_in: int = 2, rows: int) -> tuple[Array, Array]:
     """x (rows, n_in) of the distribution and the quotient y (rows, 1) of the inputs at offset and offset + 1."""
+    _kinds.check_offset("division.batch", offset, 2, n_in)
     x = distribution(key, (rows, n_in))
     return x, x[:, offset : offset + 1] / x[:, offset + 1 : offset + 2]
 
 
+@_arguments.checked("division.small_target", x=_arguments.array(), task=_arguments.choice(*SMALL_TASKS))
 def small_target(x: Array, task: str) -> Array:
-    """y (..., 1): 1 / a of the easy and medium tasks, a / b of the hard one."""
-    if task not in SMALL_TASKS:
-        raise ValueError(f"division: the small-number task must be one of {sorted(SMALL_TASKS)}, got {task!r}.")
+    """y (..., 1): 1 / a of the easy and medium tasks, a / b of the hard one; x (..., 1), or (..., 2) of the others."""
+    x = _kinds.inputs("division.small_target", x, SMALL_TASKS[task])
     return x[..., :1] / x[..., 1:2] if task == "hard" else 1 / x[..., :1]
 
 
+@_arguments.checked(
+    "division.small_batch",
+    key=_kinds.KEY,
+    bounds=_kinds.BOUNDS,
+    task=_arguments.choice(*SMALL_TASKS),
+    rows=_arguments.count(),
+)
 def small_batch(key: Array, bounds: draw.Bounds, task: str, *, rows: int) -> tuple[Array, Array]:
     """x (rows, 1 or 2) inside bounds, and its target (rows, 1); bounds may be traced."""
     x = draw.uniform(key, (rows, SMALL_TASKS[task]), bounds)
     return x, small_target(x, task)
 
 
+@_arguments.checked(
+    "division.gold_threshold",
+    apply=_arguments.function("(params, x) -> y"),
+    gold=_arguments.tree(),
+    x=_arguments.array(),
+    task=_arguments.choice(*SMALL_TASKS),
+)
 def gold_threshold(apply, gold, x: Array, task: str) -> Array:
     """Mean squared error of the gold weights of a unit on x, plus the machine epsilon of float32; a scalar."""
     error = jnp.mean((apply(gold, x) - small_target(x, task)) ** 2)

@@ -24,7 +24,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from . import draw
+from .. import _arguments
+from . import _kinds, draw
 from .division import Distribution, Set
 from .single_module import OPERATIONS as OPERATIONS
 from .single_module import operate
@@ -78,22 +79,39 @@ LARGE_SETS = {
 }
 
 
+@_arguments.checked(
+    "inalu.rows",
+    key=_kinds.KEY,
+    distribution=_kinds.DISTRIBUTION,
+    operation=_kinds.operation(OPERATIONS),
+    count=_arguments.count(),
+)
 def rows(key: Array, distribution: Distribution, operation: str, *, count: int) -> tuple[Array, Array]:
     """x (count, 2) and y (count, 1), float32."""
     x = distribution(key, (count, 2))
     return x, operate(operation, x[:, :1], x[:, 1:])
 
 
+@_arguments.checked("inalu.members", key=_kinds.KEY, n_in=_arguments.count())
 def members(key: Array, n_in: int = N_IN) -> Array:
     """(n_in, 2): 1 where an input belongs to a (probability 1/2), and where to b (1/4)."""
     u = jax.random.uniform(key, (n_in,))
     return jnp.stack([u < 0.5, (u >= 0.5) & (u < 0.75)], -1).astype(jnp.float32)
 
 
+@_arguments.checked(
+    "inalu.large_rows",
+    key=_kinds.KEY,
+    distribution=_kinds.DISTRIBUTION,
+    operation=_kinds.operation(OPERATIONS),
+    members=_arguments.array(axes=2),
+    count=_arguments.count(),
+)
 def large_rows(
     key: Array, distribution: Distribution, operation: str, members: Array, *, count: int
 ) -> tuple[Array, Array]:
-    """x (count, n_in) and y (count, 1) for the sums that `members` describes."""
+    """x (count, n_in) and y (count, 1) for the sums that `members` (n_in, 2) describes."""
+    _arguments.check_shape("inalu.large_rows", "members", members, (len(members), 2), "Make them with inalu.members.")
     x = distribution(key, (count, members.shape[0]))
     sums = jnp.matmul(x, members, precision=jax.lax.Precision.HIGHEST)
     return x, operate(operation, sums[:, :1], sums[:, 1:])

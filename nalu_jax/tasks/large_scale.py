@@ -25,6 +25,8 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
+from .. import _arguments
+from . import _kinds
 from .draw import sobol, sobol_at
 
 N_IN = 100
@@ -49,22 +51,37 @@ PUBLISHED = {
 }
 
 
+@_arguments.checked("large_scale.targets", x=_arguments.array(), task=_arguments.choice(*TASKS))
 def targets(x: Array, task: str) -> Array:
     """y (..., 1) of x (..., 100)."""
-    if task not in TASKS:
-        raise ValueError(f"large_scale: task must be one of {TASKS}, got {task!r}.")
+    x = _kinds.inputs("large_scale.targets", x, N_IN)
     a, b = (jnp.sum(x[..., part], -1, keepdims=True) for part in (FIRST, SECOND))
     return {"add": lambda: a + b, "mul": lambda: a * b, "invx": lambda: 1 / a, "sqrt": lambda: jnp.sqrt(a)}[task]()
 
 
+@_arguments.checked(
+    "large_scale.batch",
+    step=_kinds.index(),
+    task=_arguments.choice(*TASKS),
+    directions=_kinds.whole_array("an array (bits, 100)", axes=2),
+    rows=_arguments.count(),
+)
 def batch(step: ArrayLike, task: str, directions: ArrayLike, *, rows: int = BATCH) -> tuple[Array, Array]:
     """The rows of a step: x (rows, 100) and y (rows, 1), float32; step may be traced, and starts at 0."""
+    _arguments.check_shape(
+        "large_scale.batch",
+        "directions",
+        directions,
+        (np.shape(directions)[0], N_IN),
+        "Make them with draw.sobol_directions(100).",
+    )
     index = 1 + jnp.asarray(step).astype(jnp.uint32) * jnp.uint32(rows) + jnp.arange(rows, dtype=jnp.uint32)
     low, high = TRAIN[task]
     x = low + (high - low) * sobol_at(index, directions)
     return x, targets(x, task)
 
 
+@_arguments.checked("large_scale.held_out", task=_arguments.choice(*TASKS), points=_arguments.count())
 def held_out(task: str, *, points: int = TEST_POINTS) -> tuple[np.ndarray, np.ndarray]:
     """x (points, 100) in float32, and y (points, 1) computed in float64 and rounded."""
     low, high = TEST[task]

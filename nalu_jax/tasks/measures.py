@@ -10,11 +10,20 @@ array([2000,   -1])
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from jax.typing import ArrayLike
 
+from .. import _arguments
 
+
+@_arguments.checked(
+    "measures.solved_at",
+    test_errors=_arguments.array(axes=2),
+    steps=_arguments.array(axes=1),
+    threshold=_arguments.array(),
+)
 def solved_at(test_errors: ArrayLike, steps: ArrayLike, threshold: ArrayLike) -> np.ndarray:
     """First logged step of every run whose test error is below the threshold, -1 where none is.
 
@@ -23,10 +32,15 @@ def solved_at(test_errors: ArrayLike, steps: ArrayLike, threshold: ArrayLike) ->
         steps: (logs,).
         threshold: one for all runs, or (runs,).
     """
+    runs, logs = np.shape(test_errors)
+    _arguments.check_shape("measures.solved_at", "steps", steps, (logs,), "One for each log.")
+    if np.ndim(threshold):
+        _arguments.check_shape("measures.solved_at", "threshold", threshold, (runs,), "One, or one for each run.")
     below = np.asarray(test_errors) < np.reshape(threshold, (-1, 1))
     return np.where(below.any(1), np.asarray(steps)[below.argmax(1)], -1)
 
 
+@_arguments.checked("measures.chosen_log", validation_errors=_arguments.array(axes=2))
 def chosen_log(validation_errors: np.ndarray) -> np.ndarray:
     """Index of the logged step with the lowest validation error of every run; (runs, logs) -> (runs,).
 
@@ -37,7 +51,7 @@ def chosen_log(validation_errors: np.ndarray) -> np.ndarray:
     return errors.argmin(1)
 
 
-def sparsity_error(matrices: Iterable[np.ndarray | Sequence[np.ndarray]]) -> float:
+def sparsity_error(matrices: Iterable[ArrayLike | Sequence[ArrayLike]]) -> float:
     """How far the worst weight is from -1, 0 or 1: max over layers of max min(|w|, |1 - |w||).
 
     Args:
@@ -46,11 +60,20 @@ def sparsity_error(matrices: Iterable[np.ndarray | Sequence[np.ndarray]]) -> flo
 
     The field's summaries fit a Beta density to these numbers in a way that halves them; here they are as they are.
     """
-    return max(
-        float(np.mean([_worst(w) for w in ([layer] if isinstance(layer, np.ndarray) else layer)])) for layer in matrices
-    )
+    layers = [_matrices(layer) for layer in matrices] if isinstance(matrices, Iterable) else []
+    if not layers or not all(layers) or isinstance(matrices, np.ma.MaskedArray):
+        raise TypeError(
+            "measures.sparsity_error: matrices must be a list with the weights of at least one layer, got "
+            f"{_arguments.described(matrices)}."
+        )
+    return max(float(np.mean([_worst(w) for w in layer])) for layer in layers)
 
 
-def _worst(w: np.ndarray) -> float:
+def _matrices(layer: Any) -> list[Any]:
+    return list(layer) if isinstance(layer, list | tuple) else [layer]
+
+
+def _worst(w: Any) -> float:
+    _arguments.check("measures.sparsity_error", "the weights of a layer", w, _arguments.array())
     size = np.abs(np.asarray(w, float))
     return float(np.minimum(size, np.abs(1 - size)).max())

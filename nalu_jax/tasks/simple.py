@@ -23,6 +23,8 @@ import numpy as np
 from jax import Array
 from jax.typing import DTypeLike
 
+from .. import _arguments
+from . import _kinds
 from .draw import Bounds, uniform
 
 OUTPUTS = ("add", "mul", "div", "sqrt")
@@ -41,30 +43,40 @@ PUBLISHED = {
 }
 
 
+@_arguments.checked("simple.targets", x=_arguments.array())
 def targets(x: Array) -> Array:
     """y (..., 4) of x (..., 2)."""
+    x = _kinds.inputs("simple.targets", x, 2)
     a, b = x[..., 0], x[..., 1]
     return jnp.stack([a + b, a * b, a / b, jnp.sqrt(a)], -1)
 
 
+@_arguments.checked("simple.batch", key=_kinds.KEY, bounds=_kinds.BOUNDS, rows=_arguments.count())
 def batch(key: Array, bounds: Bounds = TRAIN, *, rows: int = BATCH) -> tuple[Array, Array]:
     """Fresh rows: x (rows, 2) and y (rows, 4), float32."""
     x = uniform(key, (rows, 2), bounds)
     return x, targets(x)
 
 
+@_arguments.checked("simple.grid", output=_arguments.choice(*OUTPUTS))
 def grid(output: str) -> np.ndarray:
     """The test inputs (points, 2) of an output, float32: 41 x 41 of both signs, or 40 x 40 positive ones for sqrt."""
-    if output not in OUTPUTS:
-        raise ValueError(f"simple.grid: output must be one of {OUTPUTS}, got {output!r}.")
     line = np.arange(1, 41) / 10 if output == "sqrt" else (np.arange(41) * 2 - 41) / 10
     return np.stack(np.meshgrid(line, line, indexing="ij"), -1).reshape(-1, 2).astype(np.float32)
 
 
+@_arguments.checked(
+    "simple.grid_errors",
+    apply=_arguments.function("(params, x) -> y (..., 4)"),
+    params=_arguments.tree(modules=True),
+    dtype=_kinds.DTYPE,
+)
 def grid_errors(apply, params, dtype: DTypeLike = jnp.float32) -> Array:
     """Mean absolute error of every output over its grid, (4,); apply(params, x) -> (..., 4), computed in dtype."""
     errors = []
     for index, output in enumerate(OUTPUTS):
         x = jnp.asarray(grid(output), dtype)
-        errors.append(jnp.mean(jnp.abs(apply(params, x)[..., index] - targets(x)[..., index])))
+        y = apply(params, x)
+        _arguments.check_shape("simple.grid_errors", "what apply gives", y, (len(x), 4), "It has the four OUTPUTS.")
+        errors.append(jnp.mean(jnp.abs(y[..., index] - targets(x)[..., index])))
     return jnp.stack(errors)

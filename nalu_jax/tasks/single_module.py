@@ -31,6 +31,8 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
+from .. import _arguments
+from . import _kinds
 from .draw import Bounds, uniform
 
 OPERATIONS = ("add", "sub", "mul", "div")
@@ -67,18 +69,25 @@ RANGES = (
 )
 
 
+@_arguments.checked(
+    "single_module.operate", operation=_kinds.operation(OPERATIONS), a=_arguments.array(), b=_arguments.array()
+)
 def operate(operation: str | ArrayLike, a: Array, b: Array) -> Array:
     """a op b; operation is a name, or its index in OPERATIONS as an array, so that one program serves all four."""
+    _kinds.check_alike("single_module.operate", "a", a, "b", b)
     if not isinstance(operation, str):
         index = jnp.asarray(operation)
         return jnp.where(index < 2, jnp.where(index == 0, a + b, a - b), jnp.where(index == 2, a * b, a / b))
-    if operation not in OPERATIONS:
-        raise ValueError(f"single_module: operation must be one of {OPERATIONS} or an index array, got {operation!r}.")
     return {"add": jnp.add, "sub": jnp.subtract, "mul": jnp.multiply, "div": jnp.divide}[operation](a, b)
 
 
+@_arguments.checked(
+    "single_module.target", x=_arguments.array(), operation=_kinds.operation(OPERATIONS), offset=_kinds.index()
+)
 def target(x: Array, operation: str | ArrayLike, offset: ArrayLike = 0) -> Array:
     """y (..., 1) of x (..., n_in)."""
+    x = _kinds.inputs("single_module.target", x)
+    _kinds.check_offset("single_module.target", offset, 2, x.shape[-1])
     if isinstance(offset, int):
         a, b = x[..., offset], x[..., offset + 1]
     else:
@@ -86,6 +95,15 @@ def target(x: Array, operation: str | ArrayLike, offset: ArrayLike = 0) -> Array
     return operate(operation, a, b)[..., None]
 
 
+@_arguments.checked(
+    "single_module.batch",
+    key=_kinds.KEY,
+    bounds=_kinds.BOUNDS,
+    operation=_kinds.operation(OPERATIONS),
+    offset=_kinds.index(),
+    n_in=_arguments.count(2),
+    rows=_arguments.count(),
+)
 def batch(
     key: Array, bounds: Bounds, operation: str | ArrayLike, *, offset: ArrayLike = 0, n_in: int = 2, rows: int = BATCH
 ) -> tuple[Array, Array]:
@@ -99,15 +117,24 @@ def batch(
         n_in: number of inputs.
         rows: number of rows.
     """
+    _kinds.check_offset("single_module.batch", offset, 2, n_in)
     x = uniform(key, (n_in, rows), bounds).T  # rows last in memory: a loop over many runs vectorises over them
     return x, target(x, operation, offset)
 
 
+@_arguments.checked("single_module.offset", seed=_kinds.SEED, n_in=_arguments.count(2))
 def offset(seed: int, n_in: int) -> int:
     """Where the two relevant inputs start, for this seed of the protocol (NumPy's legacy generator)."""
     return int(np.random.RandomState(seed).randint(0, n_in - 2 + 1))
 
 
+@_arguments.checked(
+    "single_module.held_out",
+    intervals=_kinds.INTERVALS,
+    seed=_kinds.SEED,
+    n_in=_arguments.count(),
+    rows=_arguments.count(),
+)
 def held_out(intervals: Intervals, *, seed: int, n_in: int = 2, rows: int = HELD_OUT) -> np.ndarray:
     """The inputs (rows, n_in) of the protocol's validation and test sets, float32, the same for all runs.
 
@@ -125,6 +152,13 @@ def held_out(intervals: Intervals, *, seed: int, n_in: int = 2, rows: int = HELD
     return drawn[0].astype(np.float32)
 
 
+@_arguments.checked(
+    "single_module.threshold",
+    operation=_arguments.choice(*OPERATIONS),
+    test=_kinds.INTERVALS,
+    n_in=_arguments.count(2),
+    eps=_arguments.number(0.0),
+)
 def threshold(operation: str, test: Intervals, *, n_in: int = 2, eps: float = 1e-5) -> float:
     """Mean squared error on the test range of a solution whose weights are off by eps: what the protocol simulates.
 
@@ -138,17 +172,19 @@ def threshold(operation: str, test: Intervals, *, n_in: int = 2, eps: float = 1e
     its siblings 1e-5. Intervals are taken by magnitude, so they must not contain 0.
 
     Raises:
-        ValueError: an interval contains 0, or operation is unknown.
+        ValueError: an interval contains 0, two have other magnitudes, eps is no small number, or operation is unknown.
     """
     low, high = sorted(abs(end) for end in test[0])
     if test[0][0] * test[0][1] <= 0:
         raise ValueError(f"single_module.threshold: the test range {test} contains 0, where a quotient has no moments.")
+    if any(sorted(map(abs, interval)) != [low, high] for interval in test):
+        raise ValueError(f"single_module.threshold: the intervals of test must have one magnitude, got {test}.")
     first, second = (low + high) / 2, (low * low + low * high + high * high) / 3
     variance = (high - low) ** 2 / 12
     if operation in ("add", "sub"):
         return eps**2 * (n_in * variance + (n_in * first) ** 2)
-    if operation not in ("mul", "div"):
-        raise ValueError(f"single_module.threshold: operation must be one of {OPERATIONS}, got {operation!r}.")
+    if eps * max(high, 1.0) >= 1:
+        raise ValueError(f"single_module.threshold: eps must be below 1 / {max(high, 1.0):g} here, got {eps!r}.")
     log_c = 2 * math.log1p(-eps) if operation == "mul" else math.log1p(-eps) - math.log1p(eps)
     scale = second * (second if operation == "mul" else 1 / (low * high))
     # E[(cP - 1)^2] = (E[cP] - 1)^2 + Var[cP], each without the cancellation of its textbook form

@@ -30,12 +30,15 @@ import numpy as np
 from jax import Array, lax
 from jax.typing import ArrayLike
 
+from .. import _arguments
+from . import _kinds
 from .draw import Bounds, uniform
 
 OPERATIONS = ("add", "sub", "mul", "div", "root", "squared")
 N_IN, N_HIDDEN = 100, 2
 SUBSET_RATIO, OVERLAP_RATIO = 0.25, 0.5
 BATCH = 128
+SAMPLES = 10_000  # of a block of a simulated threshold
 STEPS = 5_000_000
 SEEDS = tuple(range(100))
 TRAIN, TEST = (1.0, 2.0), ((2.0, 6.0),)
@@ -61,8 +64,15 @@ class Subsets(NamedTuple):
 
 DATA_SUBSETS = Subsets(25, 12, 38)
 PUBLISHED_SUBSETS = Subsets(26, 13, 39)  # of the published thresholds
+_SIZES = _arguments.instance("sizes of subsets", "Make them with static.subsets.", Subsets)
 
 
+@_arguments.checked(
+    "static.subsets",
+    n_in=_arguments.count(),
+    subset_ratio=_arguments.number(0.0, 1.0),
+    overlap_ratio=_arguments.number(0.0, 1.0),
+)
 def subsets(n_in: int, *, subset_ratio: float = SUBSET_RATIO, overlap_ratio: float = OVERLAP_RATIO) -> Subsets:
     """The sizes that the ratios give, each rounded down."""
     size = int(n_in * subset_ratio)
@@ -70,21 +80,30 @@ def subsets(n_in: int, *, subset_ratio: float = SUBSET_RATIO, overlap_ratio: flo
     return Subsets(size, shared, 2 * size - shared)
 
 
+@_arguments.checked("static.offset", seed=_kinds.SEED, sizes=_SIZES, n_in=_arguments.count())
 def offset(seed: int, sizes: Subsets = DATA_SUBSETS, n_in: int = N_IN) -> int:
     """Where the first subset starts, for this seed of the protocol (NumPy's legacy generator)."""
+    if n_in < sizes.used:
+        raise ValueError(f"static.offset: n_in must be at least {sizes.used}, what both subsets use, got {n_in}.")
     return int(np.random.RandomState(seed).randint(0, n_in - sizes.used + 1))
 
 
+@_arguments.checked("static.masks", offset=_kinds.index(), sizes=_SIZES, n_in=_arguments.count())
 def masks(offset: ArrayLike, sizes: Subsets = DATA_SUBSETS, n_in: int = N_IN) -> Array:
     """(n_in, 2), 1 where an input belongs to a, and to b: the perfect first layer. offset may be traced."""
+    _kinds.check_offset("static.masks", offset, sizes.used, n_in)
     position = jnp.arange(n_in) - offset
     second = position - (sizes.size - sizes.shared)
     inside = [(start >= 0) & (start < sizes.size) for start in (position, second)]
     return jnp.stack(inside, -1).astype(jnp.float32)
 
 
+@_arguments.checked(
+    "static.operate", operation=_kinds.operation(OPERATIONS), a=_arguments.array(), b=_arguments.array()
+)
 def operate(operation: str | ArrayLike, a: Array, b: Array) -> Array:
     """a op b; operation is a name, or its index in OPERATIONS as an array."""
+    _kinds.check_alike("static.operate", "a", a, "b", b)
     functions = (
         lambda: a + b,
         lambda: a - b,
@@ -96,17 +115,29 @@ def operate(operation: str | ArrayLike, a: Array, b: Array) -> Array:
     if not isinstance(operation, str):
         results = jnp.stack([function() for function in functions])
         return jnp.take(results, jnp.asarray(operation), axis=0)
-    if operation not in OPERATIONS:
-        raise ValueError(f"static: operation must be one of {OPERATIONS} or an index array, got {operation!r}.")
     return functions[OPERATIONS.index(operation)]()
 
 
+@_arguments.checked(
+    "static.target", x=_arguments.array(), operation=_kinds.operation(OPERATIONS), offset=_kinds.index(), sizes=_SIZES
+)
 def target(x: Array, operation: str | ArrayLike, offset: ArrayLike, sizes: Subsets = DATA_SUBSETS) -> Array:
     """y (..., 1) of x (..., n_in)."""
+    x = _kinds.inputs("static.target", x)
     sums = jnp.matmul(x, masks(offset, sizes, x.shape[-1]).astype(x.dtype), precision=lax.Precision.HIGHEST)
     return operate(operation, sums[..., :1], sums[..., 1:])
 
 
+@_arguments.checked(
+    "static.batch",
+    key=_kinds.KEY,
+    bounds=_kinds.BOUNDS,
+    operation=_kinds.operation(OPERATIONS),
+    offset=_kinds.index(),
+    sizes=_SIZES,
+    n_in=_arguments.count(),
+    rows=_arguments.count(),
+)
 def batch(
     key: Array,
     bounds: Bounds,
@@ -122,6 +153,16 @@ def batch(
     return x, target(x, operation, offset, sizes)
 
 
+@_arguments.checked(
+    "static.simulated_threshold",
+    key=_kinds.KEY,
+    operation=_arguments.choice(*OPERATIONS),
+    bounds=_kinds.BOUNDS,
+    sizes=_SIZES,
+    n_in=_arguments.count(),
+    eps=_arguments.number(0.0),
+    rows=_arguments.count(SAMPLES),
+)
 def simulated_threshold(
     key: Array,
     operation: str,
@@ -143,12 +184,12 @@ def simulated_threshold(
         sizes: of the subsets; the default is that of the published thresholds.
         n_in: number of inputs.
         eps: how far the weights are off.
-        rows: samples, drawn in blocks of 10,000 (rounded down to whole blocks).
+        rows: samples, at least 10,000, drawn in blocks of so many (rounded down to whole blocks).
     """
     first_layer = masks(0, sizes, n_in)
 
     def block(key: Array) -> Array:
-        x = uniform(key, (10_000, n_in), bounds)
+        x = uniform(key, (SAMPLES, n_in), bounds)
         a, b = jnp.matmul(x, first_layer, precision=lax.Precision.HIGHEST).T
         da, db = eps * jnp.matmul(x, 1 - 2 * first_layer, precision=lax.Precision.HIGHEST).T
         difference = {
@@ -161,4 +202,4 @@ def simulated_threshold(
         }[operation]()
         return jnp.mean(difference**2)
 
-    return jnp.mean(lax.map(block, jax.random.split(key, rows // 10_000)))
+    return jnp.mean(lax.map(block, jax.random.split(key, rows // SAMPLES)))

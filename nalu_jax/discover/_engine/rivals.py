@@ -102,14 +102,14 @@ def _fewer_terms(fitted: Fitted) -> list[Fitted]:
 
 
 def adds_a_term(other: Fitted, best: Fitted) -> bool:
-    """Whether a formula is the best one with a term more: without it, and fitted again, it has the best one's values."""
+    """Whether a formula is the best one with a term more: without it, and fitted again, it has the same values."""
     other = other._replace(noise=best.noise)
     return any(same_values(best, refit(smaller)) for smaller in (*_fewer_terms(other), *_alone(other)))
 
 
 def _alone(fitted: Fitted) -> list[Fitted]:
     """The terms of a power of a sum of two, each by itself: a product."""
-    table, form, batch = fitted.table, fitted.form, fitted.batch
+    form, batch = fitted.form, fitted.batch
     if form.kind != "power" or form.terms != 2:
         return []
     power = form.power
