@@ -102,6 +102,15 @@ def test_docstrings_become_markdown():
     assert text.endswith("Example:\n    ```pycon\n    >>> 1 + 1\n    2\n    ```\n")
 
 
+def test_the_drawn_figures_are_there_and_can_be_drawn_again():
+    drawn = hooks("draw_figures").units()
+    assert [ax.get_title() for ax in drawn.axes] == ["NAU: adds", "NMU: multiplies", "NPU: raises to powers"]
+    linked = set(re.findall(r"figures/(\w+\.svg)", (NOTEBOOKS.parent / "README.md").read_text()))
+    for page in GUIDE.glob("*.md"):
+        linked |= set(re.findall(r"figures/(\w+\.svg)", page.read_text()))
+    assert linked == {path.name for path in (GUIDE / "figures").iterdir()}
+
+
 @needs_docs
 def test_a_missing_name_and_a_foreign_address_are_seen(tmp_path, monkeypatch):
     module = hooks("site_hooks")
