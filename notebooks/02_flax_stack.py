@@ -65,8 +65,9 @@ def loss(params, batch):
 # %% [markdown]
 # ## Training
 #
-# Success depends on the start, so 32 restarts are trained at once: Adam first, then Levenberg-Marquardt, which takes
-# those that are near a solution to the last digit. `fit.validation` has the loss of each.
+# Success depends on the start, so 32 [restarts](guide/glossary.md#restart) are trained at once: Adam first, then
+# Levenberg-Marquardt, which takes those that are near a solution to the last digit. `fit.validation` has the loss of
+# each.
 
 # %%
 fit = training.fit(
