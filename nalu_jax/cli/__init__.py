@@ -52,9 +52,12 @@ def _run(options: argparse.Namespace) -> int:
 
 def _fit_options(command: argparse.ArgumentParser) -> None:
     names = lambda text: [name.strip() for name in text.split(",")]
-    command.add_argument("data", type=pathlib.Path, metavar="DATA.csv", help="a first line of names, then numbers")
+    command.add_argument(
+        "data", type=pathlib.Path, metavar="DATA.csv", help="a first line of names, then numbers; - for standard input"
+    )
     command.add_argument("--target", required=True, metavar="COLUMN", help="the column to explain")
     command.add_argument("--inputs", type=names, metavar="A,B", help="to explain it with (default: all others)")
+    _fit_knowledge(command)
     families = lambda text: text if text == "all" else tuple(filter(None, names("" if text == "none" else text)))
     command.add_argument(
         "--functions",
@@ -72,6 +75,22 @@ def _fit_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--plot", type=pathlib.Path, metavar="OUT.png", help="write figures of the fit")
     command.add_argument("--report", type=pathlib.Path, metavar="OUT.html", help="write a page to keep")
     command.add_argument("--json", action="store_true", help="print JSON, for machines")
+
+
+def _fit_knowledge(command: argparse.ArgumentParser) -> None:
+    """What is known of the table beside its numbers."""
+    names = lambda text: [name.strip() for name in text.split(",")]
+    command.add_argument(
+        "--units", metavar="p=Pa,V=L", help="of all columns, or headers: those of names such as p [Pa]"
+    )
+    command.add_argument("--constants", metavar='"g=9.8 m/s^2"', help="known ones, by ; or dimensionless: no others")
+    command.add_argument("--sigma", metavar="COLUMN", help="standard errors of the target")
+    command.add_argument("--weights", metavar="COLUMN", help="weights of the rows")
+    command.add_argument("--missing", choices=("raise", "drop"), default="raise", help="rows with a missing cell")
+    command.add_argument("--known", metavar="FORMULA", help="a part of the formula; new names in it are fitted")
+    command.add_argument("--guess", metavar="FORMULA", help="a formula to try and improve")
+    command.add_argument("--include", type=names, metavar="A,B", help="columns that the formula must have")
+    command.add_argument("--exponents", metavar="LOW,HIGH", help="that they lie between, or integers")
 
 
 def _demo_options(command: argparse.ArgumentParser) -> None:
