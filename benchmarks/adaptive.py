@@ -136,7 +136,7 @@ def _has_jacobian(cell: Task) -> bool:
 
 def candidates(equation: Problem, tolerance: float, mode: str) -> dict[str, Callable[[Array], Any]]:
     """theta -> (states at all times but the first, whether they were reached)."""
-    options = {"rtol": tolerance, "atol": tolerance / 100}
+    rtol, atol = tolerance, tolerance / 100
 
     def plain(theta: Array) -> tuple[Array, Array]:
         forward_mode = mode == "jacobian"
@@ -149,7 +149,7 @@ def candidates(equation: Problem, tolerance: float, mode: str) -> dict[str, Call
             equation.y0,
             equation.plain_args(theta),
             saveat=diffrax.SaveAt(ts=equation.ts[1:]),
-            stepsize_controller=diffrax.PIDController(**options),
+            stepsize_controller=diffrax.PIDController(rtol=rtol, atol=atol),
             adjoint=diffrax.ForwardMode() if forward_mode else diffrax.RecursiveCheckpointAdjoint(),
             max_steps=MAX_STEPS,
             throw=False,
@@ -158,8 +158,7 @@ def candidates(equation: Problem, tolerance: float, mode: str) -> dict[str, Call
         return solution.ys, solution.result == diffrax.RESULTS.successful
 
     def solve(theta: Array) -> tuple[Array, Array]:
-        args = equation.fast_args(theta)
-        result = ode.solve(equation.fast, equation.y0, equation.ts, args, max_steps=MAX_STEPS, **options)
+        result = _solve(equation, theta, tolerance)
         return result.ys[1:], result.ok
 
     return {"plain": plain, "solve": solve}
@@ -178,15 +177,7 @@ def measure(task: Task, *, effort: _report.Effort, with_torch: bool) -> _report.
     with jax.enable_x64(True):
         equation = PROBLEMS[task["problem"]](task["hidden"])
         mode, alone = task["mode"], task["restarts"] == 1
-        exact = ode.solve(
-            equation.fast,
-            equation.y0,
-            equation.ts,
-            equation.fast_args(equation.theta),
-            rtol=1e-12,
-            atol=1e-14,
-            max_steps=10**6,
-        )
+        exact = _solve(equation, equation.theta, 1e-12, max_steps=10**6)
         data = exact.ys[1:]
         noise = NOISE * jax.random.normal(jax.random.key(0), (task["restarts"], equation.theta.size))
         thetas = equation.theta[None] + noise.at[0].set(0.0)
@@ -213,7 +204,7 @@ def measure(task: Task, *, effort: _report.Effort, with_torch: bool) -> _report.
             found["torchdiffeq"] = {}
         for name, result in _timing.compare(calls, baseline=BASELINE, **effort.repeats()).items():
             found[name] |= result
-        steps = _steps(equation, task["tolerance"])
+        steps = int(_solve(equation, equation.theta, task["tolerance"]).steps)
     return {"baseline": BASELINE, "parameters": equation.theta.size, "steps": steps, "candidates": found}
 
 
@@ -222,10 +213,10 @@ def _error(ys: Any, exact: Array) -> float:
     return float(np.abs(np.asarray(ys) - np.asarray(exact)).max() / np.abs(np.asarray(exact)).max())
 
 
-def _steps(equation: Problem, tolerance: float) -> int:
-    args = equation.fast_args(equation.theta)
-    options = {"rtol": tolerance, "atol": tolerance / 100, "max_steps": MAX_STEPS}
-    return int(ode.solve(equation.fast, equation.y0, equation.ts, args, **options).steps)
+def _solve(equation: Problem, theta: Array, tolerance: float, max_steps: int = MAX_STEPS) -> ode.Trajectory:
+    args = equation.fast_args(theta)
+    solve = functools.partial(ode.solve, rtol=tolerance, atol=tolerance / 100, max_steps=max_steps)
+    return solve(equation.fast, equation.y0, equation.ts, args)
 
 
 def _scipy(equation: Problem, tolerance: float, exact: Array) -> tuple[_timing.Call, dict[str, Any]]:

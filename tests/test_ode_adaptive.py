@@ -11,7 +11,6 @@ from nalu_jax.ode import _adaptive, _tableau
 
 SPEC = fast_chain(fast_npu(2, 3), fast_nau(3, 2))
 SOLVERS = [diffrax.Heun(), diffrax.Bosh3(), diffrax.Tsit5(), diffrax.Dopri5(), diffrax.Dopri8()]
-MORE = [diffrax.Midpoint(), diffrax.Ralston()]
 by_name = lambda value: type(value).__name__
 
 
@@ -70,8 +69,7 @@ def assert_same(actual, expected, rtol=1e-9):
         np.testing.assert_allclose(a, e, rtol=rtol, atol=rtol * float(jnp.abs(e).max()))
 
 
-CASES = [(solver, 1e-4) for solver in (*SOLVERS, *MORE)]
-CASES += [(diffrax.Tsit5(), tolerance) for tolerance in (1e-2, 1e-10)]
+CASES = [(solver, 1e-4) for solver in SOLVERS] + [(diffrax.Tsit5(), 1e-10)]
 CASES = [case if i == 2 else pytest.param(*case, marks=pytest.mark.slow) for i, case in enumerate(CASES)]
 
 
@@ -103,13 +101,12 @@ def test_gradients_of_a_unit_are_diffraxs():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("checkpoints", [None, 16])
-def test_lanes_of_a_vmap_are_solved_as_alone(checkpoints):
+def test_lanes_of_a_vmap_are_solved_as_alone():
     """Lanes of different length, one of which fails; where the record holds a block, the others are run again."""
     with jax.enable_x64(True):
         y0, ts = jnp.array([1.0]), jnp.linspace(0.0, 1.0, 7)
         rates = jnp.array([0.1, 0.9, 3.0])  # infinite at 1 / rate
-        ours, theirs = both(tolerance=1e-9, max_steps=100, field=square, checkpoints=checkpoints)
+        ours, theirs = both(tolerance=1e-9, max_steps=100, field=square, checkpoints=16)
         finite = lambda states: lambda *args: jnp.where(jnp.isfinite(ys := states(*args)), ys, 0)
         gradients = jax.vmap(gradient(finite(ours), (0, 1)), (0, None, None))(rates, y0, ts)
         for lane in range(2):
@@ -151,20 +148,21 @@ def test_every_mode_gives_the_same_jacobian():
 
 @pytest.mark.slow
 def test_large_states_and_stages_one_by_one():
-    """More entries than Jacobians are formed for, of any shape: the gradients of every small state by itself."""
+    """More entries than Jacobians are formed for, of any shape."""
     with jax.enable_x64(True):
-        (theta, _), _, ts = problem()
+        (_, rate), _, ts = problem()
         y0 = jax.random.uniform(jax.random.key(0), (3, 4, 2), jnp.float64, 0.5, 1.5)
-        ours, theirs = both(field=SPEC.vector_field)
-        assert_same(*(gradient(states, (0, 1))(theta, y0, ts) for states in (ours, theirs)))
+        field = lambda t, y, rate: rate * jnp.sin(3 * t) * y[::-1] - y**3
+        ours, theirs = both(diffrax.Bosh3(), field=field)
+        assert_same(*(gradient(states, (0, 1))(rate, y0, ts) for states in (ours, theirs)))
 
 
 @pytest.mark.slow
 def test_a_stiff_solve_with_rejected_steps():
     """Van der Pol's equation at mu = 10: steps from 1e-4 to 0.3, and many rejected.
 
-    The tolerance is such that accuracy, not stability, limits the steps: at the limit of stability, the lengths, and the
-    derivative with them, hang on the last bits, whoever computes them.
+    The tolerance is such that accuracy limits the steps, not stability: at its limit the lengths, and the derivative
+    with them, hang on the last bits, whoever computes them.
     """
 
     def van_der_pol(t, y, mu):
@@ -180,29 +178,29 @@ def test_a_stiff_solve_with_rejected_steps():
 
 @pytest.mark.slow
 def test_integers_closures_and_static_entries_of_args():
+    """Also under `vmap` over integers, in args and closed over."""
     with jax.enable_x64(True):
-        (theta, rate), y0, ts = problem()
+        rate, y0, ts = jnp.array(0.3), jnp.array([0.6, 1.3]), jnp.array([0.0, 1.0])
+        orders = jnp.array([[1, 0], [0, 1]])
 
-        def closed(theta, rate):
-            field = lambda t, y, args: args["scale"] * SPEC.apply(theta, y)[args["order"]] + rate * y
-            return ode.solve(field, y0, ts, {"scale": 0.5, "order": jnp.array([1, 0]), "name": "closed"}).ys.sum()
+        def end(rate, order, other):
+            field = lambda t, y, args: args["scale"] * jnp.sin(y)[args["order"]] + rate * y[other]
+            args = {"scale": 0.5, "order": order, "name": "closed"}
+            return ode.solve(field, y0, ts, args, solver=diffrax.Bosh3(), rtol=1e-5).ys.sum()
 
-        explicit = lambda theta, rate: ode.solve(
-            lambda t, y, a: 0.5 * SPEC.apply(a[0], y)[::-1] + a[1] * y, y0, ts, (theta, rate)
-        ).ys.sum()
-        assert_same(jax.grad(closed, (0, 1))(theta, rate), jax.jit(jax.grad(explicit, (0, 1)))(theta, rate))
+        found = jax.jit(jax.vmap(jax.grad(end), (None, 0, 0)))(rate, orders, orders[::-1])
+        for row in range(2):
+            up, down = (end(rate + step, orders[row], orders[1 - row]) for step in (1e-4, -1e-4))
+            np.testing.assert_allclose(found[row], (up - down) / 2e-4, rtol=1e-4)
 
 
 @pytest.mark.slow
 def test_second_derivatives_are_refused():
     """Not silently wrong: the message says what to do instead."""
-    args, y0, ts = jnp.array(0.5), jnp.array([1.0]), jnp.array([0.0, 0.5])
-    end = lambda rate: ode.solve(square, y0, ts, rate).ys[-1, 0]
-    for second in (jax.hessian(end), jax.grad(jax.grad(end)), jax.jacfwd(jax.jacfwd(end))):
+    end = lambda rate: ode.solve(square, jnp.array([1.0]), jnp.array([0.0, 0.5]), rate, solver=diffrax.Heun()).ys.sum()
+    for second in (jax.hessian(end), jax.grad(jax.grad(end))):
         with pytest.raises(NotImplementedError, match="DirectAdjoint"):
-            second(args)
-    direct = lambda rate: ode.solve(square, y0, ts, rate, adjoint=diffrax.DirectAdjoint(), max_steps=64).ys[-1, 0]
-    np.testing.assert_allclose(jax.jacfwd(jax.jacfwd(direct))(args), 2 * 0.5**2 / (1 - 0.25) ** 3, rtol=1e-3)
+            second(jnp.array(0.5))
 
 
 def test_nothing_moves_but_the_first_state():
@@ -215,7 +213,7 @@ def test_nothing_moves_but_the_first_state():
 
 
 def test_interpolation_weights_are_the_steps_own_at_its_end():
-    for solver in (*SOLVERS, *MORE):
+    for solver in (*SOLVERS, diffrax.Midpoint(), diffrax.Ralston()):
         method = _tableau.tableau(solver)
         assert method is not None
         weights = _tableau.dense_weights(solver, method, jnp.ones(()))

@@ -90,7 +90,7 @@ class Run(NamedTuple):
         steps: that were tried.
         tried: the most that any lane has tried.
         record: packed steps (length, ...) of the last segment.
-        starts: (segments, ...) of each segment, the point where it begins.
+        starts: (segments, ...) of each segment, the point where it begins; None where they are not kept.
     """
 
     saved: Array
@@ -98,20 +98,27 @@ class Run(NamedTuple):
     steps: Array
     tried: Array
     record: Array
-    starts: Point
+    starts: Point | None
 
 
-def integrate(settings: Settings, field: Field, y0: Array, ts: Array, first: Array | None) -> Run:
-    """From y0 (n,) at ts[0] to ts[-1]; `first` is the length of the first step, None of one that diffrax chooses."""
+def integrate(settings: Settings, field: Field, y0: Array, ts: Array, first: Array | None, *, keep: bool = True) -> Run:
+    """From y0 (n,) at ts[0] to ts[-1].
+
+    Args:
+        first: the length of the first step; None is diffrax's choice.
+        keep: whether the points at the beginning of segments are kept.
+    """
     point = _begin(settings, field, y0, ts, first)
     width = 2 + y0.size * (1 + len(settings.method.b))
     record = jnp.zeros((settings.length, width), y0.dtype)
-    starts = jax.tree.map(lambda x: jnp.zeros((settings.segments, *x.shape), x.dtype), point)
+    empty = lambda x: jnp.zeros((settings.segments, *x.shape), x.dtype)
+    starts = jax.tree.map(empty, point) if keep else None
     saved = jnp.full((ts.size, y0.size), jnp.inf, y0.dtype).at[0].set(y0)
 
     def segment(carry: tuple) -> tuple:
         point, record, count, saved, starts = carry
-        starts = _lanes.put(starts, point, count // settings.length)
+        if starts is not None:
+            starts = _lanes.put(starts, point, count // settings.length)
         return *run_segment(settings, field, point, record, count, ts, saved), starts
 
     carry = (point, record, jnp.zeros((), jnp.int32), saved, starts)

@@ -39,19 +39,19 @@ def recorded(
     length = min(RECORD if checkpoints is None else checkpoints, max_steps)
     settings = Settings(solver, method, rtol, atol, max_steps, -(-length // BLOCK))
 
-    def run(settings: Settings, *problem: Any) -> Run:
+    def run(settings: Settings, *problem: Any, keep: bool) -> Run:
         y0, ts, arrays = lax.stop_gradient(problem)
         first = None if substeps is None else (ts[1] - ts[0]) / substeps
-        return integrate(settings, field(arrays), y0, ts, first)
+        return integrate(settings, field(arrays), y0, ts, first, keep=keep)
 
     @jax.custom_jvp
     def states(y0: Array, ts: Array, arrays: Any) -> tuple[Array, Array, Array]:
-        result = run(settings._replace(blocks=1), y0, ts, arrays)  # nothing is kept
+        result = run(settings._replace(blocks=1), y0, ts, arrays, keep=False)
         return result.saved, result.finished, result.steps
 
     def derivative(primals: Any, tangents: Any) -> tuple[Any, Any]:
         y0, ts, arrays = primals
-        result = run(settings, *primals)
+        result = run(settings, *primals, keep=True)
         moving = {k: dot for k, dot in enumerate(jax.tree.leaves(tangents[1:])) if not isinstance(dot, SymbolicZero)}
         y0_dot = None if isinstance(tangents[0], SymbolicZero) else tangents[0]
         replay = Replay(settings, field, tuple(moving))

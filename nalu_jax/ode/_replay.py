@@ -23,6 +23,8 @@ from . import _lanes
 from ._adaptive import BLOCK, Field, Run, Settings, Steps, dense, find, points, run_segment, unpacked, weights_at
 from ._tableau import Tableau
 
+PARTS = 2  # of a block, in which the field is differentiated
+
 Leaves = list[Array]
 """What moves beside the first state: some of the leaves of (ts, args)."""
 
@@ -165,9 +167,16 @@ def _block_in_parallel(
     times, ys = points(method, steps)
     h = steps.t_next - steps.t
     every_stage = jax.vmap(jax.vmap(functools.partial(replay.rate, given), (0, 0, None)), (0, 0, None))
-    _, pull_rates = jax.vjp(every_stage, times, ys, replay.leaves(given))
-    unit = jnp.broadcast_to(jnp.eye(states, dtype=ys.dtype)[:, None, None], (states, *ys.shape))
-    jacobians = jnp.moveaxis(jax.vmap(lambda bar: pull_rates(bar)[1])(unit), 0, 2)  # (BLOCK, n_stages, to, from)
+    leaves = replay.leaves(given)
+    # Parts of a loop, and not all at once: what the loop reads is computed before it. In one piece, XLA computes the
+    # field again for every product that the derivative has with it (jax 0.10.2 on CPU; an optimization_barrier is
+    # removed too early). Goes when it does not.
+    parts = lambda x: x.reshape(PARTS, BLOCK // PARTS, *x.shape[1:])
+    pulls = jax.vmap(lambda times, ys: jax.vjp(every_stage, times, ys, leaves)[1])(parts(times), parts(ys))
+    unit = jnp.broadcast_to(jnp.eye(states, dtype=ys.dtype)[:, None, None], (states, *parts(ys).shape[1:]))
+    of_part = lambda part: jnp.moveaxis(jax.vmap(lambda bar: part[1](bar)[1])(unit), 0, 2)
+    jacobians = lax.map(of_part, (jnp.arange(PARTS), pulls))  # with a number: a linear field leaves nothing in pulls
+    jacobians = jacobians.reshape(BLOCK, len(method.b), states, states)  # (..., to, from)
 
     # of each step: from unit gradients by the state after it, and from that by its slopes
     ys_bar, slopes_bar = bars
@@ -182,8 +191,15 @@ def _block_in_parallel(
 
     y_bar, after_bars = lax.scan(chain, y_bar, (by_state[:, :-1], by_state[:, -1] + ys_bar), reverse=True)
     rates_bar = (after_bars[:, None, :, None] * by_slopes[:, :, :-1]).sum(axis=2) + by_slopes[:, :, -1]
-    times_bar, stages_bar, leaves_bar = pull_rates(rates_bar)
-    return y_bar, leaves_bar, (times_bar, stages_bar), after_bars
+
+    def one_part(leaves_bar: Leaves, part: Any) -> tuple[Leaves, tuple[Array, Array]]:
+        pull, rates_bar = part
+        *by_points, own = pull(rates_bar)
+        return jax.tree.map(jnp.add, leaves_bar, own), tuple(by_points)
+
+    leaves_bar, by_points = lax.scan(one_part, jax.tree.map(jnp.zeros_like, leaves), (pulls, parts(rates_bar)))
+    times_bar, stages_bar = by_points
+    return y_bar, leaves_bar, (times_bar.reshape(times.shape), stages_bar.reshape(ys.shape)), after_bars
 
 
 def _step_backwards(method: Tableau, h: Array, jacobians: Array, slopes_bar: Array, after_bar: Array) -> Bars:
