@@ -146,6 +146,7 @@ def test_a_known_constant_is_tried_by_name_in_text_source_units_and_file(tmp_pat
     exec(found.to_python(), space)
     np.testing.assert_allclose(space["p"](*x.T), found.predict(x), rtol=1e-12)
     assert str(found.expression).count("R") == 1 and "R" in found.latex
+    assert found.model is not None
     params = jax.tree.map(jnp.asarray, found.params)
     units = found.model.apply(params, jnp.asarray(x, jnp.float32))
     np.testing.assert_allclose(units[:, 0], found.predict(x), rtol=1e-4)
