@@ -100,7 +100,7 @@ def test_a_column_of_categories_is_refused_with_the_cure():
         ({"sigma": [0.1, 0.1]}, r"sigma has shape \(2,\), expected \(5,\)"),
         ({"sigma": "err"}, "sigma is 'err', which is no column of x"),
         ({"sigma": [0.1] * 5, "weights": [1.0] * 5}, "pass one of them"),
-        ({"missing": "ignore"}, 'missing must be "raise" or "drop"'),
+        ({"missing": "ignore"}, "missing must be one of 'raise', 'drop'"),
         ({"include": ["q"]}, "include: there is no column 'q'"),
         ({"include": ["x0"], "exclude": ["x0"]}, "is in include and in exclude"),
         ({"exclude": ["x0"]}, "none is left"),

@@ -211,7 +211,7 @@ def test_all_formulas_that_are_offered_are_consistent_where_constants_are_pure_n
         ({"target_unit": "kPa"}, ValueError, "the columns have no units"),
         ({"units": "SI"}, TypeError, "must be a mapping"),
         ({"units": UNITS | {"T": 3}, "target_unit": "kPa"}, TypeError, "units of 'T' must be text"),
-        ({"units": UNITS | {"T": (1, 0)}, "target_unit": "kPa"}, ValueError, "count 2 dimensions"),
+        ({"units": UNITS | {"T": (1, 0)}, "target_unit": "kPa"}, ValueError, "counts 2 dimensions"),
         ({"units": UNITS, "target_unit": "kPa", "constants": {"T": (1, "K")}}, ValueError, "'T' is a column already"),
         (
             {"units": UNITS, "target_unit": "kPa", "constants": {"k": (-1, "K")}},
