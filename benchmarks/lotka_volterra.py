@@ -16,12 +16,11 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-import sympy
 from scipy.integrate import solve_ivp
 
 from nalu_jax import discover
 
-from . import _report, fractional_sir
+from . import _report, fractional_sir, odebench
 
 QUESTION = _report.question(__doc__)
 GROWTH, EATEN, BORN, DEATH = 1.3, 0.9, 0.8, 1.8
@@ -48,15 +47,14 @@ def measure(row: _report.Row) -> _report.Row:
     if row["noise"]:
         ys = ys + row["noise"] * ys.std(0) * np.random.default_rng(row["seed"]).normal(size=ys.shape)
     start = time.perf_counter()
-    found = discover.ode(ts, ys, names=["x", "y"], known=known, domain="positive", progress=False)
+    found = discover.ode(ts, ys, names=["x", "y"], known=known, progress=False)
     _report.check_whole(found)
-    result: _report.Row = {"seconds": time.perf_counter() - start, "verdict": found.verdict, "recovered": False}
-    if found.best is None:
-        return result
-    result["equations"] = [str(sympy.N(equation, 6)) for equation in found.best.equations]
-    result["recovered"] = bool(found.best.exponents.shape == (1, 2) and (found.best.exponents == 1).all())
+    result: _report.Row = {"seconds": time.perf_counter() - start, "verdict": found.verdict}
+    terms = odebench.terms_of(found.best)
+    result["equations"] = list(found.best.with_errors)
+    result["recovered"] = [set(own) for own in terms] == [{(1.0, 1.0)}] * 2
     if result["recovered"]:
-        errors = found.best.coefficients[0] / np.array([-EATEN, BORN]) - 1
+        errors = np.array([own[1.0, 1.0] for own in terms]) / np.array([-EATEN, BORN]) - 1
         result["coefficient_error"] = float(np.abs(errors).max())
     return result
 

@@ -45,17 +45,15 @@ def measure(row: _report.Row, *, seed: int) -> _report.Row:
     _report.check_whole(found)
     seconds = time.perf_counter() - start
     result: _report.Row = {"seconds": seconds, "verdict": found.verdict}
-    if found.best is None:
-        return result | {"recovered": False, "coefficient_error": None, "r2": None, "equations": []}
     truth = true_terms(system)
-    ours = terms(found.best.exponents, found.best.coefficients)
+    ours = terms_of(found.best)
     recovered = [set(own) for own in ours] == [set(own) for own in truth]
     errors = [abs(own[e] / true[e] - 1) for own, true in zip(ours, truth, strict=True) for e in true if e in own]
     return result | {
         "recovered": recovered,
         "coefficient_error": max(errors, default=0.0) if recovered else None,
         "r2": r2(system.simulate(system.second, ts), found.simulate(system.second, ts)),
-        "equations": [str(sympy.N(equation, 6)) for equation in found.best.equations],
+        "equations": list(found.best.with_errors),
     }
 
 
@@ -73,11 +71,34 @@ def true_terms(system: _odebench_systems.System) -> list[dict[tuple[float, ...],
     return [{tuple(map(float, powers)): float(c) for powers, c in p.terms()} for p in polynomials]
 
 
-def terms(exponents: np.ndarray, coefficients: np.ndarray) -> list[dict[tuple[float, ...], float]]:
-    """The same of what was found; exponents within 0.05 of a whole number count as it."""
-    whole = np.where(np.abs(exponents - np.round(exponents)) < 0.05, np.round(exponents) + 0.0, exponents)
-    rows = [tuple(row) for row in whole.tolist()]
+def terms(exponents: np.ndarray, coefficients: np.ndarray) -> list[dict[Any, float]]:
+    """The same of products (n_terms, n_states) and coefficients (n_terms, n_states)."""
+    rows = [_whole(row) for row in exponents]
     return [{row: float(c) for row, c in zip(rows, column, strict=True) if c != 0} for column in coefficients.T]
+
+
+def terms_of(found: discover.System) -> list[dict[Any, float]]:
+    """The same of what was found; a rate of another form has one term that no law has."""
+    return [_terms(rate) for rate in found.rates]
+
+
+def _terms(rate: discover.Formula) -> dict[Any, float]:
+    factors = [factor for term in rate.terms for factor in term.factors]
+    if rate.form.kind != "sum" or any(not factor.column.plain for factor in factors):
+        return {rate.formula: 1.0}
+    found = {}
+    for term in rate.terms:
+        powers = np.zeros(len(rate.names))
+        for factor in term.factors:
+            powers[factor.column.inputs[0]] = factor.exponent.value
+        found[_whole(powers)] = term.coefficient.value
+    return found
+
+
+def _whole(exponents: np.ndarray) -> tuple[float, ...]:
+    """Exponents within 0.05 of a whole number count as it."""
+    near = np.abs(exponents - np.round(exponents)) < 0.05
+    return tuple(np.where(near, np.round(exponents) + 0.0, exponents).tolist())
 
 
 def r2(expected: np.ndarray, predicted: np.ndarray) -> float | None:

@@ -382,10 +382,11 @@ def _examples() -> dict[str, Example]:
                 "ys": YS,
                 "names": ("a", "b"),
                 "noise": 0.0,
-                "domain": "real",
                 "missing": False,
                 "initial_states": "measured",
-                "candidates": 1,
+                "functions": (),
+                "nested": False,
+                "time_limit": 5.0,
                 "progress": False,
             }
         ),

@@ -111,7 +111,7 @@ def test_recovery_is_of_structure_exponents_and_rates():
 
 def test_tables_of_the_scripts_that_draw_noise():
     after = {"structure": True, "exponent_error": 0.01, "rate_error": 0.002}
-    row = {"noise": 0.01, "seed": 1, "seconds": 1.0, "verdict": "recovered", "before": after, "after": after}
+    row = {"noise": 0.01, "seed": 1, "seconds": 1.0, "verdict": "recovered", "after": after}
     rows = [row, row | {"after": dict.fromkeys(after) | {"structure": False}}]
     assert "structure exact in 1 of 2, there exponents within 0.01 and rates within 0.2 %" in fractional_sir.table(rows)
     own = {"noise": 0.0, "seed": 1, "seconds": 1.0, "verdict": "recovered", "recovered": True, "coefficient_error": 0.1}

@@ -27,7 +27,10 @@ INTERRUPTED = _interrupt.STATUS
 WORST_HELD_OUT = 3.0
 """Residuals of rows held out, in those of the rows that were fitted, above which a formula does not hold. Of ten rows
 held out and forty fitted, normal noise gives so much once in 10^7 tables (F(10, 40) above 9), of three rows once in
-10^4."""
+10^4. `python -m benchmarks.tune_laws --settings WORST_HELD_OUT` tries others on drawn laws. At most 1.7 came of 74
+right answers and 2.4 of 38 wrong ones, which are near the law where the data are: no value tells the two apart. 2 would
+refuse one wrong answer more, and a right one of three held-out rows once in 70 tables (F(3, 40) above 4); 3 is for what
+does not hold at all."""
 
 ROUNDING = 1e-9
 """Residuals of this share of the target's size are rounding, and no sign of anything."""

@@ -10,8 +10,8 @@
 ('3*m/r**2', 'recovered')
 >>> ts = np.linspace(0.0, 2.0, 21)
 >>> found = discover.ode(ts, np.exp(-1.5 * ts), names=["mass"], progress=False)
->>> found.verdict, found.best.exponents.tolist(), found.best.coefficients.round(6).tolist()
-('recovered', [[1.0]], [[-1.5]])
+>>> found.equations, found.verdict
+(('-3*mass/2',), 'recovered')
 >>> float(found.simulate([2.0], [0.0, 1.0])[-1, 0].round(6))
 0.44626
 """
@@ -28,28 +28,29 @@ from ._splits import Split, split
 from ._table import table
 
 if TYPE_CHECKING:
+    from ._found_system import FoundSystem
     from ._ode import ode
     from ._regressor import FormulaRegressor
-    from ._result import Candidate, Discovery
+    from ._system import System
 
 # what the other door, or scikit-learn, has to import first: tables need neither
-_LATER = {"ode": "_ode", "Candidate": "_result", "Discovery": "_result", "FormulaRegressor": "_regressor"}
+_LATER = {"ode": "_ode", "System": "_system", "FoundSystem": "_found_system", "FormulaRegressor": "_regressor"}
 
 __all__ = [
-    "Candidate",
     "Comparison",
     "Constant",
-    "Discovery",
     "Factor",
     "Formula",
     "FormulaRegressor",
     "Found",
+    "FoundSystem",
     "Front",
     "KnownPart",
     "Number",
     "Predicted",
     "Score",
     "Split",
+    "System",
     "Term",
     "load",
     "ode",

@@ -119,11 +119,15 @@ def _candidates(found: Any) -> str:
     rivals += [("not told apart", candidate) for candidate in getattr(found, "alike", ())]
     rows = "".join(
         f"<tr><td>{kind}</td><td>{candidate.complexity}</td><td>{float(candidate.error):.3g}</td>"
-        f"<td><code>{_names.as_html(_found.text_of(candidate) or '; '.join(map(str, candidate.equations)))}</code></td></tr>"
+        f"<td><code>{_names.as_html(_formula_text(candidate))}</code></td></tr>"
         for kind, candidate in rivals
     )
     header = "<tr><th></th><th>complexity</th><th>error</th><th>formula</th></tr>"
     return f"<h2>What was weighed</h2><div class='wide'><table>{header}{rows}</table></div>" if rows else ""
+
+
+def _formula_text(candidate: Any) -> str:
+    return _found.text_of(candidate) or "; ".join(map(str, candidate.equations))
 
 
 def _made_with(command: str) -> str:

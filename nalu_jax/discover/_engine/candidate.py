@@ -27,11 +27,18 @@ LARGEST_LOGARITHM = 690.0  # of a term: products of a few such terms' gradients 
 ZERO_LOGARITHM = -1e4  # log|0|: any power above 0.07 of it is 0 in float64
 
 
-COLUMN_FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {"sin": np.sin, "cos": np.cos, "log": np.log}
+COLUMN_FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "sin": np.sin,
+    "cos": np.cos,
+    "log": np.log,
+    "exp": np.exp,
+    "tanh": np.tanh,
+    "abs": np.abs,
+}
 
 
 class Column(NamedTuple):
-    """What a power is taken of: an input, or a sine, cosine, logarithm, sum or difference of inputs.
+    """What a power is taken of: an input, or a function of inputs, a sum or difference of them.
 
     function(sum_i weights_i input_i), where function is None or one of `COLUMN_FUNCTIONS`. `Column((2,))` is the third
     input.
@@ -43,9 +50,9 @@ class Column(NamedTuple):
 
     def values(self, x: np.ndarray) -> np.ndarray:
         """(rows,) of inputs (rows, n_in)."""
-        total = sum(weight * x[:, i] for i, weight in zip(self.inputs, self.weights, strict=True))
+        total = np.asarray(sum(weight * x[:, i] for i, weight in zip(self.inputs, self.weights, strict=True)))
         if self.function is None:
-            return np.asarray(total)
+            return total
         return COLUMN_FUNCTIONS[self.function](total)
 
     @property

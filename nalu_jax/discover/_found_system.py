@@ -1,0 +1,135 @@
+"""What `discover.ode` found: the verdict, the equations with their errors, their rivals."""
+
+import functools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import _names
+from ._found import NOTHING
+from ._system import System
+
+if TYPE_CHECKING:
+    import sympy
+
+    from .._unit import Chain
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FoundSystem:
+    """Systems of equations for trajectories, and what the data allow to say of the best.
+
+    It can be pickled where `known` can: a function that has a name in a module, not a lambda.
+
+    Attributes:
+        verdict: "recovered", "several candidates alike" or "no simple formula found".
+        reason: of the verdict, in a sentence.
+        candidates: distinct systems, the best first: the least description length.
+        alike: those that the data cannot tell from the best.
+        noise: (n_states,) standard deviation of the measurements around the best, in the units of the data.
+        rows: number of samples that were fitted.
+        notes: what else is to be known, a sentence each.
+        interrupted: whether Ctrl-C ended the search before its end.
+    """
+
+    verdict: str
+    reason: str
+    candidates: tuple[System, ...]
+    alike: tuple[System, ...]
+    noise: np.ndarray
+    rows: int
+    notes: tuple[str, ...] = ()
+    interrupted: bool = False
+
+    @property
+    def best(self) -> System:
+        """The candidate of the least description length."""
+        return self.candidates[0]
+
+    @functools.cached_property
+    def front(self) -> tuple[System, ...]:
+        """Of every complexity the candidate with the lowest error, the simplest first; the error never rises."""
+        front: list[System] = []
+        for candidate in sorted(self.candidates, key=lambda each: (each.complexity, each.error)):
+            if not front or candidate.error < front[-1].error:
+                front = [each for each in front if each.complexity < candidate.complexity]
+                front.append(candidate)
+        return tuple(front)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the states."""
+        return self.best.names
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """What stands for the states in equations."""
+        return self.best.symbols
+
+    @property
+    def equations(self) -> tuple[str, ...]:
+        """The rates of the best, as text that Python and SymPy read back to the same functions."""
+        return self.best.equations
+
+    @property
+    def expressions(self) -> "tuple[sympy.Expr, ...]":
+        """The same in SymPy, the states real symbols."""
+        return self.best.expressions
+
+    @property
+    def latex(self) -> tuple[str, ...]:
+        """The equations of the best, each with d state / dt on its left, for mathematics mode."""
+        return self.best.latex
+
+    @property
+    def model(self) -> "Chain | None":
+        """The rates of the best as a chain of units, `model.apply(params, y)`; None where they are none."""
+        return self.best.model
+
+    @property
+    def params(self) -> Any:
+        """Params of `model`, NumPy arrays in float64; None where there is no model."""
+        return self.best.params
+
+    @property
+    def model_note(self) -> str:
+        """Why there is no model; empty where there is one."""
+        return self.best.model_note
+
+    def simulate(self, y0: Any, ts: Any) -> np.ndarray:
+        """States (n_times, n_states) of the best at the times ts from y0 at the first of them, in float64.
+
+        inf from where the solver did not get any further.
+
+        Raises:
+            ValueError: times or states do not fit.
+        """
+        return self.best.simulate(y0, ts)
+
+    def to_python(self) -> str:
+        """Source of a function (t, y) -> dy/dt that needs NumPy only."""
+        return self.best.to_python()
+
+    def __repr__(self) -> str:
+        return f"<FoundSystem {self.verdict}: {'; '.join(self.best.lines())}>"
+
+    def __str__(self) -> str:
+        closest = ["closest:"] if self.verdict == NOTHING else []
+        lines = [f"{self.verdict}: {self.reason}", "", *closest, *self.best.lines()]
+        legend = _names.legend(self.names, self.symbols)
+        lines += [f"  {symbol} is the state {_names.printable(repr(name))}" for symbol, name in legend.items()]
+        sizes = ", ".join(f"{size:.2g}" for size in self.noise)
+        lines += ["", f"residuals: {sizes} (standard deviations), {self.rows} samples"]
+        if self.alike:
+            lines += ["", "not told apart from it by these data:"]
+            lines += ["  " + "; ".join(each.lines()) for each in self.alike]
+        return "\n".join([*lines, *[f"note: {note}" for note in self.notes]])
+
+    def _repr_latex_(self) -> str:
+        return r"$\displaystyle \begin{aligned}" + r" \\ ".join(self.latex).replace(" = ", " &= ") + r"\end{aligned}$"
+
+    def _repr_html_(self) -> str:
+        equations = "<br>".join(map(_names.as_html, self.best.lines()))
+        notes = "".join(f"<p>{_names.as_html(note)}</p>" for note in self.notes)
+        return f"<p><b>{_names.as_html(self.verdict)}</b>: {_names.as_html(self.reason)}</p><p>{equations}</p>{notes}"

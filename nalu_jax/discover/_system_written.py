@@ -1,0 +1,166 @@
+"""From a fit of the engine to equations in the units of the data.
+
+A coefficient that is taken to be a simple number becomes one, the others move along; every other number is rounded to a
+digit beyond its error, as those of tables are.
+"""
+
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+
+from . import _names, _numbers
+from ._engine.candidate import Column
+from ._engine.forms import Form
+from ._engine.rounding import simple_number
+from ._formula import Factor, Formula, Number, Term, complexity, exact, measured
+from ._system import Known, System
+from ._systems import terms as engine
+from ._systems.problem import Problem
+from ._systems.shooting import Fit
+from ._systems.verdict import covariance_of
+
+
+class Numbers(NamedTuple):
+    """Parameters of a fit in the units of the data, with their covariance, and those that are simple numbers."""
+
+    estimates: np.ndarray
+    errors: np.ndarray
+    values: np.ndarray
+    conditional: np.ndarray
+    simple: dict[int, float]
+
+
+def system_of(fit: Fit, problem: Problem, names: tuple[str, ...], known: Known | None) -> System:
+    """The system of a fit."""
+    numbers = _numbers_of(fit, problem)
+    rates = tuple(_rate(fit, problem, numbers, names, i) for i in range(len(names)))
+    return System(
+        rates=rates,
+        known=known,
+        complexity=sum(rate.complexity for rate in rates),
+        error=fit.error,
+        description_length=fit.length,
+    )
+
+
+def _numbers_of(fit: Fit, problem: Problem) -> Numbers:
+    structure, scale = fit.structure, problem.scale
+    count = structure.coefficients
+    powers = structure.powers(fit.parameters)
+    place = {term: k for k, term in enumerate(structure.columns.terms)}
+    change = np.eye(structure.size)
+    for i, (begin, bar, _) in enumerate(structure.spans):
+        for k, term in enumerate((*structure.numerators[i], *structure.denominators[i]), begin):
+            own = place[term]
+            factor = np.prod(scale ** -powers[own]) * (scale[i] if k < bar else 1.0)
+            change[k, k] = factor
+            for m, (other, j) in enumerate(structure.free):
+                if other == own:
+                    change[k, count + m] = -factor * fit.parameters[k] * np.log(scale[j])
+    factors = np.concatenate([np.diag(change)[:count], np.ones(structure.size - count)])
+    estimates = fit.parameters * factors
+    covariance = covariance_of(fit)
+    lost = np.isinf(np.diag(covariance))
+    covariance = change @ np.where(np.isinf(covariance), 0.0, covariance) @ change.T
+    errors = np.where(lost, np.inf, np.sqrt(np.maximum(np.diag(covariance), 0.0)))
+    values, simple, covariance = _simplified(estimates, covariance, errors, count)
+    return Numbers(estimates, errors, values, _conditional(covariance, simple), simple)
+
+
+def _simplified(
+    estimates: np.ndarray, covariance: np.ndarray, errors: np.ndarray, count: int
+) -> tuple[np.ndarray, dict[int, float], np.ndarray]:
+    """Values with simple coefficients where they are taken to be such, the surest first; the others moved along."""
+    values, covariance = estimates.copy(), covariance.copy()
+    simple: dict[int, float] = {}
+    if not np.isfinite(errors).all() or not estimates[:count].all():
+        return values, simple, covariance
+    for k in np.argsort(errors[:count] / np.abs(estimates[:count]), kind="stable").tolist():
+        variance = covariance[k, k]
+        if variance <= 0:
+            continue
+        found = simple_number(float(values[k]), float(np.sqrt(variance)))
+        if found is None or _numbers.as_fraction(found) is None:
+            continue
+        simple[k] = found
+        direction = covariance[:, k] / variance
+        values = values + direction * (found - values[k])
+        values[k] = found
+        covariance = covariance - np.outer(direction, covariance[k])
+    return values, simple, covariance
+
+
+def _conditional(covariance: np.ndarray, simple: dict[int, float]) -> np.ndarray:
+    """Standard error of every number where all others are known; 0 where that is unknown."""
+    rest = [k for k in range(len(covariance)) if k not in simple]
+    result = np.zeros(len(covariance))
+    with np.errstate(invalid="ignore"):
+        deviations = np.sqrt(np.diag(covariance)[rest])
+    if not rest or not np.isfinite(deviations).all() or (deviations == 0).any():
+        return result
+    correlation = covariance[np.ix_(rest, rest)] / np.outer(deviations, deviations)
+    if not np.isfinite(correlation).all():
+        return result
+    result[rest] = deviations / np.sqrt(np.maximum(np.diag(np.linalg.pinv(correlation, hermitian=True)), 1.0))
+    return result
+
+
+def _rate(fit: Fit, problem: Problem, numbers: Numbers, names: tuple[str, ...], i: int) -> Formula:
+    structure = fit.structure
+    begin, bar, end = structure.spans[i]
+    above = [
+        _term(fit, problem, numbers, term, k, "above" if bar < end else "sum")
+        for k, term in enumerate(structure.numerators[i], begin)
+    ]
+    below = [_term(fit, problem, numbers, term, k, "below") for k, term in enumerate(structure.denominators[i], bar)]
+    above, below = (sorted(part, key=_order) for part in (above, below))
+    form = Form("quotient", (len(above), len(below))) if below else Form("sum", (len(above),))
+    terms = tuple(above + below)
+    return Formula(
+        form=form,
+        terms=terms,
+        names=names,
+        symbols=_names.symbols(names),
+        target=f"d{names[i]}/dt",
+        absolute=False,
+        complexity=complexity(form, terms),
+        error=float(np.sqrt(fit.variance[i]) * problem.scale[i]),
+        description_length=fit.length,
+    )
+
+
+def _order(term: Term) -> tuple[float, ...]:
+    """The constant first, then by degree, then by the states."""
+    degree = sum(abs(factor.exponent.value) for factor in term.factors)
+    return (degree, *(place for factor in term.factors for place in factor.column.inputs))
+
+
+def _term(fit: Fit, problem: Problem, numbers: Numbers, term: engine.Term, k: int, part: str) -> Term:
+    structure = fit.structure
+    if k in numbers.simple:
+        simple = _numbers.as_fraction(numbers.simple[k])
+        coefficient = Number(numbers.simple[k], simple, float(numbers.estimates[k]), float(numbers.errors[k]))
+    else:
+        value = _numbers.rounded(float(numbers.values[k]), float(numbers.conditional[k]))
+        coefficient = measured(value, float(numbers.estimates[k]), float(numbers.errors[k]))
+    own = structure.columns.terms.index(term)
+    factors = []
+    for j, power in enumerate(term.powers):
+        if (own, j) in structure.free:
+            m = structure.coefficients + structure.free.index((own, j))
+            value = _numbers.rounded(float(numbers.values[m]), float(numbers.conditional[m]))
+            number = measured(value, float(numbers.estimates[m]), float(numbers.errors[m]))
+        elif power:
+            number = exact(_numbers.as_fraction(power) or Fraction(power))
+        else:
+            continue
+        factors.append(Factor(Column((j,)), number))
+    factors += [Factor(_column(function, problem), exact(Fraction(1))) for function in term.functions]
+    return Term(part, coefficient, tuple(factors))
+
+
+def _column(function: engine.Function, problem: Problem) -> Column:
+    used = [j for j, weight in enumerate(function.weights) if weight]
+    weights = tuple(float(function.weights[j] / problem.scale[j]) for j in used)
+    return Column(tuple(used), weights, function.name)

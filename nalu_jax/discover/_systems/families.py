@@ -1,0 +1,232 @@
+"""Leads through the families of laws: polynomials, functions of states, real exponents, quotients.
+
+A family that the caller does not allow is searched all the same, for rivals: a verdict is relative to all of them.
+"""
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from nalu_jax.discover._systems import library, powers, rational, settings, weak
+from nalu_jax.discover._systems.problem import Problem
+from nalu_jax.discover._systems.search import Progress, Search, around_best, climb, composed, from_starts
+from nalu_jax.discover._systems.shooting import Fit, fit
+from nalu_jax.discover._systems.structure import Key, Structure
+from nalu_jax.discover._systems.terms import FUNCTIONS, Term
+from nalu_jax.discover._systems.verdict import NONE, Verdict, judge
+from nalu_jax.discover._systems.weak import Start
+
+
+class Searched(NamedTuple):
+    """Fits that were found, the best first, the verdict on the first, and whether the time limit ended the search."""
+
+    found: list[Fit]
+    verdict: Verdict
+    late: bool
+
+
+def search(
+    problem: Problem,
+    *,
+    functions: Sequence[str],
+    nested: bool,
+    time_limit: float | None,
+    stop: Callable[[], bool],
+    report: Progress,
+) -> Searched:
+    """The whole search.
+
+    Args:
+        problem: the trajectories.
+        functions: names of those that may be in the answer.
+        nested: whether quotients may be the answer.
+        time_limit: seconds, or None.
+        stop: whether to end it.
+        report: of the stage and the part of the search that is done.
+    """
+    run = Search(problem, stop, report, time_limit)
+    still(run)
+    for family in (small_products, polynomials, quotients, functions_of_states, real_exponents):
+        if run.ended() or run.solved():
+            break
+        family(run)
+    allowed = lambda each: is_allowed(each.structure, functions, nested)
+    found = candidates([each for each in distinct(run.found()) if allowed(each)])
+    barred = [each for each in distinct(run.found()) if not allowed(each)]
+    verdict = judge(problem, found, barred) if found else Verdict(NONE, "nothing was fitted", ())
+    return Searched(found, verdict, run.late)
+
+
+def still(run: Search) -> None:
+    """The fit of states that stay as they are: what there is where nothing else can be fitted."""
+    curves = run.problem.curves[0]
+    n_states = run.problem.n_states
+    empty = Structure(((),) * n_states, ((),) * n_states)
+    if not run.ended():
+        run.fits[empty.key] = fit(run.problem, empty, np.zeros(0), run.problem.nodes(curves), curves.noise)
+
+
+def small_products(run: Search) -> None:
+    """Few products of simple powers, and of those real exponents: cheap, and before many terms can imitate them."""
+    terms = _products(run.problem)
+    begins = small_systems(run, terms, "products")
+    most = settings.FREED_TERMS * run.problem.n_states
+    sizes = sorted({each.structure.size for each in begins if each.structure.size <= most})
+    for size in sizes:
+        best = next(each for each in begins if each.structure.size == size)
+        if run.solved() or run.ended():
+            break
+        powers.free_and_round(run, best, _signed(run.problem))
+    if run.solved():
+        around_best(run, terms)
+
+
+def polynomials(run: Search) -> None:
+    """Sums of products of whole powers."""
+    n_states = run.problem.n_states
+    terms = library.polynomials(n_states, library.degree_of(n_states))
+    from_starts(run, terms, "products", settings.TERMS_PER_EQUATION.get(n_states, settings.TERMS_OF_MANY))
+    around_best(run, terms)
+
+
+def real_exponents(run: Search) -> None:
+    """Products with real exponents that grow from the best of all."""
+    terms = _products(run.problem)
+    if all(term.whole for term in terms):
+        return
+    grown(run, [], terms)
+    for begin in run.found()[: settings.FREED_AGAIN]:
+        if begin.structure.size:
+            powers.free_and_round(run, begin, _signed(run.problem))
+
+
+def _signed(problem: Problem) -> list[bool]:
+    """Of each state whether it has negative values."""
+    return [bool((problem.ys[problem.seen[:, j], j] < 0).any()) for j in range(problem.n_states)]
+
+
+def _products(problem: Problem) -> tuple[Term, ...]:
+    """Polynomials of low degree, and products with real exponents where there are not too many states."""
+    n_states = problem.n_states
+    simple = library.polynomials(n_states, settings.DEGREE_BESIDE_REAL if n_states <= 3 else 2)
+    signed = _signed(problem)
+    if all(signed) or n_states > settings.MOST_REAL_STATES:
+        return simple
+    lowest = [problem.ys[problem.seen[:, j], j].min() for j in range(n_states)]
+    return simple + library.real_products(signed, [bool(value > settings.AWAY_FROM_ZERO) for value in lowest])
+
+
+def quotients(run: Search) -> None:
+    """Quotients of sums of products."""
+    problem = run.problem
+    if problem.n_states > settings.QUOTIENT_STATES:
+        return
+    for curves in problem.curves[: settings.QUOTIENT_CURVES]:
+        if run.ended():
+            return
+        begins = [rational.starts(problem, curves, i) for i in range(problem.n_states)]
+        tried = _single(begins) if problem.n_states == 1 else _combined(run, begins)
+        for i, equations in enumerate(tried):
+            run.report("quotients", i / settings.COMBINATIONS)
+            if run.ended() or run.solved():
+                break
+            structure, parameters = composed(equations)
+            run.tried(structure, parameters, problem.nodes(curves), curves.noise, patient=False)
+    above, _ = settings.QUOTIENT_DEGREES.get(problem.n_states, (2, 2))
+    around_best(run, library.polynomials(problem.n_states, above))
+
+
+def _single(begins: Sequence[Sequence[Sequence[Start]]]) -> list[list[Start]]:
+    """Of one equation all starts, the smallest first."""
+    return [[start] for of_size in begins[0] for start in of_size]
+
+
+def _combined(run: Search, begins: Sequence[Sequence[Sequence[Start]]]) -> list[list[Start]]:
+    """Of several equations the best starts, beside the equations of the best so far, in the order of their ranks."""
+    best = next(each for each in run.found() if not each.structure.free)
+    each = []
+    for i, (begin, _, end) in enumerate(best.structure.spans):
+        above, below = best.structure.numerators[i], best.structure.denominators[i]
+        own = Start(0.0, above, below, best.parameters[begin:end])
+        ranked = sorted((start for of_size in begins[i] for start in of_size), key=lambda start: start.cost)
+        each.append([own, *ranked[: settings.QUOTIENTS_COMBINED]])
+    ranks = sorted(itertools.product(*(range(len(starts)) for starts in each)), key=lambda rank: (sum(rank), rank))
+    chosen = ranks[1 : settings.COMBINATIONS + 1]
+    return [[starts[k] for starts, k in zip(each, rank, strict=True)] for rank in chosen]
+
+
+def functions_of_states(run: Search) -> None:
+    """Elementary functions of states, beside polynomials of low degree."""
+    n_states = run.problem.n_states
+    if n_states > settings.MOST_FUNCTION_STATES:
+        return
+    measured = run.problem.nodes(run.problem.curves[0])
+    terms = library.polynomials(n_states, settings.DEGREE_BESIDE_FUNCTIONS[n_states])
+    terms += library.functions(measured, run.problem.scale, tuple(FUNCTIONS))
+    grown(run, small_systems(run, terms, "functions"), terms)
+
+
+def small_systems(run: Search, terms: Sequence[Term], stage: str) -> list[Fit]:
+    """Systems of few terms, the smallest first, until one explains the data to the last digit; the best first.
+
+    Where the data are exact, many terms of any family explain what few of the right one do.
+    """
+    found: dict[Key, Fit] = {}
+    for curves in run.problem.curves[: settings.SMALL_CURVES]:
+        if run.ended():
+            break
+        equations = weak.small(run.problem, curves, terms)
+        by_cost = sorted(itertools.product(*equations), key=lambda choice: sum(start.cost for start in choice))
+        chosen = sorted(by_cost[: settings.SMALL_SYSTEMS], key=_terms)
+        for i, choice in enumerate(chosen):
+            best = run.best()
+            larger = best is not None and best.is_exact and _terms(choice) > best.structure.size
+            if run.ended() or larger:
+                break
+            run.report(stage, i / len(chosen))
+            structure, parameters = composed(choice)
+            nodes = run.problem.nodes(curves)
+            fitted = run.tried(structure, parameters, nodes, curves.noise, patient=False)
+            if fitted is not None:
+                found[structure.key] = fitted
+    return sorted(found.values(), key=lambda each: each.length)
+
+
+def _terms(equations: Sequence[Start]) -> int:
+    """How many terms they have in all."""
+    return sum(len(start.above) for start in equations)
+
+
+def grown(run: Search, begins: Sequence[Fit], terms: Sequence[Term]) -> None:
+    """Climbs from the best of all and from the best of these, and looks around the best."""
+    best = run.best()
+    assert best is not None
+    for begin in (best, *begins[: settings.GROWN]):
+        if run.ended() or run.solved():
+            break
+        if begin.structure.size and not begin.structure.free:
+            climb(run, begin.structure, begin.parameters, begin.nodes, begin.sigma, [terms], settings.TERMS_OF_OTHERS)
+    around_best(run, terms)
+
+
+def is_allowed(structure: Structure, functions: Sequence[str], nested: bool) -> bool:
+    """Whether a structure may be the answer."""
+    if structure.is_rational and not nested:
+        return False
+    return all(function.name in functions for term in structure.columns.terms for function in term.functions)
+
+
+def distinct(found: Sequence[Fit]) -> list[Fit]:
+    """Of fits that have become one law, as their free exponents have moved, the first."""
+    seen: set[Key] = set()
+    return [each for each in found if each.law not in seen and not seen.add(each.law)]
+
+
+def candidates(found: list[Fit]) -> list[Fit]:
+    """The likeliest fits, and of every number of parameters those that leave least."""
+    kept = set(map(id, found[: settings.CANDIDATES]))
+    for size in {each.structure.size for each in found}:
+        kept.add(id(min((each for each in found if each.structure.size == size), key=lambda each: each.error)))
+    return [each for each in found if id(each) in kept]

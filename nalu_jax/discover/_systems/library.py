@@ -1,0 +1,114 @@
+"""The terms that equations are searched among, each with the price of its name.
+
+>>> [term.powers for term in polynomials(2, 2)]
+[(0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (2.0, 0.0), (1.0, 1.0), (0.0, 2.0)]
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from nalu_jax import _prior
+from nalu_jax.discover._systems import settings
+from nalu_jax.discover._systems.terms import Function, Term
+
+
+def polynomials(n_states: int, degree: int) -> tuple[Term, ...]:
+    """All products of whole powers up to a degree, the constant first."""
+    found = []
+    for total in range(degree + 1):
+        for states in itertools.combinations_with_replacement(range(n_states), total):
+            powers = tuple(float(states.count(j)) for j in range(n_states))
+            found.append(Term(powers, price=monomial_price(n_states, total)))
+    return tuple(found)
+
+
+def monomial_price(n_states: int, degree: int) -> float:
+    """Of a product of whole powers: how rare its degree is, and how many products have it."""
+    of_degree = settings.DEGREE[min(degree, len(settings.DEGREE) - 1)]
+    return math.log(math.comb(n_states + degree - 1, degree)) + of_degree
+
+
+def degree_of(n_states: int) -> int:
+    """The highest degree of the polynomials that are searched."""
+    return settings.POLYNOMIAL_DEGREE.get(n_states, 2)
+
+
+def real_products(signed: Sequence[bool], inverse: Sequence[bool]) -> tuple[Term, ...]:
+    """Products of one or two states with simple powers, some of which are no whole positive numbers.
+
+    Args:
+        signed: of each state whether it has values below 0, and so whole positive powers only.
+        inverse: of each state whether it stays away from 0, and so may have negative powers.
+    """
+    n_states = len(signed)
+    choices = []
+    for is_signed, has_inverse in zip(signed, inverse, strict=True):
+        powers = (1.0, 2.0) if is_signed else settings.REAL_POWERS if has_inverse else settings.REAL_POWERS_AT_ZERO
+        choices.append(powers)
+    found = []
+    for count in (1, 2):
+        for states in itertools.combinations(range(n_states), count):
+            for chosen in itertools.product(*(choices[j] for j in states)):
+                powers = np.zeros(n_states)
+                powers[list(states)] = chosen
+                term = Term(tuple(powers.tolist()), price=real_price(powers.tolist(), n_states))
+                found += [] if term.whole else [term]
+    return tuple(found)
+
+
+def real_price(powers: Sequence[float], n_states: int, free: Sequence[bool] = ()) -> float:
+    """Of a product some of whose powers are no whole positive numbers, by the weights that tables give exponents."""
+    used = [(power, bool(is_free)) for power, is_free in zip(powers, free or [False] * len(powers), strict=True)]
+    used = [(power, is_free) for power, is_free in used if power != 0 or is_free]
+    commonest = max(_prior.EXPONENTS.values())
+    weights = (_prior.FREE if is_free else _prior.EXPONENTS.get(abs(power), _prior.FREE) for power, is_free in used)
+    rarities = (-math.log(weight / commonest) for weight in weights)
+    inverse = settings.INVERSE * sum(power < 0 for power, is_free in used if not is_free)
+    return settings.FRACTION + monomial_price(n_states, len(used)) + sum(rarities) + inverse
+
+
+def functions(states: np.ndarray, scale: np.ndarray, names: Sequence[str]) -> tuple[Term, ...]:
+    """Functions of single states, sines and cosines of differences, each alone, times a state, and products of two.
+
+    Args:
+        states: (n, n_states) that were measured, in units of `scale`.
+        scale: of the states, in the units of the data: inside a function stands the state as it was measured.
+        names: of functions that may appear.
+    """
+    n_states = len(scale)
+    single = _single(states, scale, names)
+    if not single:
+        return ()
+    name = settings.FUNCTION + math.log(len(single))
+    none = (0.0,) * n_states
+    found = [Term(none, (function,), price=name + settings.FUNCTION_ALONE) for function in single]
+    for function, j in itertools.product(single, range(n_states)):
+        powers = tuple(float(i == j) for i in range(n_states))
+        found.append(Term(powers, (function,), price=name + settings.FUNCTION_TIMES_STATE + math.log(n_states)))
+    if n_states > settings.MOST_FUNCTION_PRODUCTS:
+        return tuple(found)
+    waves = [function for function in single if function.name in ("sin", "cos")]
+    for one, other in itertools.combinations_with_replacement(waves, 2):
+        if one.weights == other.weights and one.name == other.name == "sin":
+            continue  # 1 - cos^2, with the constant
+        price = settings.FUNCTION_PRODUCT + 2 * math.log(len(single))
+        found.append(Term(none, (one, other), price=price))
+    return tuple(found)
+
+
+def _single(states: np.ndarray, scale: np.ndarray, names: Sequence[str]) -> list[Function]:
+    n_states = len(scale)
+    unit = np.diag(scale)
+    found = []
+    for j in range(n_states):
+        lowest, highest = states[:, j].min(), states[:, j].max()
+        applies = {"log": lowest > 0, "abs": lowest < 0 < highest, "sin": True, "cos": True, "tanh": True}
+        found += [Function(name, tuple(unit[j])) for name, does in applies.items() if does and name in names]
+        if "exp" in names:
+            found += [Function("exp", tuple(sign * unit[j])) for sign in (-1.0, 1.0)]
+        for i in range(j):
+            found += [Function(name, tuple(unit[j] - unit[i])) for name in ("sin", "cos") if name in names]
+    return found

@@ -1,0 +1,210 @@
+"""Trajectories made ready: scaled, laid one after another, and smoothed in several ways.
+
+How noisy data are is not decided here. Splines whose noise is the likeliest, splines that give all states the smallest
+ratio of noise that any has, and finer ones are all searched from; what fits decides.
+"""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy.interpolate import BSpline, make_interp_spline
+
+from nalu_jax.discover._systems import settings
+from nalu_jax.discover._systems.smoothing import Smoother, Spline
+
+FEWEST_SMOOTHED = 8  # measurements through which a spline is smoothed; fewer are interpolated
+
+
+class Known(NamedTuple):
+    """The part of the rates that is known, in scaled states: of times (m,) and states (m, n).
+
+    Attributes:
+        rates: (m, n).
+        jacobian: (m, n, n), by the states.
+    """
+
+    rates: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    jacobian: Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+class Curves(NamedTuple):
+    """Splines through all states of all trajectories, and the noise of every state."""
+
+    splines: tuple[tuple[Spline, ...], ...]
+    noise: np.ndarray
+
+    def states(self, trajectory: int, times: np.ndarray) -> np.ndarray:
+        """(..., n_states)."""
+        return np.stack([_within(spline.curve, times) for spline in self.splines[trajectory]], -1)
+
+    def rates(self, trajectory: int, times: np.ndarray) -> np.ndarray:
+        """Their derivatives."""
+        return np.stack([_within(spline.curve.derivative(), times) for spline in self.splines[trajectory]], -1)
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Trajectories, one below the other. States are divided by `scale`.
+
+    Attributes:
+        times: of each trajectory.
+        ys: (N, n_states) measurements, 0 where not seen.
+        seen: (N, n_states).
+        scale: (n_states,) standard deviations, in the units of the data.
+        curves: ways in which the trajectories are smoothed.
+        known: the known part of the rates.
+        exact_starts: whether first measurements have next to no noise.
+        noise: that was given, as part of each state's standard deviation.
+    """
+
+    times: tuple[np.ndarray, ...]
+    ys: np.ndarray
+    seen: np.ndarray
+    scale: np.ndarray
+    curves: tuple[Curves, ...]
+    known: Known | None
+    exact_starts: bool
+    noise: float | None
+
+    @property
+    def n_states(self) -> int:
+        return self.ys.shape[1]
+
+    @functools.cached_property
+    def firsts(self) -> np.ndarray:
+        """Rows in which trajectories begin."""
+        return np.cumsum([0, *(len(ts) for ts in self.times)])[:-1]
+
+    @functools.cached_property
+    def begins(self) -> np.ndarray:
+        """(I,) rows in which intervals between samples begin; they end in the next row."""
+        return np.setdiff1d(np.arange(len(self.ys)), self.firsts[1:] - 1)[:-1]
+
+    @functools.cached_property
+    def steps(self) -> np.ndarray:
+        """(I,) lengths of the intervals."""
+        return np.concatenate([np.diff(ts) for ts in self.times])
+
+    @functools.cached_property
+    def begin_times(self) -> np.ndarray:
+        """(I,) at which they begin."""
+        return np.concatenate([ts[:-1] for ts in self.times])
+
+    @functools.cached_property
+    def joined(self) -> np.ndarray:
+        """(I - 1,) whether an interval begins where the one before it ends."""
+        return np.diff(self.begins) == 1
+
+    @functools.cached_property
+    def degrees(self) -> np.ndarray:
+        """(n_states,) measurements that are not used up by initial states."""
+        return np.maximum(self.seen.sum(0) - len(self.times), 1).astype(float)
+
+    @property
+    def rows(self) -> float:
+        """The same of all states together."""
+        return float(self.degrees.sum())
+
+    @functools.cached_property
+    def typical_rates(self) -> np.ndarray:
+        """(n_states,) root mean square of the rates of the first curves, without what is known."""
+        rates = np.concatenate([self.curves[0].rates(i, ts) for i, ts in enumerate(self.times)])
+        if self.known is not None:
+            states = self.nodes(self.curves[0])
+            rates = rates - self.known.rates(np.concatenate(self.times), states)
+        return np.sqrt(np.mean(rates**2, 0)) + 1e-300
+
+    def nodes(self, curves: Curves) -> np.ndarray:
+        """(N, n_states) of curves at the samples."""
+        return np.concatenate([curves.states(i, ts) for i, ts in enumerate(self.times)])
+
+    def deviations(self, sigma: np.ndarray) -> np.ndarray:
+        """(N, n_states) standard deviations of measurements whose noise is sigma (n_states,)."""
+        unseen = np.minimum(settings.UNSEEN_SPREAD, settings.UNSEEN_RATIO * sigma)
+        found = np.where(self.seen, sigma, np.maximum(unseen, sigma))
+        if self.exact_starts:
+            found[self.firsts] = np.where(self.seen[self.firsts], settings.EXACT_START * sigma, found[self.firsts])
+        return found
+
+
+def problem(
+    times: list[np.ndarray],
+    ys: list[np.ndarray],
+    *,
+    known: Known | None = None,
+    scale: np.ndarray,
+    noise: float | None = None,
+    exact_starts: bool = False,
+) -> Problem:
+    """The problem of trajectories ys (n_times, n_states) in the units of the data, NaN where not seen."""
+    kept = [np.isfinite(y).any(1) for y in ys]
+    times = [ts[rows] for ts, rows in zip(times, kept, strict=True)]
+    scaled = [y[rows] / scale for y, rows in zip(ys, kept, strict=True)]
+    stacked = np.concatenate(scaled)
+    seen = np.isfinite(stacked)
+    curves = _all_curves(times, scaled, noise)
+    return Problem(tuple(times), np.where(seen, stacked, 0.0), seen, scale, curves, known, exact_starts, noise)
+
+
+def _all_curves(times: list[np.ndarray], ys: list[np.ndarray], noise: float | None) -> tuple[Curves, ...]:
+    smoothers = _Smoothers(times, ys)
+    if noise is not None:
+        return (smoothers.curves(max(noise, settings.SMALLEST_NOISE)),)
+    likeliest = smoothers.curves(None)
+    found = [likeliest]
+    lowest = max(float(likeliest.noise.min()), settings.SMALLEST_NOISE)
+    if likeliest.noise.max() > settings.ALIKE_NOISE * lowest:
+        found.append(smoothers.curves(lowest))
+    for least, part in settings.FINER_SPLINES.items():
+        if lowest > least:
+            found.append(smoothers.curves(max(lowest * part, settings.SMALLEST_NOISE)))
+    return tuple(found)
+
+
+class _Smoothers:
+    """Of all states of all trajectories; those measured at the same times share one."""
+
+    def __init__(self, times: list[np.ndarray], ys: list[np.ndarray]):
+        self.parts = []
+        for ts, states in zip(times, ys, strict=True):
+            shared: dict[bytes, Smoother | None] = {}
+            row = []
+            for values in states.T:
+                seen = np.isfinite(values)
+                if seen.tobytes() not in shared:
+                    enough = seen.sum() >= FEWEST_SMOOTHED
+                    shared[seen.tobytes()] = Smoother(ts[seen]) if enough else None
+                row.append((shared[seen.tobytes()], ts[seen], values[seen]))
+            self.parts.append(row)
+
+    def curves(self, noise: float | None) -> Curves:
+        splines = tuple(
+            tuple(
+                _interpolated(ts, values) if smoother is None else smoother.spline(values, noise)
+                for smoother, ts, values in row
+            )
+            for row in self.parts
+        )
+        squares = np.array([[spline.noise**2 for spline in row] for row in splines])
+        counted = np.isfinite(squares)
+        mean = np.where(counted, squares, 0).sum(0) / np.maximum(counted.sum(0), 1)
+        found = np.where(counted.any(0), np.sqrt(mean), settings.INTERPOLATED_NOISE)
+        return Curves(splines, np.maximum(found, settings.SMALLEST_NOISE))
+
+
+def _interpolated(ts: np.ndarray, values: np.ndarray) -> Spline:
+    """Through a few measurements; constant where there is one, and 0 where there is none."""
+    if len(ts) < 2:
+        level = values[0] if len(ts) else 0.0
+        return Spline(BSpline(np.array([0.0, 0.0, 1.0, 1.0]), np.array([level, level]), 1), np.nan)
+    curve = make_interp_spline(ts, values, k=min(3, len(ts) - 1))
+    return Spline(curve, np.nan)
+
+
+def _within(curve: BSpline, times: np.ndarray) -> np.ndarray:
+    """A curve, constant where it would have to be extrapolated."""
+    ends = curve.t[curve.k], curve.t[-curve.k - 1]
+    return curve(np.clip(times, *ends))

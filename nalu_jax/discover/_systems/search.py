@@ -1,0 +1,168 @@
+"""The search among one library: starts, the climb from each, neighbours of the best.
+
+From a start, a fit and the linear search around it take turns until nothing changes; first among the terms from which
+the start was made, then among the whole library. Small libraries come first: with noise, or in chaos, the terms of a
+whole library hide each other.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nalu_jax.discover._systems import linear, settings, weak
+from nalu_jax.discover._systems.problem import Curves, Problem
+from nalu_jax.discover._systems.shooting import Fit, fit
+from nalu_jax.discover._systems.structure import Key, Structure
+from nalu_jax.discover._systems.terms import Term
+from nalu_jax.discover._systems.weak import Start
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(eq=False)
+class Search:
+    """What was tried so far, and whether to go on.
+
+    Attributes:
+        problem: the trajectories.
+        stop: asked before every fit.
+        report: of the stage and the part of the search that is done.
+        time_limit: seconds, or None.
+    """
+
+    problem: Problem
+    stop: Callable[[], bool]
+    report: Progress
+    time_limit: float | None
+    fits: dict[Key, Fit | None] = field(default_factory=dict)
+    interrupted: bool = False
+    late: bool = False
+    begin: float = field(default_factory=time.monotonic)
+
+    def ended(self) -> bool:
+        """Whether to stop: Ctrl-C, the time limit."""
+        self.interrupted = self.interrupted or self.stop()
+        self.late = self.late or (self.time_limit is not None and time.monotonic() - self.begin > self.time_limit)
+        return self.interrupted or self.late
+
+    def found(self) -> list[Fit]:
+        """All fits, the best first."""
+        return sorted((each for each in self.fits.values() if each is not None), key=lambda each: each.length)
+
+    def best(self) -> Fit | None:
+        """The one with the least description length."""
+        return min(
+            (each for each in self.fits.values() if each is not None), key=lambda each: each.length, default=None
+        )
+
+    def solved(self) -> bool:
+        """Whether the data are explained to the last digit."""
+        best = self.best()
+        return best is not None and best.is_exact
+
+    def tried(
+        self,
+        structure: Structure,
+        parameters: np.ndarray,
+        nodes: np.ndarray,
+        sigma: np.ndarray,
+        *,
+        patient: bool = True,
+    ) -> Fit | None:
+        """The fit of a structure; the earlier one where it was tried before."""
+        key = structure.key
+        if key not in self.fits:
+            self.fits[key] = fit(self.problem, structure, parameters, nodes, sigma, patient=patient)
+        return self.fits[key]
+
+
+def climb(
+    search: Search,
+    structure: Structure,
+    parameters: np.ndarray,
+    nodes: np.ndarray,
+    sigma: np.ndarray,
+    libraries: Sequence[Sequence[Term]],
+    per_equation: int,
+) -> None:
+    """From one structure to where no single term more, less or other helps."""
+    for terms in libraries:
+        visited = set()
+        for _ in range(settings.ROUNDS):
+            if not structure.size or search.ended():
+                return
+            current = search.tried(structure, parameters, nodes, sigma)
+            visited.add(structure.key)
+            if current is None:
+                return
+            structure, parameters = linear.improved(search.problem, terms, current, per_equation)
+            nodes, sigma = current.nodes, current.sigma
+            if structure.key in visited:
+                break
+        best = search.best()
+        assert best is not None
+        structure, parameters, nodes, sigma = best.structure, best.parameters, best.nodes, best.sigma
+
+
+def from_starts(search: Search, terms: Sequence[Term], stage: str, per_equation: int) -> None:
+    """Climbs from regressions on all curves, with libraries of low degree first."""
+    smaller = [tuple(t for t in terms if t.degree <= degree) for degree in settings.FIRST_DEGREES]
+    smaller = [each for each in smaller if len(each) < len(terms)]
+    curves = search.problem.curves
+    for i, curve in enumerate(curves):
+        for j, own in enumerate([*smaller, terms]):
+            search.report(stage, (i + j / (1 + len(smaller))) / len(curves))
+            _from_curve(search, curve, own, terms, per_equation)
+            if search.ended() or search.solved():
+                return
+
+
+def _from_curve(search: Search, curves: Curves, own: Sequence[Term], whole: Sequence[Term], per_equation: int) -> None:
+    if search.ended():
+        return
+    nodes = search.problem.nodes(curves)
+    begins = weak.starts(search.problem, curves, own)
+    chosen = [[0] * len(begins)]
+    if own is whole:
+        chosen += _alternatives(begins)
+    libraries = [own] if own is whole else [own, whole]
+    for choice in chosen:
+        equations = [begin[k] for begin, k in zip(begins, choice, strict=True)]
+        climb(search, *composed(equations), nodes, curves.noise, libraries, per_equation)
+        if search.ended() or search.solved():
+            return
+
+
+def _alternatives(begins: Sequence[Sequence[Start]]) -> list[list[int]]:
+    """The second start of each equation beside the first of all others, then the third."""
+    most = max(len(begin) for begin in begins)
+    return [
+        [k if other == i else 0 for other in range(len(begins))]
+        for k in range(1, most)
+        for i, begin in enumerate(begins)
+        if len(begin) > k
+    ]
+
+
+def composed(equations: Sequence[Start]) -> tuple[Structure, np.ndarray]:
+    """A structure of starts of single equations, and its parameters."""
+    structure = Structure(tuple(each.above for each in equations), tuple(each.below for each in equations))
+    return structure, np.concatenate([each.coefficients for each in equations])
+
+
+def around_best(search: Search, terms: Sequence[Term]) -> None:
+    """Fits the neighbours of the best, again while one of them is better: these are its rivals too."""
+    for i in range(settings.NEIGHBOUR_ROUNDS):
+        best = search.best()
+        if best is None or search.ended():
+            return
+        search.report("rivals", i / settings.NEIGHBOUR_ROUNDS)
+        for structure, parameters in linear.neighbours(search.problem, terms, best, settings.NEIGHBOURS):
+            if search.ended():
+                return
+            if structure.size:
+                search.tried(structure, parameters, best.nodes, best.sigma)
+        if search.best() is best:
+            return

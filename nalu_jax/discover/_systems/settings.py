@@ -1,0 +1,139 @@
+"""Every number that decides in the search for equations of trajectories.
+
+Prices are negative logarithms of prior probabilities, in nats. Prices of names and of their sizes were set by hand
+before any result was seen. `python -m benchmarks.systems` measures what they do on drawn systems: odd seeds to tune,
+even ones for reports. What the search for formulas of tables decides in the same way is taken from there.
+"""
+
+from nalu_jax.discover._engine import settings as tables
+
+# --- prices ---------------------------------------------------------------------------------------------------------
+
+DEGREE = (1.2, 0.7, 1.2, 2.0, 3.2, 4.2, 5.0, 6.0)
+"""Of a product of this degree, beside the logarithm of how many there are of it; the last of all higher ones."""
+
+TERM = tables.TERM  # of each term more
+COEFFICIENT_SPREAD = tables.COEFFICIENT_SPREAD  # standard deviation of log|coefficient| of a term of typical size
+EXPONENT_SPREAD = tables.EXPONENT_SPREAD  # standard deviation of a free exponent
+COEFFICIENT_MEAN = tables.COEFFICIENT_MEAN  # mean of log(size of a term / size of the rate)
+SIGN = tables.SIGN
+QUOTIENT = tables.FORM["quotient"]  # of an equation with a denominator
+FUNCTION = 2.0  # of a function of a state, beside the logarithm of how many functions there are
+FUNCTION_ALONE = 0.5
+FUNCTION_TIMES_STATE = 1.5  # beside log(states)
+FUNCTION_PRODUCT = 3.0  # of a product of two functions, beside the logarithms of how many there are
+FRACTION = 4.0  # of a product in which some exponent is no whole positive number
+INVERSE = 2.0  # of each negative exponent
+
+# --- noise ----------------------------------------------------------------------------------------------------------
+
+FLOOR = 1e-7
+"""Smallest standard deviation of the noise, in those of the states. Below it are the errors of what made the data: at
+1e-9 the errors of a simulator's own tolerances bought terms."""
+
+FLOOR_OF_WEIGHTS = 1e-9  # smallest noise by which measurements are weighed: below the floor, so that fits end there
+SMALLEST_NOISE = 1e-10  # in standard deviations of the states, that a spline may be made for
+EXACT_SPLINE = 1e-5  # noise of a spline up to which it is taken to go through the data
+ALIKE_NOISE = 1.5  # ratio of the noise of states from which splines with equal ratios are tried as well
+FINER_SPLINES = {1e-3: 0.1, 5e-2: 0.01}
+"""From which noise of a spline on, the smallest of all states, what part of it is tried as well: data may be coarse
+rather than noisy."""
+
+INTERPOLATED_NOISE = 1e-3  # of states that have too few measurements for an estimate
+EXACT = 1.1  # residuals up to so many times the floor: the data are explained to the last digit
+UNSEEN_SPREAD = 0.1  # standard deviation of what was not measured around its last estimate, in those of the state
+UNSEEN_RATIO = 1e5  # the same, at most so many times the noise: with more the factors of the covariance lose digits
+EXACT_START = 1e-3  # noise of initial states that are known, as part of that of the others
+
+# --- splines --------------------------------------------------------------------------------------------------------
+
+SPLINE_DEGREE = 7
+SPLINE_COEFFICIENTS = 300  # most of one spline: its decomposition costs their third power
+ROUGHNESS = (2, 3, 4)  # derivatives of which the integrated square is penalised
+PENALTIES = (-32.0, 8.0, 161)  # logarithms of the penalty: first, last, number
+
+# --- starts ---------------------------------------------------------------------------------------------------------
+
+POLYNOMIAL_DEGREE = {1: 6, 2: 5, 3: 4, 4: 3}  # by the number of states; 2 of more
+FIRST_DEGREES = (2, 3)  # libraries that are searched before the whole
+PAIRS = 6  # pairs of terms from which the regression goes on
+TRIPLES = 6
+TRIPLE_LIBRARY = 220  # largest library of which all triples are tried
+STARTS = 3  # of one equation
+WINDOWS = 30  # of noisy data: a window is one 30th of a trajectory
+REGRESSION_FLOOR = 1e-14  # of the sum of squares
+LARGEST_SUPPORT = 12  # terms of one equation in the regression
+
+# --- functions and real exponents -----------------------------------------------------------------------------------
+
+DEGREE_BESIDE_FUNCTIONS = {1: 5, 2: 4, 3: 3, 4: 2}  # by the number of states
+DEGREE_BESIDE_REAL = 3
+MOST_FUNCTION_STATES = 4  # states of which functions are searched
+MOST_FUNCTION_PRODUCTS = 2  # states of which products of two functions are
+MOST_REAL_STATES = 4  # states whose real exponents are searched
+REAL_POWERS = (1.0, 2.0, 0.5, -1.0, 1.5, -0.5, 1 / 3, 2 / 3)  # of a state that stays away from 0
+REAL_POWERS_AT_ZERO = (1.0, 2.0, 0.5, 1.5, 1 / 3, 2 / 3)
+AWAY_FROM_ZERO = 0.02  # of its standard deviation, that it stays above
+SMALL_STARTS = {1: 4, 2: 2}  # supports of one, two and three terms of an equation, by the number of states; or 1
+SMALL_CURVES = 2  # smoothings from which small systems are searched
+SMALL_SYSTEMS = 16  # the likeliest by their regressions
+GROWN = 2  # best small systems from which others grow
+FREED_TERMS = 2  # most terms per equation, on average, of small systems whose exponents are fitted
+FREED_AGAIN = 2  # best of all, in the end
+ROUNDING_SLACK = tables.ROUNDING_SLACK  # nats that one step of rounding may cost; the best of the path is kept
+
+# --- quotients ------------------------------------------------------------------------------------------------------
+
+QUOTIENT_DEGREES = {1: (6, 5), 2: (3, 2), 3: (2, 2)}  # of terms above and below the bar, by the number of states
+QUOTIENT_TERMS = 6  # above and below, of up to three states
+QUOTIENT_TERMS_OF_MANY = 4
+QUOTIENT_STATES = 4  # states of which quotients are searched
+QUOTIENT_CURVES = 2  # smoothings from which quotients are searched
+QUOTIENTS_REGRESSED = 60  # of each number of terms, fitted to the changes
+QUOTIENT_STEPS = 6  # Gauss-Newton steps of that
+QUOTIENTS_FITTED = 25  # of each number of terms, fitted to the trajectories where there is one state
+QUOTIENTS_COMBINED = 8  # of one equation beside those of others
+COMBINATIONS = 40
+SMALL_DENOMINATOR = 1e-3  # a quotient whose denominator comes nearer to 0 is left
+
+# --- the fit --------------------------------------------------------------------------------------------------------
+
+SUBSTEPS = 4  # of the solver in each interval between samples
+STEPS = 10  # Gauss-Newton steps
+FEWER_STEPS = 6  # of small systems, most of which are hopeless
+STEP_SIZES = (1.0, 0.4, 0.15, 0.05)
+DEFECTS = 10.0  # weight of the whitened jumps between intervals in what a step must not raise
+SMALL_MOVE = 0.05  # in standard deviations of the noise, after which the noise is estimated again
+NOISE_GROWTH, NOISE_SHRINKAGE = 3.0, 5.0  # factors by which it may change at once: earlier or more, and it grows wrong
+SETTLED_NOISE = 0.02  # relative change of the noise at which the fit ends
+LARGEST_PROPAGATOR = 1e6  # of a deviation along one interval
+SOLVER_ERROR = 0.03  # of the fourth-order solver, in standard deviations of the noise, that is small enough
+PRECISE = 1e-5  # residuals below which the eighth-order solver is used
+WORST_FIT = 0.7  # residuals in standard deviations of a state above which a candidate explains nothing
+
+# --- the search -----------------------------------------------------------------------------------------------------
+
+ROUNDS = 6  # of fit and linear search, from one start
+TERMS_PER_EQUATION = {1: 8, 2: 6}  # of polynomials, on average over the equations, by the number of states
+TERMS_OF_MANY = 5  # of more states
+TERMS_OF_OTHERS = 3  # of other families: more are series of what they have not
+LINEAR_FLOOR = 1e-4  # of the mean square in the linear search: what is nonlinear is not gained
+NEIGHBOURS = 8  # linearised neighbours of the best that are fitted
+SCREENED_COLUMNS = 300  # most columns of the linear search; more are screened
+NEIGHBOUR_ROUNDS = 12
+CANDIDATES = 12  # that are handed over, beside those of the front
+SINGULAR = 1e-7  # squared sine of the angle to other columns below which a column says nothing new
+SINGULAR_PAIR = 1e-6  # the same beside a first column: what is left of two others has fewer digits
+
+# --- the verdict ----------------------------------------------------------------------------------------------------
+
+GAP = tables.GAP  # nats to the next law that does not contain the best
+SAME_EXPONENT = 0.15  # difference of exponents up to which a law contains another
+FREE_EXPONENTS = tables.FREE_EXPONENTS  # most exponents of a law that are no simple numbers
+WEAKEST = tables.WEAKEST  # standard errors that each coefficient must be large
+UNDETERMINED = 1e-10  # smallest singular value, by the largest, of what the data determine
+EXPLAINS = 0.35  # residuals in standard deviations of a state up to which a law explains something
+WHITE = 3.5  # standard normal deviations of the residuals' autocorrelation
+KNOWN_NOISE = 1.25  # times the noise that was given, up to which residuals are noise
+"""A gap of 6 and 8 standard errors, on the 77 drawn systems with noise of a prototype, 40 of them right: 20 said
+"recovered", all right; with a gap of 4, 34 and 28."""

@@ -1,0 +1,133 @@
+"""What the data allow to say of the best system."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from nalu_jax.discover._engine.verdict import ALIKE, NONE, RECOVERED
+from nalu_jax.discover._systems import settings
+from nalu_jax.discover._systems.problem import Problem
+from nalu_jax.discover._systems.shooting import Fit
+from nalu_jax.discover._systems.terms import Term
+
+
+class Verdict(NamedTuple):
+    """A verdict, why, and places of the fits that the data cannot tell from the best."""
+
+    verdict: str
+    reason: str
+    alike: tuple[int, ...]
+
+
+def judge(problem: Problem, found: list[Fit], barred: list[Fit]) -> Verdict:
+    """The verdict on the first of `found`.
+
+    Args:
+        problem: the trajectories.
+        found: distinct fits that may be the answer, the best first.
+        barred: those that the caller does not allow, the best first.
+    """
+    best = found[0]
+    against = _against(problem, best)
+    if against is not None:
+        return Verdict(NONE, against, ())
+    if barred and barred[0].length < best.length - settings.GAP:
+        ahead = best.length - barred[0].length
+        return Verdict(NONE, f"a law that was not allowed fits better by {ahead:.1f} nats", ())
+    rivals = [i for i, each in enumerate(found) if i and not contains(each, best)]
+    alike = tuple(i for i in rivals if found[i].length < best.length + settings.GAP)
+    if alike:
+        behind = found[alike[0]].length - best.length
+        what = "one other law is" if len(alike) == 1 else f"{len(alike)} other laws are"
+        return Verdict(ALIKE, f"{what} within {settings.GAP:g} nats of it, the next at {behind:.1f}", alike)
+    if any(each.length < best.length + settings.GAP and not contains(each, best) for each in barred):
+        return Verdict(ALIKE, "a law that was not allowed fits as well", ())
+    weakest = weakest_of(best)
+    if weakest < settings.WEAKEST:
+        return Verdict(ALIKE, f"one of its coefficients is only {weakest:.1f} standard errors large", ())
+    behind = (
+        f"the next law is {found[rivals[0]].length - best.length:.1f} nats behind"
+        if rivals
+        else "no other law comes near it"
+    )
+    return Verdict(RECOVERED, "it explains the data to rounding" if best.is_exact else behind, ())
+
+
+def _against(problem: Problem, best: Fit) -> str | None:
+    """Why a system is no law of the data."""
+    if not best.structure.size:
+        return "no rate does better than states that stay as they are"
+    if not np.isfinite(errors_of(best)).all():
+        return "the data do not determine all of its coefficients"
+    if 3 * best.structure.size > problem.rows:
+        return f"{best.structure.size} numbers were fitted to {int(problem.rows)} measurements"
+    if len(best.structure.free) > settings.FREE_EXPONENTS:
+        return f"{len(best.structure.free)} of its exponents are no simple numbers"
+    if best.error > settings.EXPLAINS:
+        return f"it leaves {best.error:.2g} standard deviations of a state"
+    if problem.noise is not None and best.error > max(
+        settings.KNOWN_NOISE * problem.noise, settings.EXACT * settings.FLOOR
+    ):
+        return f"it leaves {best.error:.2g} standard deviations of a state, more than the noise of {problem.noise:.2g}"
+    if best.is_exact:
+        return None
+    left = follows(problem, best)
+    if left > settings.WHITE:
+        return f"what it leaves still follows the times: its neighbours are alike by {left:.1f} standard deviations"
+    return None
+
+
+def follows(problem: Problem, fit: Fit) -> float:
+    """The largest autocorrelation of residuals between samples, in standard deviations of that of noise."""
+    found = [0.0]
+    for j in range(problem.n_states):
+        both = problem.seen[problem.begins, j] & problem.seen[problem.begins + 1, j]
+        before, after = fit.residuals[problem.begins, j][both], fit.residuals[problem.begins + 1, j][both]
+        size = np.sqrt(np.sum(before**2) * np.sum(after**2))
+        if size > 0:
+            found.append(abs(float(before @ after)) / size * np.sqrt(both.sum()))
+    return max(found)
+
+
+def covariance_of(fit: Fit) -> np.ndarray:
+    """(p, p) of the parameters, in scaled states; infinite variances where the data do not determine them."""
+    if not fit.structure.size:
+        return np.zeros((0, 0))
+    sizes = np.sqrt(np.sum(fit.matrix**2, 0)) + 1e-300
+    _, singular, turned = np.linalg.svd(fit.matrix / sizes, full_matrices=False)
+    usable = singular > settings.UNDETERMINED * singular.max()
+    ratio = float(np.mean(fit.variance / fit.sigma**2))
+    with np.errstate(over="ignore", invalid="ignore"):
+        part = turned[usable] / singular[usable, None] / sizes
+        covariance = part.T @ part * ratio
+    lost = np.abs(turned[~usable]).max(0, initial=0.0) > 1e-6
+    lost |= ~np.isfinite(covariance).all(1)
+    covariance[lost], covariance[:, lost] = 0.0, 0.0
+    covariance[lost, lost] = np.inf
+    return covariance
+
+
+def errors_of(fit: Fit) -> np.ndarray:
+    """(p,) standard errors of the parameters, in scaled states."""
+    return np.sqrt(np.diag(covariance_of(fit)))
+
+
+def weakest_of(fit: Fit) -> float:
+    """The smallest coefficient by its standard error; free exponents may be near 0."""
+    count = fit.structure.coefficients
+    return float(np.min(np.abs(fit.parameters[:count]) / np.maximum(errors_of(fit)[:count], 1e-300)))
+
+
+def contains(other: Fit, best: Fit) -> bool:
+    """Whether a law has all terms of the best: what is more in it, a free exponent too, is not needed."""
+    pairs = zip(other.law, best.law, strict=True)
+    return all(_has(theirs, own) for mine, of_best in pairs for theirs, own in zip(mine, of_best, strict=True))
+
+
+def _has(terms: frozenset[Term], others: frozenset[Term]) -> bool:
+    return all(any(_alike(term, other) for term in terms) for other in others)
+
+
+def _alike(term: Term, other: Term) -> bool:
+    difference = np.abs(np.array(term.powers) - np.array(other.powers)).max()
+    return term.functions == other.functions and bool(difference < settings.SAME_EXPONENT)

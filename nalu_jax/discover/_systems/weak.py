@@ -1,0 +1,124 @@
+"""Starts for the search: regression of each equation on integrals of the library along the splines (the weak form).
+
+A spline's derivative is worse than the spline: rows are changes of a state over a window, columns the integrals of
+terms over it. What this finds is never the answer, it is where fits begin.
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from nalu_jax.discover._systems import settings, subsets
+from nalu_jax.discover._systems.problem import Curves, Problem
+from nalu_jax.discover._systems.subsets import Regression
+from nalu_jax.discover._systems.terms import Columns, Term
+
+GAUSS = 5  # points in each interval
+
+
+class Start(NamedTuple):
+    """Terms of one equation with their coefficients, and what they cost in the regression."""
+
+    cost: float
+    above: tuple[Term, ...]
+    below: tuple[Term, ...]
+    coefficients: np.ndarray
+
+
+class Windows:
+    """Integrals over windows of the curves."""
+
+    def __init__(self, problem: Problem, curves: Curves):
+        self.problem, self.curves = problem, curves
+        points, weights = np.polynomial.legendre.leggauss(GAUSS)
+        exact = bool(curves.noise.min() < settings.EXACT_SPLINE)
+        self.widths = [
+            1 if exact else max(1, min(len(ts) - 1, max(2, len(ts) // settings.WINDOWS))) for ts in problem.times
+        ]
+        halves = [np.diff(ts)[:, None] / 2 for ts in problem.times]
+        self.times = [ts[:-1, None] + half * (1 + points) for ts, half in zip(problem.times, halves, strict=True)]
+        self.weights = [half * weights for half in halves]
+        self.states = [curves.states(i, times) for i, times in enumerate(self.times)]
+        self.rows = sum((len(ts) - width) / width for ts, width in zip(problem.times, self.widths, strict=True))
+
+    def integrals(self, values: Sequence[np.ndarray]) -> np.ndarray:
+        """(windows, M) of values (n_intervals, GAUSS, M) of each trajectory; what is not finite counts as 0."""
+        found = []
+        for each, weights, width in zip(values, self.weights, self.widths, strict=True):
+            finite = np.where(np.isfinite(each), each, 0.0)
+            pieces = np.einsum("iq,iqm->im", weights, finite)
+            sums = np.concatenate([np.zeros((1, pieces.shape[1])), np.cumsum(pieces, 0)])
+            found.append(sums[width:] - sums[:-width])
+        return np.concatenate(found)
+
+    def columns(self, terms: Sequence[Term]) -> np.ndarray:
+        """(windows, M) integrals of terms."""
+        columns = Columns(terms, self.problem.n_states)
+        with np.errstate(all="ignore"):
+            return self.integrals([columns.values(states) for states in self.states])
+
+    def changes(self) -> np.ndarray:
+        """(windows, n_states) of the states, without what is known of them."""
+        found = []
+        for i, (ts, width) in enumerate(zip(self.problem.times, self.widths, strict=True)):
+            states = self.curves.states(i, ts)
+            found.append(states[width:] - states[:-width])
+        changes = np.concatenate(found)
+        return changes - self.integrals(self.known_rates())
+
+    def known_rates(self) -> list[np.ndarray]:
+        """(n_intervals, GAUSS, n_states) of each trajectory: the rates that are known."""
+        known = self.problem.known
+        if known is None:
+            return [np.zeros(states.shape) for states in self.states]
+        flat = [states.reshape(-1, states.shape[-1]) for states in self.states]
+        return [
+            known.rates(times.ravel(), states).reshape(*times.shape, -1)
+            for times, states in zip(self.times, flat, strict=True)
+        ]
+
+
+def starts(
+    problem: Problem, curves: Curves, library: Sequence[Term], count: int = settings.STARTS
+) -> list[list[Start]]:
+    """Of every equation its best supports among these terms, the best first."""
+    windows = Windows(problem, curves)
+    columns, changes = windows.columns(library), windows.changes()
+    prices = np.array([term.price for term in library]) + settings.TERM + 0.5 * np.log(max(windows.rows, 2)) + 1
+    return [_equation(library, columns, changes[:, i], prices, windows.rows, count) for i in range(problem.n_states)]
+
+
+def small(problem: Problem, curves: Curves, library: Sequence[Term]) -> list[list[Start]]:
+    """Of every equation the best supports of one, two and three of these terms."""
+    windows = Windows(problem, curves)
+    columns, changes = windows.columns(library), windows.changes()
+    prices = np.array([term.price for term in library]) + settings.TERM + 0.5 * np.log(max(windows.rows, 2)) + 1
+    kept = settings.SMALL_STARTS.get(problem.n_states, 1)
+    found = []
+    for i in range(problem.n_states):
+        regression = Regression.of(columns, changes[:, i], prices=prices, rows=windows.rows)
+        singles = [[int(k)] for k in np.argsort(-np.abs(regression.columns.T @ regression.target), kind="stable")]
+        sizes = [singles[:kept], subsets.pairs(regression, kept)]
+        sizes += [subsets.triples(regression, kept)] if len(library) <= settings.TRIPLE_LIBRARY else []
+        supports = [support for of_size in sizes for support in of_size if not regression.is_singular(support)]
+        found.append([_start(library, regression, subsets.cost(regression, support), support) for support in supports])
+    return found
+
+
+def _equation(
+    library: Sequence[Term], columns: np.ndarray, target: np.ndarray, prices: np.ndarray, rows: float, count: int
+) -> list[Start]:
+    regression = Regression.of(columns, target, prices=prices, rows=rows)
+    begins: list[list[int]] = [[], *subsets.pairs(regression, settings.PAIRS)]
+    if len(library) <= settings.TRIPLE_LIBRARY:
+        begins += subsets.triples(regression, settings.TRIPLES)
+    begins = [begin for begin in begins if not regression.is_singular(begin)]
+    found = {each.support: each.cost for each in map(functools.partial(subsets.search, regression), begins)}
+    chosen = sorted((cost, support) for support, cost in found.items())[:count]
+    return [_start(library, regression, cost, support) for cost, support in chosen]
+
+
+def _start(library: Sequence[Term], regression: Regression, cost: float, support: Sequence[int]) -> Start:
+    return Start(cost, tuple(library[k] for k in support), (), regression.coefficients(support))

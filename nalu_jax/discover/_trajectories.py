@@ -1,0 +1,74 @@
+"""Trajectories as users have them, checked: every message names trajectory, row and state, and the cure."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..ode import Data
+from ..ode import data as checked_data
+
+
+class Trajectories(NamedTuple):
+    """Names of the states, and of each trajectory times (n,) and states (n, n_states), NaN where not measured."""
+
+    names: tuple[str, ...]
+    times: list[np.ndarray]
+    states: list[np.ndarray]
+    scale: np.ndarray
+
+
+def trajectories(ts: Any, ys: Any, *, names: Sequence[str] | None, missing: bool) -> Trajectories:
+    """The trajectories after a check.
+
+    Raises:
+        TypeError, ValueError: see `discover.ode`.
+    """
+    ts, ys, headers = _plain(ts), _plain(ys), _headers(ys)
+    if names is None and headers is not None:
+        names = headers
+    names = None if names is None else tuple(names)
+    twice = [name for name in names or () if names and names.count(name) > 1]
+    if twice:
+        raise ValueError(f"discover.ode: two states are named {twice[0]!r}. Give each a name of its own.")
+    data = checked_data(ts, ys, names=names, missing=missing)
+    names = tuple(f"y{k}" for k in range(data.ys.shape[-1])) if names is None else tuple(names)
+    lengths = _lengths(ts, ys)
+    states = [np.where(seen, y, np.nan)[:n] for y, seen, n in zip(data.ys, data.seen, lengths, strict=True)]
+    times = [t[:n] for t, n in zip(data.ts, lengths, strict=True)]
+    return Trajectories(names, times, states, _scale(data))
+
+
+def _plain(values: Any) -> Any:
+    """Arrays and lists of them, after a refusal of what NumPy would read as something else."""
+    several = isinstance(values, list | tuple)
+    for i, part in enumerate(values if several else [values]):
+        where = f"trajectory {i} is" if several else "ts or ys is"
+        if isinstance(part, np.ma.MaskedArray):
+            raise TypeError(
+                f"discover.ode: {where} a masked array, whose mask would be lost. Pass array.filled(np.nan) and "
+                "missing=True."
+            )
+        if not several and np.ndim(part) == 3:
+            raise ValueError(
+                f"discover.ode: ys has shape {np.shape(part)}, expected (n_times, n_states). Of several trajectories "
+                "pass a list: list(ys)."
+            )
+    return values
+
+
+def _headers(ys: Any) -> list[str] | None:
+    """Column names of a DataFrame, or of the first of several."""
+    first = ys[0] if isinstance(ys, list | tuple) and len(ys) else ys
+    columns = getattr(first, "columns", None)
+    return None if columns is None else [str(name) for name in columns]
+
+
+def _lengths(ts: Any, ys: Any) -> list[int]:
+    """Rows of each trajectory."""
+    several = isinstance(ys, list | tuple) and len(ys) > 0 and np.ndim(ys[0]) >= 1
+    return [len(y) for y in ys] if several else [len(ys)]
+
+
+def _scale(data: Data) -> np.ndarray:
+    return data.scale
