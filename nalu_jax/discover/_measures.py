@@ -131,11 +131,12 @@ def _constants(constants: Any, names: Sequence[str]) -> tuple[tuple[Constant, Un
         raise TypeError(
             f'constants must be "{PURE}" or a mapping such as {{"g": (9.80665, "m/s**2")}}, got {constants!r}.'
         )
-    found = []
-    symbols = _names.symbols((*names, *(str(name) for name in constants if name not in names)))[len(names) :]
-    for (name, pair), symbol in zip(constants.items(), symbols, strict=False):
+    for name in constants:
         if name in names:
             raise ValueError(f"constants: {name!r} is a column already. Give the constant another name.")
+    found = []
+    symbols = _names.symbols((*names, *map(str, constants)))[len(names) :]
+    for (name, pair), symbol in zip(constants.items(), symbols, strict=True):
         if not isinstance(name, str) or not isinstance(pair, tuple | list) or len(pair) != 2:
             raise TypeError(f"constants: {name!r} must be a pair of value and unit, got {pair!r}.")
         value = pair[0]
