@@ -386,6 +386,9 @@ def _examples() -> dict[str, Example]:
                 "progress": False,
             }
         ),
+        "nalu_jax.discover.score": Example(
+            {"formula": "a*b", "x": X, "y": X[:, 0] * X[:, 1], "names": ("a", "b"), "target": "y"}
+        ),
         "nalu_jax.discover.split": Example({"x": X, "held_out": 0.2, "outside": 0.2, "seed": 0}),
         "nalu_jax.discover.table": Example(
             {
@@ -393,11 +396,23 @@ def _examples() -> dict[str, Example]:
                 "y": X[:, 0] * X[:, 1],
                 "names": ("a", "b"),
                 "target": "y",
+                "units": {"a": "m", "b": "m", "y": "m^2"},
+                "target_unit": "m^2",
+                "constants": {"g": (9.80665, "m/s^2")},
+                "sigma": np.full(len(X), 0.1),
+                "weights": None,
+                "robust": False,
+                "missing": "raise",
+                "known": "0.1*a",
+                "guess": "a*b",
+                "include": ("a",),
+                "exclude": None,
+                "exponents": (-2.0, 2.0),
                 "functions": (),
                 "nested": False,
                 "terms": 1,
                 "seed": 0,
-                "time_limit": 1.0,
+                "time_limit": 0.3,
                 "progress": False,
             }
         ),

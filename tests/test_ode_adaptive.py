@@ -128,30 +128,25 @@ def square(t, y, args):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("checkpoints", [None, 16])
-def test_every_mode_gives_the_same_jacobian(checkpoints):
-    """Forward mode along one direction, along many, reverse mode, and all of them in lanes."""
+def test_every_mode_gives_the_same_jacobian():
+    """Reverse mode, and forward mode along many directions, also by the times, along one, and in lanes."""
     with jax.enable_x64(True):
         (_, rate), y0, ts = problem()
         args = rate, jnp.linspace(0.5, 1.5, 5)
         field = lambda t, y, args: turning(t, y, args[0]) + jnp.stack([(args[1] * y[0]).sum(), args[1][1:].prod()])
-        ours, theirs = both(tolerance=1e-8, field=field, checkpoints=checkpoints)
-        of_all = lambda mode, states: jax.jit(mode(states, (0, 1, 2)))
-        expected = of_all(jax.jacrev, theirs)(args, y0, ts)
-        assert_same(of_all(jax.jacrev, ours)(args, y0, ts), expected)
-        assert_same(of_all(jax.jacfwd, ours)(args, y0, ts), expected)
-        by_args, by_both = jax.jit(jax.jacfwd(ours)), jax.jit(jax.jacfwd(ours, (0, 1)))
-        assert_same(by_args(args, y0, ts), expected[0])
-        assert_same(by_both(args, y0, ts), expected[:2])
-        dots = jax.tree.map(lambda leaf: jnp.cos(jnp.arange(leaf.size, dtype=leaf.dtype)).reshape(leaf.shape), args)
-        along = jax.jit(lambda dots: jax.jvp(lambda args: ours(args, y0, ts), (args,), (dots,))[1])(dots)
-        products = [(e.reshape(ts.size, 2, -1) @ d.ravel()) for e, d in zip(expected[0], dots, strict=True)]
-        assert_same(along, sum(products))
+        ours, theirs = both(diffrax.Bosh3(), field=field, max_steps=128)
+        again = both(diffrax.Bosh3(), field=field, max_steps=128, checkpoints=16)[0]
+        expected = jax.jit(jax.jacrev(theirs, (0, 1)))(args, y0, ts)
+        assert_same(jax.jit(jax.jacrev(again, (0, 1)))(args, y0, ts), expected)
+        assert_same(jax.jit(jax.jacfwd(ours, (0, 1)))(args, y0, ts), expected)
+        assert_same(jax.jit(jax.jacfwd(again, (0, 1, 2)))(args, y0, ts)[:2], expected)
+        assert_same(jax.jit(jax.jacfwd(again))(args, y0, ts), expected[0])
+        dots = jnp.array(1.0), jnp.zeros(5)
+        along = jax.jit(lambda dots: jax.jvp(lambda args: again(args, y0, ts), (args,), (dots,))[1])(dots)
+        assert_same(along, expected[0][0])
         y0s = jnp.stack([y0, 0.5 * y0])
         in_lanes = jax.jit(jax.vmap(jax.jacfwd(ours), (None, 0, None)))(args, y0s, ts)
-        lanes_inside = jax.jit(jax.jacfwd(lambda args: jax.vmap(ours, (None, 0, None))(args, y0s, ts)))(args)
         assert_same([leaf[0] for leaf in in_lanes], expected[0])
-        assert_same(lanes_inside, in_lanes)
 
 
 @pytest.mark.slow
@@ -166,17 +161,21 @@ def test_large_states_and_stages_one_by_one():
 
 @pytest.mark.slow
 def test_a_stiff_solve_with_rejected_steps():
-    """Van der Pol's equation at mu = 30: about a tenth of the steps is rejected."""
+    """Van der Pol's equation at mu = 10: steps from 1e-4 to 0.3, and many rejected.
+
+    The tolerance is such that accuracy, not stability, limits the steps: at the limit of stability, the lengths, and the
+    derivative with them, hang on the last bits, whoever computes them.
+    """
 
     def van_der_pol(t, y, mu):
         return jnp.stack([y[1], mu * (1 - y[0] ** 2) * y[1] - y[0]])
 
     with jax.enable_x64(True):
-        mu, y0, ts = jnp.array(30.0), jnp.array([2.0, 0.0]), jnp.linspace(0.0, 30.0, 11)
-        ours, theirs = both(tolerance=1e-6, max_steps=4096, field=van_der_pol)
-        result = jax.jit(lambda: ode.solve(van_der_pol, y0, ts, mu, rtol=1e-6, atol=1e-7))()
-        assert result.ok and int(result.steps) > 300
-        assert_same(*(gradient(states, (0, 1))(mu, y0, ts) for states in (ours, theirs)), rtol=1e-7)
+        mu, y0, ts = jnp.array(10.0), jnp.array([2.0, 0.0]), jnp.linspace(0.0, 20.0, 11)
+        ours, theirs = both(tolerance=1e-9, max_steps=4096, field=van_der_pol)
+        steps = jax.jit(lambda: ode.solve(van_der_pol, y0, ts, mu, rtol=1e-9, atol=1e-10).steps)()
+        assert int(steps) > 500
+        assert_same(*(gradient(states, (0, 1))(mu, y0, ts) for states in (ours, theirs)))
 
 
 @pytest.mark.slow
