@@ -109,17 +109,17 @@ def test_derivatives_of_rates_are_those_of_differences():
         np.testing.assert_allclose(by_parameter[..., k], slope, rtol=1e-6, atol=1e-8)
 
 
-@pytest.mark.parametrize("precise", [False, True])
-def test_intervals_end_where_scipy_ends_them(precise):
+@pytest.mark.parametrize("level", [0, 1, 2])
+def test_intervals_end_where_scipy_ends_them(level):
     """With a quotient, a sine and a real exponent; propagators against differences."""
     made, parameters = quotient_with_everything()
     ts = np.array([0.0, 0.1, 0.35, 0.4])
     ys = solved(lambda t, y: made.rates(y[None], parameters)[0], [1.0, 1.5], ts)
     trajectory = problem.problem([ts], [ys], scale=np.ones(2))
-    found = flow.flow(trajectory, made, parameters, ys, precise=precise)
-    np.testing.assert_allclose(found.ends, ys[1:], rtol=1e-9 if precise else 1e-6)
+    found = flow.flow(trajectory, made, parameters, ys, level)
+    np.testing.assert_allclose(found.ends, ys[1:], rtol=1e-9 if level else 1e-6)
     for j, move in enumerate(np.eye(2) * 1e-6):
-        there, back = (flow.flow(trajectory, made, parameters, ys + each, precise=precise) for each in (move, -move))
+        there, back = (flow.flow(trajectory, made, parameters, ys + each, level) for each in (move, -move))
         np.testing.assert_allclose(found.propagators[..., j], (there.ends - back.ends) / 2e-6, rtol=1e-5, atol=1e-7)
     back = found.onward @ np.linalg.inv(found.onward[:, :1])  # to the ends from there, and from there to the beginnings
     np.testing.assert_allclose(back @ found.propagators[:, None], found.onward, atol=1e-9)

@@ -146,6 +146,7 @@ def test_a_known_constant_is_tried_by_name_in_text_source_units_and_file(tmp_pat
     exec(found.to_python(), space)
     np.testing.assert_allclose(space["p"](*x.T), found.predict(x), rtol=1e-12)
     assert str(found.expression).count("R") == 1 and "R" in found.latex
+    assert found.model is not None
     params = jax.tree.map(jnp.asarray, found.params)
     units = found.model.apply(params, jnp.asarray(x, jnp.float32))
     np.testing.assert_allclose(units[:, 0], found.predict(x), rtol=1e-4)
@@ -210,7 +211,7 @@ def test_all_formulas_that_are_offered_are_consistent_where_constants_are_pure_n
         ({"target_unit": "kPa"}, ValueError, "the columns have no units"),
         ({"units": "SI"}, TypeError, "must be a mapping"),
         ({"units": UNITS | {"T": 3}, "target_unit": "kPa"}, TypeError, "units of 'T' must be text"),
-        ({"units": UNITS | {"T": (1, 0)}, "target_unit": "kPa"}, ValueError, "count 2 dimensions"),
+        ({"units": UNITS | {"T": (1, 0)}, "target_unit": "kPa"}, ValueError, "counts 2 dimensions"),
         ({"units": UNITS, "target_unit": "kPa", "constants": {"T": (1, "K")}}, ValueError, "'T' is a column already"),
         (
             {"units": UNITS, "target_unit": "kPa", "constants": {"k": (-1, "K")}},

@@ -72,7 +72,7 @@ def test_text_of_headers_is_shown_and_nothing_else(page):
 def test_it_has_verdict_formula_numbers_and_versions(page, found):
     text = page.read_text()
     tags = Tags(text)
-    for shown in (found.verdict, found.reason, found.best.with_errors, "nalu_jax 0", "Made again by", "is the column"):
+    for shown in (found.verdict, found.reason, found.best.with_errors, "nalu_jax 0", "Made again by", "stands for"):
         assert shown in tags.text
     formula = re.search(r"<math.*?</math>", text, re.DOTALL)
     assert formula is not None
@@ -130,3 +130,14 @@ def test_a_browser_shows_it(page, tmp_path):
     assert picture.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     dumped = subprocess.run([*command, "--dump-dom", page.as_uri()], capture_output=True, text=True, timeout=120).stdout
     assert "<script" not in dumped and "<mfrac>" in dumped
+
+
+def test_quiet_shows_no_progress(tmp_path, capsys, monkeypatch):
+    table = tmp_path / "data.csv"
+    table.write_text("t,h\n" + "".join(f"{t},{t * t}\n" for t in range(1, 16)))
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    options = ["fit", str(table), "--target", "h", "--functions", "none", "--no-nested", "--terms", "1"]
+    assert cli.main(options) == 0
+    assert capsys.readouterr().err
+    assert cli.main([*options, "--quiet"]) == 0
+    assert not capsys.readouterr().err

@@ -26,8 +26,6 @@ class Brought(NamedTuple):
         table: inputs, target and headers.
         sigma: (rows,) standard errors of the target, or None.
         weights: (rows,) weights, or None.
-        groups: (rows,) labels of experiments, or None.
-        group_name: header of the groups.
         kept: (rows,) places in what was brought.
         notes: sentences about what was left out.
     """
@@ -35,8 +33,6 @@ class Brought(NamedTuple):
     table: _inputs.Table
     sigma: np.ndarray | None
     weights: np.ndarray | None
-    groups: np.ndarray | None
-    group_name: str
     kept: np.ndarray
     notes: tuple[str, ...]
 
@@ -49,24 +45,22 @@ def of(
     target: str = "y",
     sigma: Any = None,
     weights: Any = None,
-    groups: Any = None,
     missing: str = "raise",
 ) -> Brought:
-    """The table and what belongs to its rows, checked; a text among y, sigma, weights and groups is a column of x.
+    """The table and what belongs to its rows, checked; a text among y, sigma and weights is a column of x.
 
     Raises:
         TypeError, ValueError: as `_inputs.table`, and where errors or weights are none.
     """
     if missing not in ("raise", "drop"):
         raise ValueError(f'missing must be "raise" or "drop", got {missing!r}.')
-    rows = {"y": y, "sigma": sigma, "weights": weights, "groups": groups}
+    rows = {"y": y, "sigma": sigma, "weights": weights}
     if isinstance(y, str) and target == "y":
         target = y
-    group_name = groups if isinstance(groups, str) else str(getattr(groups, "name", None) or "group")
     x, names, rows = _taken(x, names, rows)
     _inputs.check_categories(x)
     count = len(_inputs.shaped(x))
-    for name in ("sigma", "weights", "groups"):
+    for name in ("sigma", "weights"):
         if rows[name] is not None and (np.ndim(rows[name]) != 1 or len(rows[name]) != count):
             raise ValueError(
                 f"{name} has shape {np.shape(rows[name])}, expected ({count},): one for each row, or a column's name."
@@ -77,8 +71,7 @@ def of(
     named = _inputs.table(x, rows["y"], names=names, target=target)
     errors = _positive("sigma", rows["sigma"], zero=False)
     shares = _positive("weights", rows["weights"], zero=True)
-    found = Brought(named, errors, shares, None, group_name, kept, notes)
-    found = found._replace(groups=None if rows["groups"] is None else np.asarray(rows["groups"]))
+    found = Brought(named, errors, shares, kept, notes)
     return found if shares is None or shares.all() else _without_weight(found)
 
 
@@ -175,10 +168,8 @@ def _without_weight(brought: Brought) -> Brought:
     table = brought.table
     checked = _inputs.table(table.x[kept], table.y[kept], names=table.names, target=table.target)
     note = f"{len(brought.weights) - len(kept)} rows left out, since their weight is 0"
-    return Brought(
-        checked, some(brought.sigma), some(brought.weights), some(brought.groups), brought.group_name,
-        brought.kept[kept], (*brought.notes, note),
-    )  # fmt: skip
+    notes = (*brought.notes, note)
+    return Brought(checked, some(brought.sigma), some(brought.weights), brought.kept[kept], notes)
 
 
 def row_weights(brought: Brought) -> tuple[np.ndarray | None, float | None]:

@@ -287,7 +287,7 @@ class Found:
         )
 
     def to_pandas(self) -> Any:
-        """A pandas DataFrame with a row for every candidate, the best first. Needs pandas.
+        """A pandas DataFrame with a row for every candidate, the best first. Needs the extra `tables`.
 
         Raises:
             ImportError: pandas is not installed.

@@ -130,8 +130,8 @@ def check_categories(x: Any) -> None:
     for name, kind in zip(headers_of(x) or (), kinds, strict=True):
         if str(kind).split("(")[0].lower() in ("category", "categorical", "enum"):
             raise TypeError(
-                f"column {name!r} has categories, expected numbers. Pass groups={name!r} where they are several "
-                f"experiments of one law, or leave it out."
+                f"column {name!r} has categories, expected numbers. Leave it out, or search the rows of each category "
+                "by themselves and compare the results: found.compare(other)."
             )
 
 

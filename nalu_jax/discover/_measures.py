@@ -68,7 +68,8 @@ def of(
                 raise ValueError(f"{name} is {value!r}, but the columns have no units: pass units= as well.")
         return None
     given = _given(units, names, target, target_unit)
-    read = {header: _unit(header, given[header]) for header in (*names, target)}
+    where = {target: "target_unit"} if target_unit is not None else {}
+    read = {header: _unit(where.get(header, f"units of {header!r}"), given[header]) for header in (*names, target)}
     known = _constants(constants, names)
     _check_lengths(read, known)
     made = Measures(tuple(read[name] for name in names), read[target], known, constants == PURE)
@@ -108,18 +109,19 @@ def _given(units: Any, names: Sequence[str], target: str, target_unit: Any) -> d
     return given
 
 
-def _unit(header: str, given: Any) -> Unit:
+def _unit(where: str, given: Any) -> Unit:
     if isinstance(given, str):
         try:
             return _quantities.parse(given)
         except ValueError as error:
-            raise ValueError(f"units of {header!r}: {error}") from None
+            raise ValueError(f"{where}: {error}") from None
     if isinstance(given, Sequence | np.ndarray) and all(isinstance(power, int | float | np.number) for power in given):
         try:
             return _quantities.vector([float(power) for power in given])
         except ValueError as error:
-            raise ValueError(f"units of {header!r}: {error}") from None
-    raise TypeError(f"units of {header!r} must be text such as 'm/s' or a vector of dimensions, got {given!r}.")
+            raise ValueError(f"{where}: {error}") from None
+    shown = repr(given) if len(repr(given)) < 60 and "\n" not in repr(given) else type(given).__name__
+    raise TypeError(f"{where} must be text such as 'm/s' or a vector of dimensions, got {shown}.")
 
 
 def _constants(constants: Any, names: Sequence[str]) -> tuple[tuple[Constant, Unit], ...]:
@@ -129,17 +131,18 @@ def _constants(constants: Any, names: Sequence[str]) -> tuple[tuple[Constant, Un
         raise TypeError(
             f'constants must be "{PURE}" or a mapping such as {{"g": (9.80665, "m/s**2")}}, got {constants!r}.'
         )
-    found = []
-    symbols = _names.symbols((*names, *(str(name) for name in constants if name not in names)))[len(names) :]
-    for (name, pair), symbol in zip(constants.items(), symbols, strict=False):
+    for name in constants:
         if name in names:
             raise ValueError(f"constants: {name!r} is a column already. Give the constant another name.")
+    found = []
+    symbols = _names.symbols((*names, *map(str, constants)))[len(names) :]
+    for (name, pair), symbol in zip(constants.items(), symbols, strict=True):
         if not isinstance(name, str) or not isinstance(pair, tuple | list) or len(pair) != 2:
             raise TypeError(f"constants: {name!r} must be a pair of value and unit, got {pair!r}.")
         value = pair[0]
         if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 < value < np.inf:
             raise ValueError(f"constants: the value of {name!r} must be a positive number, got {value!r}.")
-        unit = _unit(name, pair[1])
+        unit = _unit(f"constants: the unit of {name!r}", pair[1])
         written = pair[1] if isinstance(pair[1], str) else ""
         found.append((Constant(name, symbol, float(value), written), unit))
     return tuple(found)
@@ -151,8 +154,8 @@ def _check_lengths(read: Mapping[str, Unit], known: Sequence[tuple[Constant, Uni
     for header, unit in units.items():
         if len(unit.dimension) != length:
             raise ValueError(
-                f"units of {header!r} count {len(unit.dimension)} dimensions, those of {first!r} {length}: expected "
-                "the same for all (text counts 7)."
+                f"units: that of {header!r} counts {len(unit.dimension)} dimensions, that of {first!r} {length}: "
+                "expected the same for all, target_unit included (text counts 7)."
             )
 
 

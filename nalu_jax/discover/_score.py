@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import _arguments
 from . import _inputs, _known, _names
 from ._engine import settings
 from ._engine.misfit import kurtosis, lack_of_fit
@@ -54,6 +55,11 @@ class Score:
         return f"{self.rows} rows: rms {self.rms:.3g}, R^2 {self.r2:.6f}; {'; '.join(self.against) or exact}"
 
 
+@_arguments.checked(
+    "discover.score",
+    names=_arguments.optional(_arguments.inputs()),
+    target=_arguments.instance("a text", "Pass the name of y.", str),
+)
 def score(formula: "str | Found", x: Any, y: Any, *, names: Sequence[str] | None = None, target: str = "y") -> Score:
     """How good a formula is on a table, whoever wrote it.
 
@@ -83,6 +89,8 @@ def score(formula: "str | Found", x: Any, y: Any, *, names: Sequence[str] | None
                 f"{', '.join(map(repr, data.names))}. Give its value, or let discover.table fit it: known=."
             )
         return of_values(_known.values(part, data.x, np.zeros(0)), data.x, data.y)
+    if not hasattr(formula, "predict") or not hasattr(formula, "names"):
+        raise TypeError(f"discover.score: formula must be text or a result of discover.table, got {formula!r:.60}.")
     rows = _inputs.rows(x, formula.names)
     data = _inputs.table(rows, y, names=formula.names, target=formula.target)
     return of_values(formula.predict(data.x), data.x, data.y)

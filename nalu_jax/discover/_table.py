@@ -32,6 +32,7 @@ SCALED_NOTE = (
     "discover.table",
     names=_arguments.optional(_arguments.inputs()),
     target=_arguments.instance("a text", "Pass the name of y.", str),
+    missing=_arguments.choice("raise", "drop"),
     progress=_arguments.optional(_arguments.instance("True, False or a label", "Pass one of them.", bool, str)),
 )
 def table(

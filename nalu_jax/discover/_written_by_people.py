@@ -73,7 +73,8 @@ def _form_of(expression: Any) -> tuple[Form, Terms] | None:
 def _terms(expression: Any) -> Terms | None:
     """Of a sum of products of powers; None where it is none."""
     found = []
-    for part in sympy.Add.make_args(sympy.expand(expression)):
+    parts: tuple[Any, ...] = sympy.Add.make_args(sympy.expand(expression))
+    for part in parts:
         number, product = part.as_independent(*part.free_symbols, as_Add=False)
         powers = product.as_powers_dict() if part.free_symbols else {}
         if not all(base.is_Symbol and power.is_number for base, power in powers.items()) or not number.is_number:
@@ -99,7 +100,8 @@ def _power(expression: sympy.Expr) -> tuple[Form, Terms] | None:
     if len(sums) != 1 or not sums[0][1].is_number:
         return None
     base, power = sums[0]
-    number, product = front.as_independent(*front.free_symbols, as_Add=False)
+    parts: tuple[Any, Any] = front.as_independent(*front.free_symbols, as_Add=False)
+    number, product = parts
     if not number.is_number or float(number) <= 0 and float(1 / power) != int(1 / power):
         return None
     inside = _terms(base * sympy.sign(number) * (sympy.Abs(number) * product) ** (1 / power))

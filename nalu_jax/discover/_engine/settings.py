@@ -141,6 +141,7 @@ FACTOR_PRODUCTS = 30  # products tried behind the factor which all terms seem to
 WHOLE_ENOUGH = 0.2  # of an exponent of the log-linear regression from a whole number that is taken for it
 
 # --- units of measure -----------------------------------------------------------------------------------------------
+# set by hand before any result; `python -m benchmarks.feynman --units` measures what they do
 
 UNITS_OF_CONSTANTS = (0.5, 0.25, 0.25)  # pure numbers or known constants; one common unit in each sum; any
 INCONSISTENT = 500.0  # nats of a term that a strict search does not allow: behind everything that is consistent

@@ -72,6 +72,7 @@ def small_products(run: Search) -> None:
     """Few products of simple powers, and of those real exponents: cheap, and before many terms can imitate them."""
     terms = _products(run.problem)
     begins = small_systems(run, terms, "products")
+    _again(run, begins)
     most = settings.FREED_TERMS * run.problem.n_states
     sizes = sorted({each.structure.size for each in begins if each.structure.size <= most})
     for size in sizes:
@@ -81,6 +82,13 @@ def small_products(run: Search) -> None:
         powers.free_and_round(run, best, _signed(run.problem))
     if run.solved():
         around_best(run, terms)
+
+
+def _again(run: Search, begins: Sequence[Fit]) -> None:
+    """Fits the best of small systems with patience."""
+    for begin in begins[: settings.GROWN]:
+        if not run.ended():
+            run.tried(begin.structure, begin.parameters, begin.nodes, begin.sigma)
 
 
 def polynomials(run: Search) -> None:
@@ -178,6 +186,8 @@ def small_systems(run: Search, terms: Sequence[Term], stage: str) -> list[Fit]:
         if run.ended():
             break
         equations = weak.small(run.problem, curves, terms)
+        if len(equations) > settings.FEW_STATES:
+            equations = [sorted(starts, key=lambda start: start.cost)[:1] for starts in equations]
         by_cost = sorted(itertools.product(*equations), key=lambda choice: sum(start.cost for start in choice))
         chosen = sorted(by_cost[: settings.SMALL_SYSTEMS], key=_terms)
         for i, choice in enumerate(chosen):

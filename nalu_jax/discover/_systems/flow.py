@@ -36,20 +36,23 @@ class Flow(NamedTuple):
         return bool(finite and np.abs(self.propagators).max() < settings.LARGEST_PROPAGATOR)
 
 
-def flow(problem: Problem, structure: Structure, parameters: np.ndarray, nodes: np.ndarray, precise: bool) -> Flow:
-    """All intervals from nodes (N, n), by a method of fourth order, or the precise one of eighth."""
+def flow(problem: Problem, structure: Structure, parameters: np.ndarray, nodes: np.ndarray, level: int) -> Flow:
+    """All intervals from nodes (N, n): at level 0 by a method of fourth order, at 1 by one of eighth, at 2 by shorter
+    steps of that."""
     states = nodes[problem.begins]
     count, n = states.shape
     spread = np.broadcast_to(np.eye(n), (count, n, n))
     length = problem.steps / settings.SUBSTEPS
     times = problem.begin_times
     moving = _Moving(problem, structure, parameters)
-    advance = _dop853 if precise else _rk4
+    advance = _dop853 if level else _rk4
+    inner = settings.INNER_STEPS if level > 1 else 1
     path, spreads, at = [states], [spread], [times]
     with np.errstate(all="ignore"):  # a candidate that leaves the numbers is dropped
         for _ in range(settings.SUBSTEPS):
-            states, spread = advance(moving, times, states, spread, length)
-            times = times + length
+            for _ in range(inner):
+                states, spread = advance(moving, times, states, spread, length / inner)
+                times = times + length / inner
             path.append(states)
             spreads.append(spread)
             at.append(times)

@@ -12,7 +12,7 @@ import numpy as np
 
 from nalu_jax import _prior
 from nalu_jax.discover._systems import settings
-from nalu_jax.discover._systems.terms import Function, Term
+from nalu_jax.discover._systems.terms import FUNCTIONS, Function, Term
 
 
 def polynomials(n_states: int, degree: int) -> tuple[Term, ...]:
@@ -105,10 +105,23 @@ def _single(states: np.ndarray, scale: np.ndarray, names: Sequence[str]) -> list
     found = []
     for j in range(n_states):
         lowest, highest = states[:, j].min(), states[:, j].max()
-        applies = {"log": lowest > 0, "abs": lowest < 0 < highest, "sin": True, "cos": True, "tanh": True}
+        signs = lowest < -settings.CLEAR_SIGN and highest > settings.CLEAR_SIGN
+        applies = {"log": lowest > 0, "abs": signs, "sin": True, "cos": True, "tanh": True}
         found += [Function(name, tuple(unit[j])) for name, does in applies.items() if does and name in names]
         if "exp" in names:
             found += [Function("exp", tuple(sign * unit[j])) for sign in (-1.0, 1.0)]
         for i in range(j):
             found += [Function(name, tuple(unit[j] - unit[i])) for name in ("sin", "cos") if name in names]
-    return found
+    return [function for function in found if not _is_plain(function, states)]
+
+
+def _is_plain(function: Function, states: np.ndarray) -> bool:
+    """Whether a function is a constant or linear along the measurements."""
+    inside = states @ np.array(function.weights)
+    with np.errstate(all="ignore"):
+        values = FUNCTIONS[function.name][0](inside)
+    if not np.isfinite(values).all():
+        return True
+    design = np.stack([np.ones(len(inside)), inside / (np.abs(inside).max() + 1e-300)], 1)
+    left = values - design @ np.linalg.lstsq(design, values, rcond=None)[0]
+    return bool(np.sum(left**2) <= settings.PLAIN_FUNCTION * np.sum(values**2))

@@ -16,6 +16,7 @@ from nalu_jax.discover._systems.problem import Curves, Problem
 from nalu_jax.discover._systems.shooting import Fit, fit
 from nalu_jax.discover._systems.structure import Key, Structure
 from nalu_jax.discover._systems.terms import Term
+from nalu_jax.discover._systems.verdict import weakest_of
 from nalu_jax.discover._systems.weak import Start
 
 Progress = Callable[[str, float], None]
@@ -37,6 +38,7 @@ class Search:
     report: Progress
     time_limit: float | None
     fits: dict[Key, Fit | None] = field(default_factory=dict)
+    patiently: set[Key] = field(default_factory=set)
     interrupted: bool = False
     late: bool = False
     begin: float = field(default_factory=time.monotonic)
@@ -58,9 +60,9 @@ class Search:
         )
 
     def solved(self) -> bool:
-        """Whether the data are explained to the last digit."""
+        """Whether the data are explained to the last digit, and by no series: each of its terms counts."""
         best = self.best()
-        return best is not None and best.is_exact
+        return best is not None and best.is_exact and weakest_of(best) > settings.WEAKEST
 
     def tried(
         self,
@@ -71,10 +73,16 @@ class Search:
         *,
         patient: bool = True,
     ) -> Fit | None:
-        """The fit of a structure; the earlier one where it was tried before."""
+        """The fit of a structure; the earlier one where it was tried before with as much patience."""
         key = structure.key
-        if key not in self.fits:
-            self.fits[key] = fit(self.problem, structure, parameters, nodes, sigma, patient=patient)
+        if key in self.fits and (key in self.patiently or not patient):
+            return self.fits[key]
+        before = self.fits.get(key)
+        found = fit(self.problem, structure, parameters, nodes, sigma, patient=patient)
+        worse = found is None or (before is not None and before.length < found.length)
+        self.fits[key] = before if worse else found
+        if patient:
+            self.patiently.add(key)
         return self.fits[key]
 
 
@@ -125,7 +133,7 @@ def _from_curve(search: Search, curves: Curves, own: Sequence[Term], whole: Sequ
     nodes = search.problem.nodes(curves)
     begins = weak.starts(search.problem, curves, own)
     chosen = [[0] * len(begins)]
-    if own is whole:
+    if own is whole and len(begins) <= settings.FEW_STATES:
         chosen += _alternatives(begins)
     libraries = [own] if own is whole else [own, whole]
     for choice in chosen:

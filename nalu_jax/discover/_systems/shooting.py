@@ -99,24 +99,26 @@ def fit(
     """
     steps = settings.STEPS if patient else settings.FEWER_STEPS
     with np.errstate(all="ignore"):
-        found = _fit(problem, structure, parameters, nodes, sigma, steps, precise=False)
+        found = _fit(problem, structure, parameters, nodes, sigma, steps, level=0)
         if found is None and patient:
-            found = _fit(problem, structure, parameters, nodes, sigma, steps, precise=True)
-        if found is None or not found.explains:
-            return None
-        if _solved(problem, found):
-            return found
-        better = _fit(problem, structure, found.parameters, found.nodes, found.sigma, settings.STEPS, precise=True)
-        return found if better is None or not better.explains else better
+            found = _fit(problem, structure, parameters, nodes, sigma, steps, level=1)
+        for level in (1, 2):
+            if found is None or not found.explains:
+                return None
+            if _solved(problem, found, level):
+                break
+            better = _fit(problem, structure, found.parameters, found.nodes, found.sigma, settings.STEPS, level=level)
+            found = found if better is None or not better.explains else better
+        return found
 
 
-def _solved(problem: Problem, found: Fit) -> bool:
-    """Whether the solver of fourth order is good enough."""
-    if np.sqrt(found.variance.min()) < settings.PRECISE:
+def _solved(problem: Problem, found: Fit, level: int) -> bool:
+    """Whether the solver of the level below is good enough."""
+    if level == 1 and np.sqrt(found.variance.min()) < settings.PRECISE:
         return False
-    ends = flow(problem, found.structure, found.parameters, found.nodes, True).ends
+    ends = flow(problem, found.structure, found.parameters, found.nodes, level).ends
     off = np.sqrt(np.mean((ends - found.flow.ends) ** 2, 0))
-    return bool(np.isfinite(ends).all() and (off < settings.SOLVER_ERROR * found.sigma).all())
+    return bool(np.isfinite(ends).all() and (off < settings.SOLVER_ERROR * np.sqrt(found.variance)).all())
 
 
 class Linearised(NamedTuple):
@@ -138,16 +140,16 @@ def _fit(
     sigma: np.ndarray,
     steps: int,
     *,
-    precise: bool,
+    level: int,
 ) -> Fit | None:
     sigma = np.maximum(sigma, settings.SMALLEST_NOISE)
-    current = _linearised(problem, structure, parameters, nodes, sigma, precise)
+    current = _linearised(problem, structure, parameters, nodes, sigma, level)
     if current is None:
         return None
     for step in range(steps):
         change, residuals = _solution(problem, current, sigma)
         moved = _measured(problem, nodes) - residuals - nodes
-        taken = _step(problem, structure, parameters, nodes, change, moved, sigma, precise, current.objective)
+        taken = _step(problem, structure, parameters, nodes, change, moved, sigma, level, current.objective)
         if taken is None:
             return None
         size, current = taken
@@ -155,11 +157,11 @@ def _fit(
         small = np.abs(moved / problem.deviations(sigma)).max() < settings.SMALL_MOVE
         if not small and not (size == 1 and step >= steps // 2):
             continue
-        estimated = _noise(problem, residuals, structure.size, precise)
+        estimated = _noise(problem, residuals, structure.size, level)
         if small and np.abs(np.log(estimated / sigma)).max() < settings.SETTLED_NOISE:
             break
         sigma = np.clip(estimated, sigma / settings.NOISE_SHRINKAGE, sigma * settings.NOISE_GROWTH)
-        current = _linearised(problem, structure, parameters, nodes, sigma, precise)
+        current = _linearised(problem, structure, parameters, nodes, sigma, level)
         if current is None:
             return None
     return _finished(problem, structure, parameters, nodes, sigma, current)
@@ -173,13 +175,13 @@ def _step(
     change: np.ndarray,
     moved: np.ndarray,
     sigma: np.ndarray,
-    precise: bool,
+    level: int,
     objective: float,
 ) -> tuple[float, Linearised] | None:
     """The first step size that does not raise the objective, or the one that raises it least."""
     best: tuple[float, Linearised] | None = None
     for size in settings.STEP_SIZES:
-        there = _linearised(problem, structure, parameters + size * change, nodes + size * moved, sigma, precise)
+        there = _linearised(problem, structure, parameters + size * change, nodes + size * moved, sigma, level)
         if there is None:
             continue
         if best is None or there.objective < best[1].objective:
@@ -200,9 +202,9 @@ def _linearised(
     parameters: np.ndarray,
     nodes: np.ndarray,
     sigma: np.ndarray,
-    precise: bool,
+    level: int,
 ) -> Linearised | None:
-    flowed = flow(problem, structure, parameters, nodes, precise)
+    flowed = flow(problem, structure, parameters, nodes, level)
     if not flowed.usable:
         return None
     deviations = problem.deviations(sigma)
@@ -276,9 +278,9 @@ def least_squares(matrix: np.ndarray, target: np.ndarray) -> np.ndarray:
     return np.linalg.lstsq(matrix / sizes, target, rcond=1e-11)[0] / sizes
 
 
-def _noise(problem: Problem, residuals: np.ndarray, size: int, precise: bool) -> np.ndarray:
+def _noise(problem: Problem, residuals: np.ndarray, size: int, level: int) -> np.ndarray:
     """(n,) standard deviation of the noise by these residuals."""
-    lowest = settings.FLOOR_OF_WEIGHTS if precise else settings.FLOOR
+    lowest = settings.FLOOR_OF_WEIGHTS if level else settings.FLOOR
     counts = problem.seen.sum(0)
     degrees = np.maximum(problem.degrees - size / problem.n_states, counts / 3)
     squares = np.sum(np.where(problem.seen, residuals, 0.0) ** 2, 0)

@@ -42,6 +42,8 @@ def judge(problem: Problem, found: list[Fit], barred: list[Fit]) -> Verdict:
         return Verdict(ALIKE, f"{what} within {settings.GAP:g} nats of it, the next at {behind:.1f}", alike)
     if any(each.length < best.length + settings.GAP and not contains(each, best) for each in barred):
         return Verdict(ALIKE, "a law that was not allowed fits as well", ())
+    if best.structure.free and not best.is_exact:
+        return Verdict(ALIKE, "an exponent is no simple number, and the data are noisy", ())
     weakest = weakest_of(best)
     if weakest < settings.WEAKEST:
         return Verdict(ALIKE, f"one of its coefficients is only {weakest:.1f} standard errors large", ())
