@@ -163,8 +163,8 @@ def test_large_states_and_stages_one_by_one():
 def test_a_stiff_solve_with_rejected_steps():
     """Van der Pol's equation at mu = 10: steps from 1e-4 to 0.3, and many rejected.
 
-    The tolerance is such that accuracy, not stability, limits the steps: at the limit of stability, the lengths, and the
-    derivative with them, hang on the last bits, whoever computes them.
+    The tolerance is such that accuracy, not stability, limits the steps: at the limit of stability the lengths, and
+    the derivative with them, hang on the last bits, whoever computes them.
     """
 
     def van_der_pol(t, y, mu):
