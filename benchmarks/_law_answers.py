@@ -10,6 +10,8 @@ import sympy
 
 from nalu_jax import discover
 from nalu_jax.discover._engine.candidate import Column
+from nalu_jax.discover._engine.columns import TableOptions
+from nalu_jax.discover._engine.dimensions import Dimensions
 from nalu_jax.discover._engine.structure import fit_structure
 
 from . import _judge, _report
@@ -27,10 +29,23 @@ class Answer(NamedTuple):
     seconds: float
 
 
-def ask(x: np.ndarray, y: np.ndarray) -> Answer:
+class Units(NamedTuple):
+    """Dimensions of the inputs and of the target, as vectors; all constants of the law are pure numbers."""
+
+    inputs: list[list[float]]
+    target: list[float]
+
+
+def ask(x: np.ndarray, y: np.ndarray, units: Units | None = None) -> Answer:
     """The answer for a table."""
     start = time.perf_counter()
-    found = discover.table(x, y, progress=False)
+    if units is None:
+        found = discover.table(x, y, progress=False)
+    else:
+        of_inputs = {f"x{j}": dimension for j, dimension in enumerate(units.inputs)}
+        found = discover.table(
+            x, y, units=of_inputs, target_unit=units.target, constants="dimensionless", progress=False
+        )
     _report.check_whole(found)
     return Answer(found, found.expression, time.perf_counter() - start)
 
@@ -40,7 +55,7 @@ def symbols(n_inputs: int) -> list[sympy.Symbol]:
     return [sympy.Symbol(f"x{j}", real=True) for j in range(n_inputs)]
 
 
-def law_evidence(law: Law) -> float | None:
+def law_evidence(law: Law, units: Units | None = None) -> float | None:
     """Negative log evidence of the law itself, fitted to the table: the better of both kinds of noise.
 
     Exponents that are no simple numbers are fitted. None where the law is outside of the family.
@@ -64,23 +79,33 @@ def law_evidence(law: Law) -> float | None:
             noise=noise,
             log_coefficients=np.log(np.abs(law.constants)),
             signs=np.sign(law.constants) * law.signs,
+            options=None if units is None else TableOptions(dimensions=_dimensions(units)),
         )
         found.append(candidate.evidence)
     return float(np.nanmin(found))
 
 
-def judged(law: Law) -> dict[str, Any]:
+def _dimensions(units: Units) -> Dimensions:
+    return Dimensions(
+        inputs=np.array(units.inputs, float),
+        target=np.array(units.target, float),
+        known=np.zeros((0, len(units.target))),
+        strict=True,
+    )
+
+
+def judged(law: Law, units: Units | None = None) -> dict[str, Any]:
     """Everything about one table, as it goes into a result's row."""
     row = dict(law.labels)
     try:
         with _judge.time_limit(ATTEMPT_SECONDS):
-            answer = ask(law.x, law.y)
+            answer = ask(law.x, law.y, units)
     except Exception as error:  # whatever it is, the table has no answer, which is a result
         return row | {"skipped": f"no answer: {type(error).__name__}: {error}"}
     found = answer.found
     names = symbols(law.x.shape[1])
     same = _judge.same_law(answer.expression, names, law.fresh_x, law.fresh_y, real=law.real)
-    evidence, truth = found.best.description_length, law_evidence(law)
+    evidence, truth = found.best.description_length, law_evidence(law, units)
     return row | {
         "right": same.same,
         "why": same.why,

@@ -11,14 +11,23 @@ from . import _torch_units
 
 
 def call(
-    params: Any, y0: np.ndarray, ts: np.ndarray, data: np.ndarray, *, solver: str, steps: int, mode: str, **_: Any
+    params: Any,
+    y0: np.ndarray,
+    ts: np.ndarray,
+    data: np.ndarray,
+    *,
+    solver: str,
+    steps: int,
+    mode: str,
+    tolerance: float = 1e-6,
+    **_: Any,
 ) -> Callable[[], Any]:
     """The mean squared error after torchdiffeq's solve, or with its gradient, as a call without arguments."""
     tensors = [{name: torch.tensor(leaf) for name, leaf in unit.items()} for unit in params]
     leaves = [leaf for unit in tensors for leaf in unit.values()]
     start, times, target = torch.tensor(y0), torch.tensor(ts), torch.tensor(data)
     fixed = {"method": "euler", "options": {"step_size": float(ts[-1]) / steps}}
-    method = fixed if solver == "euler" else {"method": "dopri5", "rtol": 1e-6, "atol": 1e-8}
+    method = fixed if solver == "euler" else {"method": "dopri5", "rtol": tolerance, "atol": tolerance / 100}
 
     def loss() -> Any:
         def field(t: Any, y: Any) -> Any:

@@ -122,11 +122,8 @@ def tsit5_candidates(spec: Fast, mode: str) -> dict[str, States]:
         return _diffeqsolve(field, args, adjoint, diffrax.Tsit5(), None, controller, MAX_STEPS)
 
     def solve(theta: Array) -> Array:
-        adjoint = _adjoint(mode)
         args = spec.prepare(theta)
-        return nalu_ode.solve(
-            spec.vector_field, y0, ts, args, max_steps=MAX_STEPS, adjoint=adjoint, rtol=RTOL, atol=ATOL
-        ).ys[1:]
+        return nalu_ode.solve(spec.vector_field, y0, ts, args, max_steps=MAX_STEPS, rtol=RTOL, atol=ATOL).ys[1:]
 
     def no_layer(theta: Array) -> Array:
         return by_diffrax(lambda t, y, args: args * y, theta[:3], _adjoint(mode))

@@ -146,12 +146,6 @@ def instance(expected: str, cure: str, *types: type) -> Kind:
     return Kind(expected, cure, lambda value: None if isinstance(value, types) else TypeError)
 
 
-def having(expected: str, cure: str, *attributes: str) -> Kind:
-    """An object with some attributes."""
-    has_all = lambda value: all(hasattr(value, attribute) for attribute in attributes)
-    return Kind(expected, cure, lambda value: None if has_all(value) else TypeError)
-
-
 def sequence(expected: str, cure: str, of: type) -> Kind:
     """A list or tuple of objects of a type, at least one."""
 

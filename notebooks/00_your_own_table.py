@@ -106,6 +106,22 @@ plot.report(found, folder / "law.html", table[["height", "diameter"]], table["ti
 # All of this without Python: `nalu-jax fit balls.csv --target time --report law.html`. The command also keeps rows
 # back, and judges the formula by them.
 #
+# ## With units of measure
+#
+# Say the units, and only formulas that are consistent are weighed: metres are not added to seconds, and a number in the
+# formula gets the unit that makes it right. `constants=` has what you know by name; g is then no longer hidden in 0.45.
+
+# %%
+units = {"height": "m", "diameter": "m", "time": "s"}
+physical = discover.table(
+    table[["height", "diameter"]], table["time"], target="time", units=units, constants={"g": (9.81, "m/s^2")}
+)
+print(physical)
+
+# %% [markdown]
+# 1.414 is the square root of 2: the formula is sqrt(2 h / g). Units also help where data are few or noisy, since they
+# leave far fewer formulas to choose from.
+#
 # ## When a column is missing
 #
 # Leave the height out. The diameter explains nothing:
@@ -175,6 +191,7 @@ for candidate in (few.best, *few.alike[:3]):
 assert found.verdict == "recovered" and found.formula.endswith("*sqrt(height)")
 [term] = found.terms
 assert abs(term.coefficient.estimate - np.sqrt(2 / 9.81)) < 4 * term.coefficient.error
+assert physical.verdict == "recovered" and "sqrt(height)/sqrt(g)" in physical.formula
 assert without.verdict == "no simple formula found" and without.deviation > 0.2 > 0.02 > found.deviation
 assert few.verdict == "several candidates alike"
 v, angle = generator.uniform(5, 20, 40), generator.uniform(0.1, 1.4, 40)

@@ -65,8 +65,9 @@ def loss(params, batch):
 # %% [markdown]
 # ## Training
 #
-# Success depends on the start, so 32 restarts are trained at once: Adam first, then Levenberg-Marquardt, which takes
-# those that are near a solution to the last digit. `fit.validation` has the loss of each.
+# Success depends on the start, so 32 [restarts](guide/glossary.md#restart) are trained at once: Adam first, then
+# Levenberg-Marquardt, which takes those that are near a solution to the last digit. `fit.validation` has the loss of
+# each.
 
 # %%
 fit = training.fit(
@@ -84,6 +85,9 @@ print(np.sort(fit.validation)[:8])
 plot.losses(fit).figure
 
 # %% [markdown]
+# Grey lines are the other restarts. The arrow is the best one after Levenberg-Marquardt, at the last digit of
+# float64, which an axis cannot show beside the rest.
+#
 # The best restart is right to many digits, and unreadable. This is what it computes for x + y, eps left out:
 
 # %%
@@ -112,7 +116,8 @@ for name, formula in zip(simple.OUTPUTS, formulas, strict=True):
 # %% [markdown]
 # ## The weights
 #
-# Learned, rounded, and the perfect solution. Hidden units have no order of their own, so they are shown in that of the
+# Learned, rounded, and the perfect solution: the exponents of the NPU and the coefficients of the NAU. Its imaginary
+# parts are 0 and its gates 1 in all three. Hidden units have no order of their own, so they are shown in that of the
 # solution.
 
 
@@ -131,7 +136,7 @@ perfect = (
     {"re": jnp.array([[1, 0, 1, 1, 0.5, 0], [0, 1, 1, -1, 0, 0.0]]), "im": jnp.zeros((2, 6)), "gate": jnp.ones(2)},
     {"w": jnp.array([[1, 0, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1], [0, 0, 0, 0.0]])},
 )
-shown = {"inputs": ("x", "y"), "outputs": ("x+y", "xy", "x/y", "√x")}
+shown = {"leaves": ("re", "w"), "inputs": ("x", "y"), "outputs": ("x+y", "xy", "x/y", "√x")}
 panels = plot.weights(chain(npu, nau), ordered(fit.params), snapped=ordered(params), truth=perfect, **shown)
 panels[0, 0].figure
 

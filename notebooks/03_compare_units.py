@@ -18,7 +18,8 @@
 #
 # f(x, y) = (x + y, x y, x / y, sqrt x)
 #
-# from inputs between 0.1 and 2, and are then asked everywhere between -4 and 4. Dark is right, bright is wrong.
+# from inputs between 0.1 and 2, and are then asked everywhere between -4 and 4. The lighter the better: yellow is
+# right, dark is wrong.
 #
 # About two minutes.
 
@@ -86,7 +87,7 @@ trained = {name: train(*network) for name, network in networks.items()}
 # %% [markdown]
 # ## The figure
 #
-# The white square is the training range. Grey is where the truth is not a real number.
+# The black square is the training range. Grey is where the truth is not a real number.
 
 
 # %%

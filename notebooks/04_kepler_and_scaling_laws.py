@@ -18,8 +18,8 @@
 # bars, and these are the difference between "3/2" and "perhaps 2/3, perhaps 3/4". At the end the units of measure find
 # an exponent without any data.
 #
-# `discover.table` says with each formula how far the data support it: "recovered", "several candidates alike", or "no
-# simple formula found". Some seconds.
+# `discover.table` says with each formula how far the data support it, its [verdict](guide/glossary.md#verdict):
+# "recovered", "several candidates alike", or "no simple formula found". Some seconds.
 
 # %%
 # %matplotlib inline
@@ -49,9 +49,9 @@ print(law)
 
 # %% [markdown]
 # Formulas are not all or nothing: this is the best of every complexity, with its error and its description length. A
-# larger formula always fits a little better; the description length asks whether it fits better by more than it takes
-# to write it down. It is the negative logarithm of the evidence, in nats: less is better, and a difference of 6 stands
-# for odds of 400.
+# larger formula always fits a little better; the [description length](guide/glossary.md#description-length-nat) asks
+# whether it fits better by more than it takes to write it down. It is the negative logarithm of the evidence, in
+# nats: less is better, and a difference of 6 stands for odds of 400.
 
 # %%
 for candidate in law.front:

@@ -26,11 +26,8 @@ import inspect
 import pathlib
 import sys
 
-import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
-
-from nalu_jax import nau, nmu, plot
 
 root = next(path for path in pathlib.Path("here").absolute().parents if (path / "benchmarks").is_dir())
 sys.path.append(str(root))
@@ -56,13 +53,14 @@ print(inspect.getsource(digits.LinenModel))
 
 # %%
 data = digits.load(SEED)
-figure, axes = plt.subplots(1, 6, figsize=(9, 2.2), layout="constrained")
-for ax, i in zip(axes, range(6), strict=True):
-    pair = np.hstack([data.images[data.train.a[i], ..., 0], data.images[data.train.b[i], ..., 0]])
-    ax.imshow(pair, cmap="gray_r")
+figure = plt.figure(figsize=(9, 1.9))
+for i, part in enumerate(figure.subfigures(1, 5, wspace=0.12)):
     total, product = data.train.results[i]
-    ax.set_title(f"sum {total:.0f}\nproduct {product:.0f}", fontsize="small")
-    ax.set_axis_off()
+    part.suptitle(f"sum {total:.0f}, product {product:.0f}", fontsize="small")
+    pair = (data.images[data.train.a[i], ..., 0], data.images[data.train.b[i], ..., 0])
+    for ax, image in zip(part.subplots(1, 2, gridspec_kw={"wspace": 0.04}), pair, strict=True):
+        ax.imshow(image, cmap="gray_r")
+        ax.set(xticks=[], yticks=[])
 plt.show()
 print(len(data.train.a), "training pairs;", {group: len(pairs.a) for group, pairs in data.tests.items()}, "to test")
 
@@ -87,7 +85,7 @@ for shift, (head, colour) in enumerate((("arithmetic", "#2166ac"), ("dense", "#b
     ax.bar(places + 0.4 * shift - 0.2, cells, 0.38, color=colour, label=head)
 ax.set_xticks(places, [f"{group}\n{result}" for group in digits.GROUPS for result in ("sum", "product")])
 ax.set(ylabel="share right", ylim=(0, 1.0))
-ax.legend(loc="lower left")
+figure.legend(loc="outside upper center", ncols=2, frameon=False)
 plt.show()
 
 # %% [markdown]
@@ -99,11 +97,6 @@ plt.show()
 # %%
 weights = runs["arithmetic"]["weights"]
 print(weights)
-figure, axes = plt.subplots(1, 2, figsize=(3.2, 1.6), layout="constrained")
-for ax, unit in zip(axes, (nau, nmu), strict=True):
-    name = unit.UNIT.name
-    plot.weights(unit, {"w": jnp.array(weights[name])[:, None]}, inputs=("a", "b"), ax=ax)
-plt.show()
 
 # %% [markdown]
 # One seed is an anecdote. Of the six runs of this model in the benchmark, two settle in a poor optimum, in which a pair

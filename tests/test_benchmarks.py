@@ -12,7 +12,19 @@ import pytest
 from helpers import ALL_UNITS, assert_trees_close
 
 import nalu_jax
-from benchmarks import _cases, _report, _textbook, _timing, imports, layers, make_tables, memory, ode, training_step
+from benchmarks import (
+    _cases,
+    _report,
+    _textbook,
+    _timing,
+    adaptive,
+    imports,
+    layers,
+    make_tables,
+    memory,
+    ode,
+    training_step,
+)
 from benchmarks import compile as compile_times
 
 POSITIVE = [("positive", name) for name in _cases.NPU_FAMILY]
@@ -314,6 +326,17 @@ def test_ode(tmp_path):
             assert {"seconds", "compile_seconds", "memory_bytes"} <= candidate.keys()
     section = make_tables._ode_section({"ode": data})
     assert section.count("| euler |") == 1 and section.count("| tsit5 |") == 1
+
+
+@pytest.mark.slow
+def test_adaptive(tmp_path):
+    (row,) = run_script(
+        adaptive, tmp_path, "--modes", "gradient", "--without-torch", "--plot", str(tmp_path / "a.png")
+    )["rows"]
+    plain, ours = row["candidates"]["plain"], row["candidates"]["solve"]
+    assert row["steps"] > 20 and (tmp_path / "a.png").stat().st_size > 1000
+    assert plain["failed"] == ours["failed"] == 0 and ours["error"] < 1e-5
+    np.testing.assert_allclose(ours["error"], plain["error"], rtol=1e-3)
 
 
 @pytest.mark.slow

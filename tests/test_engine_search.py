@@ -5,7 +5,7 @@ import pytest
 
 from nalu_jax.discover._engine import settings
 from nalu_jax.discover._engine.candidate import Column, plain_numbers, predict
-from nalu_jax.discover._engine.search import search
+from nalu_jax.discover._engine.search import Rules, search
 
 
 def uniform(rng, rows, *ranges):
@@ -201,10 +201,10 @@ def test_what_is_not_allowed_is_no_answer_but_stays_a_rival():
     rng = np.random.default_rng(0)
     x = uniform(rng, 60, (0.5, 3))
     y = 2 * np.exp(-x[:, 0]) * (1 + 0.002 * rng.normal(size=60))
-    found = search(x, y, functions=())
+    found = search(x, y, rules=Rules(functions=()))
     assert all(candidate.form.function is None for candidate in found.candidates)
     assert found.verdict != "recovered"
-    found = search(x, 1 / (1 + x[:, 0]) * (1 + 0.001 * rng.normal(size=60)), nested=False)
+    found = search(x, 1 / (1 + x[:, 0]) * (1 + 0.001 * rng.normal(size=60)), rules=Rules(nested=False))
     assert all(candidate.form.kind not in ("power", "quotient") for candidate in found.candidates)
 
 

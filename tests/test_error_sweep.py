@@ -81,13 +81,9 @@ def _found() -> Any:
     return discover.table(X[:, :1].repeat(3, axis=0), X[:, 0].repeat(3), functions=(), nested=False, terms=1)
 
 
-class _Decay:
-    """Stands for what `discover.ode` found, whose search takes a while."""
-
-    names = ("a", "b")
-
-    def simulate(self, y0: Any, ts: Any) -> Any:
-        return np.exp(-np.outer(ts, [1.0, 2.0])) * y0
+@functools.cache
+def _system() -> Any:
+    return discover.ode(TS, YS, names=("a", "b"), functions=(), nested=False, progress=False)
 
 
 @functools.cache
@@ -390,6 +386,9 @@ def _examples() -> dict[str, Example]:
                 "progress": False,
             }
         ),
+        "nalu_jax.discover.score": Example(
+            {"formula": "a*b", "x": X, "y": X[:, 0] * X[:, 1], "names": ("a", "b"), "target": "y"}
+        ),
         "nalu_jax.discover.split": Example({"x": X, "held_out": 0.2, "outside": 0.2, "seed": 0}),
         "nalu_jax.discover.table": Example(
             {
@@ -397,11 +396,23 @@ def _examples() -> dict[str, Example]:
                 "y": X[:, 0] * X[:, 1],
                 "names": ("a", "b"),
                 "target": "y",
+                "units": {"a": "m", "b": "m", "y": "m^2"},
+                "target_unit": "m^2",
+                "constants": {"g": (9.80665, "m/s^2")},
+                "sigma": np.full(len(X), 0.1),
+                "weights": None,
+                "robust": False,
+                "missing": "raise",
+                "known": "0.1*a",
+                "guess": "a*b",
+                "include": ("a",),
+                "exclude": None,
+                "exponents": (-2.0, 2.0),
                 "functions": (),
                 "nested": False,
                 "terms": 1,
                 "seed": 0,
-                "time_limit": 1.0,
+                "time_limit": 0.3,
                 "progress": False,
             }
         ),
@@ -429,7 +440,7 @@ def _examples() -> dict[str, Example]:
             }
         ),
         "nalu_jax.plot.residuals": Example({"found": _found(), "x": X[:, :1], "y": X[:, 0]}),
-        "nalu_jax.plot.trajectories": Example({"found": _Decay(), "ts": TS, "ys": YS}),
+        "nalu_jax.plot.trajectories": Example({"found": _system(), "ts": TS, "ys": YS}),
         "nalu_jax.plot.graph": Example({"model": nau, "params": W, "inputs": ("a", "b"), "outputs": ("c",)}),
         "nalu_jax.plot.losses": Example({"fit": _fit()}),
         "nalu_jax.plot.predictions": Example(

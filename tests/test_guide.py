@@ -15,9 +15,11 @@ import threading
 import time
 import zlib
 
+import jax
+import jax.numpy as jnp
 import pytest
 
-from nalu_jax import UNITS, cli
+from nalu_jax import UNITS, cli, nau
 
 NOTEBOOKS = pathlib.Path(__file__).parent.parent / "notebooks"
 GUIDE = NOTEBOOKS / "guide"
@@ -59,6 +61,28 @@ def test_every_option_of_the_command_line_is_explained():
         assert len(options) > 1 and options - {"--help"} <= explained, options - explained
 
 
+EXPLAINED = re.findall(r"^\| `(.*?)` \|", (GUIDE / "errors.md").read_text(), re.MULTILINE)
+MESSAGES = [re.escape(text).replace(r"\.\.\.", ".*") for text in EXPLAINED]
+W = {"w": jnp.ones((3, 2))}
+CALLS = [
+    lambda: nau.apply(W, jnp.ones((5, 4))),
+    lambda: nau.apply(W, jnp.ones((5, 3), jnp.bfloat16)),
+    lambda: nau.apply(W, jnp.ones((5, 3), int)),
+    lambda: nau.init(jax.random.key(0), (3, 2), int),
+    lambda: nau.apply({}, jnp.ones((5, 3))),
+]
+
+
+def test_the_messages_explained_are_those_that_are_raised():
+    said = []
+    for call in CALLS:
+        with pytest.raises((ValueError, TypeError)) as error:
+            call()
+        said.append(str(error.value))
+    for pattern, text in zip(MESSAGES[: len(CALLS)], said, strict=True):
+        assert re.search(pattern, text, re.DOTALL), (pattern, text)
+
+
 def test_words_are_in_the_glossary():
     links = set()
     for path in [*GUIDE.glob("*.md"), *NOTEBOOKS.glob("*.py")]:
@@ -76,6 +100,15 @@ def test_docstrings_become_markdown():
     )
     assert "**Params**\n\n    w  (n_in, n_out)\n" in text
     assert text.endswith("Example:\n    ```pycon\n    >>> 1 + 1\n    2\n    ```\n")
+
+
+def test_the_drawn_figures_are_there_and_can_be_drawn_again():
+    drawn = hooks("draw_figures").units()
+    assert [ax.get_title() for ax in drawn.axes] == ["NAU: adds", "NMU: multiplies", "NPU: raises to powers"]
+    linked = set(re.findall(r"figures/(\w+\.svg)", (NOTEBOOKS.parent / "README.md").read_text()))
+    for page in GUIDE.glob("*.md"):
+        linked |= set(re.findall(r"figures/(\w+\.svg)", page.read_text()))
+    assert linked == {path.name for path in (GUIDE / "figures").iterdir()}
 
 
 @needs_docs

@@ -12,6 +12,7 @@ from nalu_jax import discover
 from nalu_jax.discover import _inputs, _numbers, _written
 from nalu_jax.discover._engine import misfit, profile
 from nalu_jax.discover._engine.candidate import Column, Noise, plain_numbers
+from nalu_jax.discover._engine.columns import TableOptions
 from nalu_jax.discover._engine.forms import Form
 from nalu_jax.discover._engine.structure import fit_structure
 from nalu_jax.discover._found import Found
@@ -30,6 +31,7 @@ def fitted(x, y, exponents, *, free=None, noise: Noise = "absolute", form=None, 
         noise=noise,
         log_coefficients=logs,
         row_weights=row_weights,
+        options=TableOptions(robust=row_weights is not None),
     )
 
 

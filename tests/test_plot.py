@@ -1,7 +1,7 @@
 """Figures: what is drawn (artists, labels, colours), never pixels; axes given are used, pyplot knows of none."""
 
 import dataclasses
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -306,4 +306,4 @@ def test_bad_input_of_what_was_found(law):
         with pytest.raises(ValueError, match=words):
             call()
     with pytest.raises(TypeError, match="plot.front: found"):
-        plot.front(3)
+        plot.front(cast(Any, 3))

@@ -72,7 +72,7 @@ def test_text_of_headers_is_shown_and_nothing_else(page):
 def test_it_has_verdict_formula_numbers_and_versions(page, found):
     text = page.read_text()
     tags = Tags(text)
-    for shown in (found.verdict, found.reason, found.best.with_errors, "nalu_jax 0", "Made again by", "is the column"):
+    for shown in (found.verdict, found.reason, found.best.with_errors, "nalu_jax 0", "Made again by", "stands for"):
         assert shown in tags.text
     formula = re.search(r"<math.*?</math>", text, re.DOTALL)
     assert formula is not None

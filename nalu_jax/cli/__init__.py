@@ -1,4 +1,5 @@
-"""The command line `nalu-jax`, also `python -m nalu_jax`: `fit DATA.csv --target COLUMN`, `demo`, `--version`.
+"""The command line `nalu-jax`, also `python -m nalu_jax`: `fit DATA.csv --target COLUMN`, `ode DATA.csv --time COLUMN`,
+`demo`, `--version`.
 
 >>> from nalu_jax import cli
 >>> options = cli.parser().parse_args(["fit", "data.csv", "--target", "y", "--inputs", "a, b"])
@@ -25,6 +26,7 @@ def parser() -> argparse.ArgumentParser:
     command_line.add_argument("--version", action="version", version=version)
     commands = command_line.add_subparsers(dest="command", required=True)
     _fit_options(commands.add_parser("fit", help="find a formula in a CSV file"))
+    _ode_options(commands.add_parser("ode", help="find equations of trajectories in a CSV file"))
     _demo_options(commands.add_parser("demo", help="learn Kepler's third law from the inner Solar System"))
     return command_line
 
@@ -45,6 +47,10 @@ def _run(options: argparse.Namespace) -> int:
         from . import _fit
 
         return _fit.run(options)
+    if options.command == "ode":
+        from . import _ode
+
+        return _ode.run(options)
     from . import _demo
 
     return _demo.run(restarts=options.restarts, seed=options.seed)
@@ -52,9 +58,12 @@ def _run(options: argparse.Namespace) -> int:
 
 def _fit_options(command: argparse.ArgumentParser) -> None:
     names = lambda text: [name.strip() for name in text.split(",")]
-    command.add_argument("data", type=pathlib.Path, metavar="DATA.csv", help="a first line of names, then numbers")
+    command.add_argument(
+        "data", type=pathlib.Path, metavar="DATA.csv", help="a first line of names, then numbers; - for standard input"
+    )
     command.add_argument("--target", required=True, metavar="COLUMN", help="the column to explain")
     command.add_argument("--inputs", type=names, metavar="A,B", help="to explain it with (default: all others)")
+    _fit_knowledge(command)
     families = lambda text: text if text == "all" else tuple(filter(None, names("" if text == "none" else text)))
     command.add_argument(
         "--functions",
@@ -71,6 +80,46 @@ def _fit_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--seed", type=int, default=0, metavar="N", help="of all random choices (default: 0)")
     command.add_argument("--plot", type=pathlib.Path, metavar="OUT.png", help="write figures of the fit")
     command.add_argument("--report", type=pathlib.Path, metavar="OUT.html", help="write a page to keep")
+    command.add_argument("--json", action="store_true", help="print JSON, for machines")
+
+
+def _fit_knowledge(command: argparse.ArgumentParser) -> None:
+    """What is known of the table beside its numbers."""
+    names = lambda text: [name.strip() for name in text.split(",")]
+    command.add_argument(
+        "--units", metavar="p=Pa,V=L", help="of all columns, or headers: those of names such as p [Pa]"
+    )
+    command.add_argument("--constants", metavar='"g=9.8 m/s^2"', help="known ones, by ; or dimensionless: no others")
+    command.add_argument("--sigma", metavar="COLUMN", help="standard errors of the target")
+    command.add_argument("--weights", metavar="COLUMN", help="weights of the rows")
+    command.add_argument("--missing", choices=("raise", "drop"), default="raise", help="rows with a missing cell")
+    command.add_argument("--known", metavar="FORMULA", help="a part of the formula; new names in it are fitted")
+    command.add_argument("--guess", metavar="FORMULA", help="a formula to try and improve")
+    command.add_argument("--include", type=names, metavar="A,B", help="columns that the formula must have")
+    command.add_argument("--exponents", metavar="LOW,HIGH", help="that they lie between, or integers")
+
+
+def _ode_options(command: argparse.ArgumentParser) -> None:
+    names = lambda text: [name.strip() for name in text.split(",")]
+    families = lambda text: text if text == "all" else tuple(filter(None, names("" if text == "none" else text)))
+    command.add_argument(
+        "data", type=pathlib.Path, metavar="DATA.csv", help="a first line of names, then numbers; - for standard input"
+    )
+    command.add_argument("--time", required=True, metavar="COLUMN", help="the column of times")
+    command.add_argument("--trajectory", metavar="COLUMN", help="which trajectory a row belongs to (default: one)")
+    command.add_argument("--states", type=names, metavar="A,B", help="the columns of states (default: all others)")
+    command.add_argument(
+        "--noise", type=float, metavar="SHARE", help="of the measurements, in deviations of the states"
+    )
+    command.add_argument(
+        "--initial-states", choices=("measured", "exact"), default="measured", help="whether the first rows have noise"
+    )
+    command.add_argument("--missing", choices=("raise", "drop"), default="raise", help="rows with a missing cell")
+    command.add_argument(
+        "--functions", type=families, default="all", metavar="exp,sin", help="all, none (default: all)"
+    )
+    command.add_argument("--no-nested", dest="nested", action="store_false", help="no quotients of sums")
+    command.add_argument("--time-limit", type=float, default=60.0, metavar="SECONDS", help="end with the best so far")
     command.add_argument("--json", action="store_true", help="print JSON, for machines")
 
 

@@ -1,7 +1,7 @@
 """A CSV file as columns of numbers, with messages that name the column and the row.
 
-Commas, semicolons and tabs between cells are told apart, and so is a decimal comma; row numbers that pandas wrote into
-the first column are left out, and said to be.
+Commas, semicolons, tabs and spaces between cells are told apart, and so is a decimal comma; row numbers that pandas
+wrote into the first column are left out, and said to be. Spreadsheets (.xlsx) are read where pandas can.
 
 >>> from nalu_jax.cli import _csv
 >>> table = _csv.parse(["# a comment", "a;b;name", "1,5;2;x", "3;4,25;y"], target="b", inputs=("a",))
@@ -12,12 +12,24 @@ the first column are left out, and said to be.
 import csv
 import pathlib
 import re
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 
 SEPARATORS = {",": ",", ";": ";", "\t": "tabs"}
+
+SPACES = " "
+"""Where none of these separates cells: as many spaces as there are."""
+
+STANDARD_INPUT = "-"
+
+SPREADSHEETS = (".xlsx", ".xls", ".ods")
+
+MISSING = ("", "na", "n/a", "nan", "null", "none", "-", "?")
+"""Cells, in small letters, in which nothing was measured."""
 
 DECIMAL_COMMA = re.compile(r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*")
 
@@ -26,35 +38,81 @@ ROW_NUMBERS = ("", "Unnamed: 0")
 
 
 class Columns(NamedTuple):
-    """x (n, n_in) and y (n,) float64, the names of the inputs and of the target; what was left out or recognised."""
+    """x (n, n_in) and y (n,) float64, the names of the inputs and of the target; what was left out or recognised; other
+    columns that were asked for (n,), by name: of numbers where they all are, else of text."""
 
     names: tuple[str, ...]
     target: str
     x: np.ndarray
     y: np.ndarray
     notes: tuple[str, ...] = ()
+    beside: Mapping[str, np.ndarray] = MappingProxyType({})
 
 
-def read(path: str | pathlib.Path, *, target: str, inputs: Sequence[str] | None = None) -> Columns:
+def read(
+    path: str | pathlib.Path,
+    *,
+    target: str,
+    inputs: Sequence[str] | None = None,
+    beside: Sequence[str] = (),
+    drop: bool = False,
+) -> Columns:
     """The columns of a file whose first line has their names; empty lines and lines that begin with # do not count.
 
     Args:
-        path: of the file.
+        path: of the file, or "-" for standard input.
         target: the name of the column to explain.
         inputs: the names of those to explain it with; all others where not given.
+        beside: the names of columns that belong to the rows, such as errors.
+        drop: whether to leave rows out in which a cell is missing.
 
     Raises:
         ValueError: the file cannot be read, or `parse` raises.
     """
+    if pathlib.Path(path).suffix.lower() in SPREADSHEETS:
+        header, rows = _spreadsheet(pathlib.Path(path))
+        return _columns(header, rows, ",", target=target, inputs=inputs, beside=beside, drop=drop)
     try:
-        text = pathlib.Path(path).read_text(encoding="utf-8-sig")
+        if str(path) == STANDARD_INPUT:
+            text = sys.stdin.read().removeprefix("\ufeff")
+        else:
+            text = pathlib.Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text. Save it as CSV UTF-8"
         raise ValueError(f"the file cannot be read: {reason}.") from None
-    return parse(text.splitlines(), target=target, inputs=inputs)
+    return parse(text.splitlines(), target=target, inputs=inputs, beside=beside, drop=drop)
 
 
-def parse(lines: Iterable[str], *, target: str, inputs: Sequence[str] | None = None) -> Columns:
+def _spreadsheet(path: pathlib.Path) -> tuple[list[str], list[list[str]]]:
+    """The names and the rows of the first sheet, cells as text."""
+    try:
+        import pandas
+
+        sheet = pandas.read_excel(path, header=None, dtype=object)
+    except ImportError as error:
+        raise ValueError(
+            f"spreadsheets need pandas and its reader ({error}). Install them, or save it as CSV."
+        ) from None
+    except OSError as error:
+        raise ValueError(f"the file cannot be read: {error.strerror}.") from None
+    except Exception as error:  # of the reader, of which every format has another
+        raise ValueError(f"the file is no spreadsheet that can be read: {error}. Save it as CSV.") from None
+    cell = lambda value: "" if value is None or value != value else str(value)
+    rows = [[cell(value) for value in row] for row in sheet.itertuples(index=False)]
+    rows = [row for row in rows if any(row)]
+    if not rows:
+        raise ValueError("the first sheet is empty: expected a row of column names, then rows of numbers.")
+    return [name.strip() for name in rows[0]], rows[1:]
+
+
+def parse(
+    lines: Iterable[str],
+    *,
+    target: str,
+    inputs: Sequence[str] | None = None,
+    beside: Sequence[str] = (),
+    drop: bool = False,
+) -> Columns:
     """The columns of the lines of a CSV file.
 
     Raises:
@@ -66,17 +124,54 @@ def parse(lines: Iterable[str], *, target: str, inputs: Sequence[str] | None = N
         raise ValueError("the file has no lines: expected a line of column names, then rows of numbers.")
     separator = _separator(kept)
     header, rows = _cells(kept, separator)
+    return _columns(header, rows, separator, target=target, inputs=inputs, beside=beside, drop=drop)
+
+
+def _columns(
+    header: list[str],
+    rows: list[list[str]],
+    separator: str,
+    *,
+    target: str,
+    inputs: Sequence[str] | None,
+    beside: Sequence[str],
+    drop: bool,
+) -> Columns:
     header, rows, notes = _without_row_numbers(header, rows, inputs)
-    names = _checked_names(header, target, inputs)
-    cells = {name: [row[header.index(name)] for row in rows] for name in (target, *names)}
-    comma = separator != "," and _decimal_comma(cells.values())
-    columns = {name: _numbers(name, column, comma) for name, column in cells.items()}
+    names = _checked_names(header, target, inputs, beside)
+    used = (target, *names, *beside)
+    cells = {name: [row[header.index(name)] for row in rows] for name in used}
+    numbers = range(1, len(rows) + 1)
+    if drop:
+        numbers, cells, dropped = _without_missing(cells, len(rows))
+        notes += dropped
+    comma = separator != "," and _decimal_comma(cells[name] for name in (target, *names))
+    columns = {name: _numbers(name, cells[name], comma, numbers) for name in (target, *names)}
     if separator != ",":
-        notes += (f"cells are separated by {SEPARATORS[separator]}",)
+        notes += (f"cells are separated by {SEPARATORS.get(separator, 'spaces')}",)
     if comma:
         notes += ("decimals are written with a comma",)
     x = np.stack([columns[name] for name in names], 1)
-    return Columns(tuple(names), target, x, columns[target], notes)
+    others = {name: _numbers_or_text(name, cells[name], comma, numbers) for name in beside}
+    return Columns(tuple(names), target, x, columns[target], notes, MappingProxyType(others))
+
+
+def _without_missing(
+    cells: Mapping[str, Sequence[str]], count: int
+) -> tuple[Sequence[int], dict[str, list[str]], tuple[str, ...]]:
+    """Numbers and cells of the rows that have all of them, and a note of those that have not."""
+    kept = [i for i in range(count) if all(column[i].strip().lower() not in MISSING for column in cells.values())]
+    left = {name: [column[i] for i in kept] for name, column in cells.items()}
+    gone = count - len(kept)
+    note = f"{gone} of {count} rows left out, since a cell is missing"
+    return [i + 1 for i in kept], left, (note,) if gone else ()
+
+
+def _numbers_or_text(name: str, cells: Sequence[str], comma: bool, numbers: Sequence[int]) -> np.ndarray:
+    try:
+        return _numbers(name, cells, comma, numbers)
+    except ValueError:
+        return np.array([cell.strip() for cell in cells])
 
 
 def _separator(lines: Sequence[str]) -> str:
@@ -91,6 +186,9 @@ def _separator(lines: Sequence[str]) -> str:
     best = max(sizes, key=lambda separator: (sizes[separator], separator == ";"))
     if sizes[best] > 1:
         return best
+    spaced = {len(line.split()) for line in lines[:2]}
+    if len(lines) > 1 and spaced == {max(spaced)} and max(spaced) > 1 and not any(map(lines[0].count, SEPARATORS)):
+        return SPACES
     return max(SEPARATORS, key=lines[0].count)
 
 
@@ -98,7 +196,9 @@ def _cells(lines: Sequence[str], separator: str) -> tuple[list[str], list[list[s
     """The names, and the rows, all of the same number of cells."""
     rows: list[list[str]] = []
     try:
-        for row in csv.reader(lines, delimiter=separator, strict=True):
+        for row in (
+            map(str.split, lines) if separator == SPACES else csv.reader(lines, delimiter=separator, strict=True)
+        ):
             rows.append(row)
     except csv.Error:
         where = f"row {len(rows)}" if rows else "the line of names"
@@ -128,13 +228,13 @@ def _without_row_numbers(
     return header, rows, notes
 
 
-def _checked_names(header: list[str], target: str, inputs: Sequence[str] | None) -> list[str]:
+def _checked_names(header: list[str], target: str, inputs: Sequence[str] | None, beside: Sequence[str]) -> list[str]:
     """The names of the inputs."""
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
         raise ValueError(f"column {twice[0]!r} is there twice in the line of names; rename one.")
-    names = [name for name in header if name != target] if inputs is None else list(inputs)
-    for name in (target, *names):
+    names = [name for name in header if name not in (target, *beside)] if inputs is None else list(inputs)
+    for name in (target, *names, *beside):
         if name not in header:
             raise ValueError(f"no column {name!r} in the line of names; there are {', '.join(map(repr, header))}.")
     if target in names:
@@ -153,7 +253,7 @@ def _decimal_comma(columns: Iterable[Sequence[str]]) -> bool:
     return bool(cells) and all(DECIMAL_COMMA.fullmatch(cell) for cell in cells)
 
 
-def _numbers(name: str, cells: Sequence[str], decimal_comma: bool) -> np.ndarray:
+def _numbers(name: str, cells: Sequence[str], decimal_comma: bool, numbers: Sequence[int]) -> np.ndarray:
     values = np.empty(len(cells))
     for i, cell in enumerate(cells):
         try:
@@ -163,6 +263,7 @@ def _numbers(name: str, cells: Sequence[str], decimal_comma: bool) -> np.ndarray
         except ValueError:
             what = f"{cell[:40]!r} is not a number" if cell.strip() else "the cell is empty"
             raise ValueError(
-                f"column {name!r}, row {i + 1}: {what}. Mend it, or leave the column out (--inputs names those to use)."
+                f"column {name!r}, row {numbers[i]}: {what}. Mend it, or leave the column out (--inputs names those to "
+                "use)."
             ) from None
     return values

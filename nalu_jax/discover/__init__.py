@@ -19,9 +19,11 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from ._formula import Factor, Formula, Number, Term
-from ._found import Found
+from ._formula import Constant, Factor, Formula, KnownPart, Number, Term
+from ._found import Comparison, Found, Front
+from ._intervals import Predicted
 from ._json import load
+from ._score import Score, score
 from ._splits import Split, split
 from ._table import table
 
@@ -35,17 +37,24 @@ if TYPE_CHECKING:
 _LATER = {"ode": "_ode", "System": "_system", "FoundSystem": "_found_system", "FormulaRegressor": "_regressor"}
 
 __all__ = [
+    "Comparison",
+    "Constant",
     "Factor",
     "Formula",
     "FormulaRegressor",
     "Found",
     "FoundSystem",
+    "Front",
+    "KnownPart",
     "Number",
+    "Predicted",
+    "Score",
     "Split",
     "System",
     "Term",
     "load",
     "ode",
+    "score",
     "split",
     "table",
 ]

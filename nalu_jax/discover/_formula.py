@@ -6,6 +6,7 @@ What is shown, predicted, saved and turned into units is this one function.
 """
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -62,18 +63,51 @@ class Factor:
 
 
 @dataclass(frozen=True)
+class Constant:
+    """A constant that is known by name.
+
+    Attributes:
+        name, symbol: as it was given, and what stands for it in formulas.
+        value: in its unit.
+        unit: as text; "" where it was given as a vector of dimensions.
+    """
+
+    name: str
+    symbol: str
+    value: float
+    unit: str
+
+
+@dataclass(frozen=True)
 class Term:
-    """coefficient * product of factors.
+    """coefficient * product of factors * product of powers of known constants.
 
     Attributes:
         part: where it stands: "sum", "above" or "below" a bar, "front" of a function, "inside" of it.
         coefficient: of the product.
         factors: those with an exponent other than 0.
+        known: place in the formula's `constants`, and exponent, of those that the term has.
     """
 
     part: str
     coefficient: Number
     factors: tuple[Factor, ...]
+    known: tuple[tuple[int, Number], ...] = ()
+
+
+@dataclass(frozen=True)
+class KnownPart:
+    """What was known of a formula and is added to what was found.
+
+    Attributes:
+        text: as it was given.
+        formula: the same with its constants as numbers.
+        constants: names and values of those that were fitted.
+    """
+
+    text: str
+    formula: str
+    constants: tuple[tuple[str, Number], ...] = ()
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -90,6 +124,11 @@ class Formula:
         error: root mean square of the residuals of the table's rows: in the target's unit, or where the noise is
             relative as a fraction of the best formula's values.
         description_length: negative logarithm of the evidence, in nats: what it takes to say formula and residuals.
+        units, target_unit: of the inputs and the target, as text; no units where none were given.
+        constants: that are known by name.
+        covariance: (K + F, K + F) of the logarithms of absolute coefficients and of the F free exponents, term by term;
+            None in results of earlier versions.
+        known: what was known of it, and is added to the terms; None where nothing was.
     """
 
     form: Form
@@ -101,6 +140,11 @@ class Formula:
     complexity: int
     error: float
     description_length: float
+    units: tuple[str, ...] = ()
+    target_unit: str = ""
+    constants: tuple[Constant, ...] = ()
+    covariance: np.ndarray | None = None
+    known: KnownPart | None = None
 
     @functools.cached_property
     def formula(self) -> str:
@@ -117,7 +161,7 @@ class Formula:
         """The right-hand side in SymPy, its symbols real."""
         from ..symbolic._parse import parse
 
-        return parse(self.formula, self.symbols)
+        return parse(self.formula, (*self.symbols, *(constant.symbol for constant in self.constants)))
 
     @functools.cached_property
     def latex(self) -> str:
@@ -154,6 +198,16 @@ class Formula:
             TypeError, ValueError: x has other columns, or cells that are no real numbers.
         """
         return _values.of(self, _inputs.rows(x, self.names))
+
+    @functools.cached_property
+    def _known_values(self) -> Callable[..., Any]:
+        import sympy
+
+        from ..symbolic._parse import parse
+
+        assert self.known is not None
+        symbols = [sympy.Symbol(symbol, real=True) for symbol in self.symbols]
+        return sympy.lambdify(symbols, parse(self.known.formula, self.symbols), "numpy")
 
     def to_python(self) -> str:
         """Source of a function of the inputs' symbols that needs NumPy only."""

@@ -1,14 +1,19 @@
 """What `discover.table` found: the verdict, the formula with its errors, its rivals."""
 
+import dataclasses
 import functools
+import math
 import pathlib
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 import numpy as np
 
-from . import _names, _numbers, _text
+from . import _inputs, _intervals, _measures, _names, _numbers, _score, _text
 from ._formula import Formula, Number, Term
+from ._intervals import Predicted
+from ._score import Score
 
 if TYPE_CHECKING:
     import sympy
@@ -19,6 +24,84 @@ RECOVERED = "recovered"
 ALIKE = "several candidates alike"
 NOTHING = "no simple formula found"
 VERDICTS = (RECOVERED, ALIKE, NOTHING)
+
+
+class Front(tuple[Formula, ...]):
+    """Candidates, the simplest first: a tuple that prints as a table, with the place that `Found.choose` takes."""
+
+    found: "Found"
+
+    def __new__(cls, candidates: Iterable[Formula], found: "Found") -> "Front":
+        front = super().__new__(cls, candidates)
+        front.found = found
+        return front
+
+    def __reduce__(self) -> Any:
+        return tuple, (tuple(self),)
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """Place, complexity, error, description length above the best's, weight among all candidates, formula."""
+        weights = {id(each): share for each, share in zip(self.found.candidates, self.found.weights, strict=True)}
+        least = min(candidate.description_length for candidate in self.found.candidates)
+        return [
+            (
+                str(place),
+                str(candidate.complexity),
+                f"{candidate.error:.3g}",
+                f"{candidate.description_length - least:.1f}",
+                f"{weights[id(candidate)]:.3f}",
+                f"{_names.printable(candidate.target)} = {candidate.with_errors}",
+            )
+            for place, candidate in enumerate(self)
+        ]
+
+    def __str__(self) -> str:
+        rows = [FRONT, *self.rows()]
+        widths = [max(len(row[i]) for row in rows) for i in range(len(FRONT) - 1)]
+        return "\n".join("  ".join([*map(str.rjust, row, widths), row[-1]]) for row in rows)
+
+    def _repr_html_(self) -> str:
+        cells = lambda row, tag: "".join(f"<{tag}>{_names.as_html(cell)}</{tag}>" for cell in row)
+        body = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in self.rows())
+        return f"<table><tr>{cells(FRONT, 'th')}</tr>{body}</table>"
+
+
+FRONT = ("", "complexity", "error", "nats behind", "weight", "formula")
+
+
+class Difference(NamedTuple):
+    """A number of two results of one structure: what it is, both values, and how far they are apart in their joint
+    standard error."""
+
+    label: str
+    first: float
+    second: float
+    standard_errors: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two results beside each other.
+
+    Attributes:
+        first, second: the formulas, with errors.
+        same_structure: whether they are the same but for their numbers.
+        differences: of the numbers, where the structure is the same.
+    """
+
+    first: str
+    second: str
+    same_structure: bool
+    differences: tuple[Difference, ...] = ()
+
+    def __str__(self) -> str:
+        if not self.same_structure:
+            return f"different structures:\n  {self.first}\n  {self.second}"
+        lines = [
+            f"  {each.label}: {each.first:.6g} and {each.second:.6g}, {each.standard_errors:.1f} standard errors apart"
+            for each in self.differences
+        ]
+        return "\n".join([f"the same structure: {self.first}", *lines])
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -53,14 +136,24 @@ class Found:
         return self.candidates[0]
 
     @functools.cached_property
-    def front(self) -> tuple[Formula, ...]:
-        """Of every complexity the candidate with the lowest error, the simplest first; the error never rises."""
+    def front(self) -> "Front":
+        """Of every complexity the candidate with the lowest error, the simplest first; the error never rises.
+
+        It prints as a table.
+        """
         front: list[Formula] = []
         for candidate in sorted(self.candidates, key=lambda each: (each.complexity, each.error)):
             if not front or candidate.error < front[-1].error:
                 front = [each for each in front if each.complexity < candidate.complexity]
                 front.append(candidate)
-        return tuple(front)
+        return Front(front, self)
+
+    @functools.cached_property
+    def weights(self) -> tuple[float, ...]:
+        """Of every candidate its probability among them, by its evidence."""
+        lengths = np.array([candidate.description_length for candidate in self.candidates])
+        shares = np.exp(np.nanmin(lengths) - lengths)
+        return tuple((shares / np.nansum(shares)).tolist())
 
     @property
     def formula(self) -> str:
@@ -112,15 +205,108 @@ class Found:
         """Why there is no model; empty where there is one."""
         return self.best.model_note
 
-    def predict(self, x: Any) -> np.ndarray:
+    @overload
+    def predict(self, x: Any) -> np.ndarray: ...
+
+    @overload
+    def predict(
+        self, x: Any, *, interval: float, of: Literal["measurement", "formula"] = "measurement"
+    ) -> Predicted: ...
+
+    def predict(
+        self, x: Any, *, interval: float | None = None, of: Literal["measurement", "formula"] = "measurement"
+    ) -> np.ndarray | Predicted:
         """Values (rows,) float64 by the best, of x (rows, n_in) or a DataFrame that has the columns.
 
         NaN where the formula is not defined, infinite where its value leaves the range of float64.
 
+        Args:
+            x: as above.
+            interval: a probability such as 0.95: then a `Predicted` of values, low and high is returned, by the
+                covariance of the numbers. That the formula itself is the law is taken for granted.
+            of: what an interval is to hold: a new "measurement", with its noise, or the "formula" without.
+
         Raises:
-            TypeError, ValueError: x has other columns, or cells that are no real numbers.
+            TypeError, ValueError: x has other columns, or cells that are no real numbers; interval is no probability,
+                or the result is of a version that had no covariance.
         """
-        return self.best.predict(x)
+        if interval is None:
+            return self.best.predict(x)
+        if isinstance(interval, bool) or not isinstance(interval, int | float | np.number) or not 0 < interval < 1:
+            raise ValueError(f"predict: interval must be a probability such as 0.95, got {interval!r}.")
+        if of not in ("measurement", "formula"):
+            raise ValueError(f'predict: of must be "measurement" or "formula", got {of!r}.')
+        if self.best.covariance is None:
+            raise ValueError("predict: this result has no covariance. Find the formula again for intervals.")
+        rows = _inputs.rows(x, self.names)
+        fitted = self.best.predict(rows)
+        size = np.abs(fitted) if self.noise == "relative" else 1.0
+        noise = self.deviation * size if of == "measurement" else 0.0
+        return _intervals.of(self.best, rows, fitted, level=float(interval), noise=noise, rows=self.rows)
+
+    def score(self, x: Any, y: Any) -> Score:
+        """How good the best is on a table, for example on rows that were held out, and what they say against it.
+
+        Raises:
+            TypeError, ValueError: x has other columns, or cells are no finite real numbers.
+        """
+        return _score.score(self, x, y)
+
+    def compare(self, other: "Found") -> "Comparison":
+        """Whether another result, of the same quantity in other rows, is the same law, and how far numbers differ.
+
+        Raises:
+            TypeError: other is no such result.
+        """
+        if not isinstance(other, Found):
+            raise TypeError(f"compare: expected another result of discover.table, got {other!r:.60}.")
+        return _compared(self, other)
+
+    def choose(self, place: int) -> "Found":
+        """The same result with a candidate of the front as the best, by its place there, from 0 on.
+
+        Raises:
+            TypeError, IndexError: there is no such place.
+        """
+        if isinstance(place, bool) or not isinstance(place, int | np.integer):
+            raise TypeError(f"choose: expected a place in the front, got {place!r}.")
+        if not -len(self.front) <= place < len(self.front):
+            raise IndexError(f"choose: the front has {len(self.front)} candidates, 0 to {len(self.front) - 1}.")
+        chosen = self.front[place]
+        if chosen is self.best:
+            return self
+        behind = chosen.description_length - self.best.description_length
+        others = tuple(candidate for candidate in self.candidates if candidate is not chosen)
+        alike = any(each is chosen for each in self.alike)
+        return dataclasses.replace(
+            self,
+            verdict=ALIKE if alike else NOTHING,
+            reason=f"it was chosen; {self.best.formula} is ahead of it by {behind:.1f} nats",
+            candidates=(chosen, *others),
+            alike=tuple(each for each in (self.best, *self.alike) if each is not chosen) if alike else (),
+        )
+
+    def to_pandas(self) -> Any:
+        """A pandas DataFrame with a row for every candidate, the best first. Needs the extra `tables`.
+
+        Raises:
+            ImportError: pandas is not installed.
+        """
+        import pandas
+
+        rows = [
+            {
+                "formula": candidate.formula,
+                "complexity": candidate.complexity,
+                "error": candidate.error,
+                "description_length": candidate.description_length,
+                "weight": weight,
+                "alike": candidate is self.best or any(candidate is each for each in self.alike),
+                "on_front": any(candidate is each for each in self.front),
+            }
+            for candidate, weight in zip(self.candidates, self.weights, strict=True)
+        ]
+        return pandas.DataFrame(rows)
 
     def to_python(self) -> str:
         """Source of a function of the inputs' symbols that needs NumPy only."""
@@ -144,7 +330,7 @@ class Found:
         formula = f"{closest}{_names.printable(self.target)} = {self.best.with_errors}"
         lines = [f"{self.verdict}: {self.reason}", "", formula]
         lines += [f"  {symbol} is the column {name!r}" for symbol, name in _text.legend(self.best).items()]
-        lines += ["", *_term_lines(self.best), "", _noise_line(self)]
+        lines += ["", *_term_lines(self.best), *_unit_lines(self.best), "", _noise_line(self)]
         if self.alike:
             lines += ["", "not told apart from it by these data:", *[f"  {each.with_errors}" for each in self.alike]]
         return "\n".join([*lines, *[f"note: {note}" for note in self.notes]])
@@ -165,8 +351,58 @@ class Found:
         )
 
 
+def _structure(formula: Formula) -> tuple[Any, ...]:
+    """What two formulas have in common that differ in their numbers only."""
+    terms = [
+        (term.part, tuple((each.column, each.sign, each.exponent.exact) for each in term.factors), term.known)
+        for term in formula.terms
+    ]
+    constants = tuple((each.name, each.value, each.unit) for each in formula.constants)
+    known = None if formula.known is None else formula.known.text
+    return formula.form, formula.names, formula.units, formula.target_unit, constants, known, terms
+
+
+def _compared(found: Found, other: Found) -> Comparison:
+    first, second = found.best, other.best
+    texts = str(first), str(second)
+    *mine, my_terms = _structure(first)
+    *theirs, their_terms = _structure(second)
+    order = _matching(my_terms, their_terms)
+    if mine != theirs or order is None:
+        return Comparison(*texts, False)
+    differences = []
+    for place, term in enumerate(first.terms):
+        twin = second.terms[order[place]]
+        pairs = [("coefficient", term.coefficient, twin.coefficient)]
+        pairs += [
+            ("exponent", one.exponent, two.exponent)
+            for one, two in zip(term.factors, twin.factors, strict=True)
+            if one.exponent.exact is None
+        ]
+        where = f" of term {place + 1}" if len(first.terms) > 1 else ""
+        for label, one, two in pairs:
+            error = math.hypot(one.error, two.error)
+            apart = abs(one.estimate - two.estimate) / error if error > 0 else math.nan
+            differences.append(Difference(f"{label}{where}", one.estimate, two.estimate, apart))
+    return Comparison(*texts, True, tuple(differences))
+
+
+def _matching(mine: list[Any], theirs: list[Any]) -> list[int] | None:
+    """Of every term the place of its like; None where one has none."""
+    order: list[int] = []
+    for term in mine:
+        place = next((i for i, other in enumerate(theirs) if other == term and i not in order), None)
+        if place is None:
+            return None
+        order.append(place)
+    return order if len(mine) == len(theirs) else None
+
+
 def _noise_line(found: Found) -> str:
-    size = f"{found.deviation:.2g}" if found.noise == "absolute" else f"{100 * found.deviation:.2g} % of the value"
+    unit = f" {found.best.target_unit}" if found.best.target_unit else ""
+    size = (
+        f"{found.deviation:.2g}{unit}" if found.noise == "absolute" else f"{100 * found.deviation:.2g} % of the value"
+    )
     return f"residuals: {size} ({found.noise}), {found.rows} rows"
 
 
@@ -179,16 +415,32 @@ def _term_lines(formula: Formula) -> list[str]:
 
 def _numbers_of(formula: Formula) -> list[tuple[str, str]]:
     """(what it is, value and error) of every number that was fitted; an exact one beside its estimate."""
-    pairs = []
+    pairs = [(f"{name}, in the known part", _number_text(number)) for name, number in _known_constants(formula)]
     for place, term in enumerate(formula.terms, 1):
         where = f"of term {place}" if len(formula.terms) > 1 else ""
         where = f"{where} ({term.part})" if formula.form.kind in ("quotient", "function") else where
-        pairs.append((f"coefficient {where}".rstrip(), _number_text(term.coefficient)))
+        unit = _measures.coefficient_unit(formula, term)
+        pairs.append((f"coefficient {where}".rstrip(), f"{_number_text(term.coefficient)} {unit}".rstrip()))
         for factor in term.factors:
             if factor.exponent.exact is None:
                 column = _text.column_text(factor.column, formula.symbols)
                 pairs.append((f"exponent of {column} {where}".rstrip(), _number_text(factor.exponent)))
     return pairs
+
+
+def _known_constants(formula: Formula) -> tuple[tuple[str, Number], ...]:
+    return () if formula.known is None else formula.known.constants
+
+
+def _unit_lines(formula: Formula) -> list[str]:
+    """What is measured in what, and the constants that are known."""
+    lines = []
+    if formula.units:
+        named = [(formula.target, formula.target_unit), *zip(formula.names, formula.units, strict=True)]
+        lines = ["units: " + ", ".join(f"{_names.printable(name)} in {unit or '1'}" for name, unit in named)]
+    used = {place for term in formula.terms for place, _ in term.known}
+    known = [f"{each.symbol} = {each.value:g} {each.unit}".rstrip() for each in formula.constants]
+    return lines + [f"known: {text}" for place, text in enumerate(known) if place in used]
 
 
 def _number_text(number: Number) -> str:

@@ -28,12 +28,14 @@ DROP = "Drop the row, or mend it."
 
 
 class Table(NamedTuple):
-    """x (rows, n_in) and y (rows,) float64 and finite; headers of the inputs, that of the target."""
+    """x (rows, n_in) and y (rows,) float64 and finite; headers of the inputs, that of the target; where rows do not
+    weigh the same, reciprocal errors (rows,)."""
 
     x: np.ndarray
     y: np.ndarray
     names: tuple[str, ...]
     target: str
+    row_weights: np.ndarray | None = None
 
 
 def table(x: Any, y: Any, *, names: Sequence[str] | None = None, target: str = "y") -> Table:
@@ -55,7 +57,7 @@ def table(x: Any, y: Any, *, names: Sequence[str] | None = None, target: str = "
     if headers is not None and names is not None:
         raise ValueError(f"x brings names of its own, {_some(headers)}: leave out names=, or rename the columns of x.")
     target = _name_of(y) or target if target == "y" else target
-    array, values = _shaped(x), _vector(y)
+    array, values = shaped(x), _vector(y)
     if array.shape[1] == 0:
         raise ValueError("x has no columns: expected at least one input.")
     if len(values) != len(array):
@@ -65,8 +67,8 @@ def table(x: Any, y: Any, *, names: Sequence[str] | None = None, target: str = "
         raise ValueError(
             f"column {target!r} ends at row {len(values)}: expected at least {FEWEST_ROWS} rows. Bring more rows."
         )
-    inputs = np.stack([_numbers(name, column) for name, column in zip(names, array.T, strict=True)], axis=1)
-    outputs = _numbers(target, values)
+    inputs = np.stack([as_numbers(name, column) for name, column in zip(names, array.T, strict=True)], axis=1)
+    outputs = as_numbers(target, values)
     if (outputs == outputs[0]).all():
         raise ValueError(
             f"column {target!r} is constant, {outputs[0]:g} in all {len(outputs)} rows: there is nothing to explain. "
@@ -94,12 +96,12 @@ def rows(x: Any, names: Sequence[str]) -> np.ndarray:
         twice = [name for name in names if headers.count(name) > 1]
         if twice:
             raise ValueError(f"predict: column {twice[0]!r} is there twice in x. Keep one of them.")
-        array = _shaped(x)[:, [headers.index(name) for name in names]]
+        array = shaped(x)[:, [headers.index(name) for name in names]]
     else:
-        array = _shaped(x, caller="predict: ", inputs=len(names))
+        array = shaped(x, caller="predict: ", inputs=len(names))
     if array.shape[1] != len(names):
         raise ValueError(f"predict: x has {array.shape[1]} columns, expected {len(names)}: {_some(names)}.")
-    columns = [_numbers(name, column, finite=False) for name, column in zip(names, array.T, strict=True)]
+    columns = [as_numbers(name, column, finite=False) for name, column in zip(names, array.T, strict=True)]
     return np.stack(columns, axis=1)
 
 
@@ -120,6 +122,19 @@ def headers_of(x: Any) -> list[str] | None:
     return [name if isinstance(name, str) else str(name) for name in columns]
 
 
+def check_categories(x: Any) -> None:
+    """Raise where a column of a DataFrame is one of categories."""
+    kinds = getattr(x, "dtypes", None)
+    if headers_of(x) is None or kinds is None:
+        return
+    for name, kind in zip(headers_of(x) or (), kinds, strict=True):
+        if str(kind).split("(")[0].lower() in ("category", "categorical", "enum"):
+            raise TypeError(
+                f"column {name!r} has categories, expected numbers. Leave it out, or search the rows of each category "
+                "by themselves and compare the results: found.compare(other)."
+            )
+
+
 def _name_of(y: Any) -> str | None:
     name = getattr(y, "name", None)
     return name if isinstance(name, str) and hasattr(y, "to_numpy") and name else None
@@ -138,9 +153,9 @@ def _check_labels(x: Any, y: Any) -> None:
         )
 
 
-def _shaped(x: Any, *, caller: str = "", inputs: int | None = None) -> np.ndarray:
+def shaped(x: Any, *, caller: str = "", inputs: int | None = None) -> np.ndarray:
     """x with two axes, cells as they are."""
-    array = _array(x, f"{caller}x")
+    array = as_array(x, f"{caller}x")
     if array.ndim == 2:
         return array
     if array.ndim == 1 and inputs == len(array) > 1:
@@ -151,14 +166,14 @@ def _shaped(x: Any, *, caller: str = "", inputs: int | None = None) -> np.ndarra
 
 
 def _vector(y: Any) -> np.ndarray:
-    array = _array(y, "y")
+    array = as_array(y, "y")
     if array.ndim == 1:
         return array
     cure = " Pass y[:, 0], or each column in a call of its own." if array.ndim == 2 else ""
     raise ValueError(f"y has shape {array.shape}, expected (rows,).{cure}")
 
 
-def _array(values: Any, what: str) -> np.ndarray:
+def as_array(values: Any, what: str) -> np.ndarray:
     if hasattr(values, "toarray") or hasattr(values, "todense"):
         raise TypeError(f"{what} is a sparse matrix, which has no cells: pass {what.split()[-1]}.toarray().")
     if isinstance(values, list | tuple) and any(isinstance(part, np.ma.MaskedArray) for part in values):
@@ -187,7 +202,7 @@ def _checked_names(names: Any, headers: list[str] | None, n_in: int, target: Any
     return names
 
 
-def _numbers(name: str, values: np.ndarray, *, finite: bool = True) -> np.ndarray:
+def as_numbers(name: str, values: np.ndarray, *, finite: bool = True) -> np.ndarray:
     """(rows,) float64 of a column, finite where asked for."""
     masked = np.flatnonzero(np.ma.getmaskarray(values))
     if masked.size:

@@ -6,11 +6,16 @@
     alike                places in candidates
     candidates           formula, complexity, error, description_length, form, terms; the best first
       form               kind, groups, power, below, function, absolute
-      terms              part, coefficient, factors
+      units, target_unit of the inputs and the target, as text; [] and "" where none were given
+      constants          that are known by name: name, symbol, value, unit
+      covariance         rows of numbers, or null: see `Formula`
+      known              what was known of the formula, or null: text, formula, constants ([name, number] each)
+      terms              part, coefficient, factors, known ([place in constants, exponent] each)
         factors          inputs, weights, function (the column), exponent, sign, size
       numbers            value, exact ("1/2" or null), estimate, error, interval ([low, high] or null; files without it
                          are read as well)
 
+Files without units, constants, covariance or known, as they were written before there were any, are read as well.
 A number that is not finite is null; an error or an end of an interval of null is an infinite one.
 """
 
@@ -22,10 +27,14 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
+
 from .. import _arguments
+from ..symbolic._parse import parse
+from . import _quantities
 from ._engine.candidate import COLUMN_FUNCTIONS, Column
 from ._engine.forms import FUNCTIONS, Form
-from ._formula import Factor, Formula, Number, Term
+from ._formula import Constant, Factor, Formula, KnownPart, Number, Term
 from ._found import VERDICTS, Found
 from ._names import is_symbol
 
@@ -111,8 +120,29 @@ def _candidate_data(formula: Formula) -> dict[str, Any]:
             "function": form.function,
             "absolute": formula.absolute,
         },
+        "units": list(formula.units),
+        "target_unit": formula.target_unit,
+        "constants": [
+            {"name": each.name, "symbol": each.symbol, "value": each.value, "unit": each.unit}
+            for each in formula.constants
+        ],
+        "covariance": _covariance_data(formula),
+        "known": _known_data(formula.known),
         "terms": [_term_data(term) for term in formula.terms],
     }
+
+
+def _covariance_data(formula: Formula) -> list[list[float | None]] | None:
+    if formula.covariance is None:
+        return None
+    return [[finite(float(entry)) for entry in row] for row in formula.covariance]
+
+
+def _known_data(known: KnownPart | None) -> dict[str, Any] | None:
+    if known is None:
+        return None
+    constants = [[name, _number_data(number)] for name, number in known.constants]
+    return {"text": known.text, "formula": known.formula, "constants": constants}
 
 
 def _term_data(term: Term) -> dict[str, Any]:
@@ -127,7 +157,8 @@ def _term_data(term: Term) -> dict[str, Any]:
         }
         for factor in term.factors
     ]
-    return {"part": term.part, "coefficient": _number_data(term.coefficient), "factors": factors}
+    known = [[place, _number_data(exponent)] for place, exponent in term.known]
+    return {"part": term.part, "coefficient": _number_data(term.coefficient), "factors": factors, "known": known}
 
 
 def _number_data(number: Number) -> dict[str, Any]:
@@ -175,7 +206,8 @@ def _candidate(data: Any, names: tuple[str, ...], symbols: tuple[str, ...], targ
     form = _get(data, "form", dict)
     kind = _one_of(form, "kind", tuple(KINDS))
     groups = tuple(_get(form, "groups", list))
-    terms = tuple(_term(term, len(names)) for term in _get(data, "terms", list))
+    constants = tuple(map(_constant, _get({"constants": [], **data}, "constants", list)))
+    terms = tuple(_term(term, len(names), len(constants)) for term in _get(data, "terms", list))
     # a sum and a bar have terms; a function one in front, some inside, and none or some beside
     lowest = (1, 1, 0)[: KINDS[kind]]
     if (
@@ -196,13 +228,80 @@ def _candidate(data: Any, names: tuple[str, ...], symbols: tuple[str, ...], targ
         complexity=_get(data, "complexity", int),
         error=_float(data, "error", math.nan),
         description_length=_float(data, "description_length", math.nan),
+        units=_units(data, len(names)),
+        target_unit=_get({"target_unit": "", **data}, "target_unit", str),
+        constants=constants,
+        covariance=_covariance(data, terms),
+        known=_known(data.get("known"), symbols),
     )
 
 
-def _term(data: Any, n_in: int) -> Term:
+def _units(data: Any, n_in: int) -> tuple[str, ...]:
+    units = _texts({"units": [], **data}, "units")
+    for unit in units:
+        _checked_unit(unit)
+    _checked_unit(_get({"target_unit": "", **data}, "target_unit", str))
+    if len(units) not in (0, n_in):
+        raise _Wrong("its units are not one for each column")
+    return units
+
+
+def _checked_unit(unit: str) -> None:
+    try:
+        _quantities.parse(unit)
+    except ValueError as error:
+        raise _Wrong(str(error).rstrip(".")) from None
+
+
+def _constant(data: Any) -> Constant:
+    symbol, unit = _get(data, "symbol", str), _get(data, "unit", str)
+    if not is_symbol(symbol) or _number_of(data, "value") <= 0:
+        raise _Wrong("a constant of it has no symbol, or no positive value")
+    _checked_unit(unit)
+    return Constant(_get(data, "name", str), symbol, _number_of(data, "value"), unit)
+
+
+def _covariance(data: Any, terms: tuple[Term, ...]) -> np.ndarray | None:
+    rows = data.get("covariance")
+    if rows is None:
+        return None
+    free = sum(factor.exponent.exact is None for term in terms for factor in term.factors)
+    size = len(terms) + free
+    square = isinstance(rows, list) and len(rows) == size and all(isinstance(r, list) and len(r) == size for r in rows)
+    if not square or not all(entry is None or _is_number(entry) for row in rows for entry in row):
+        raise _Wrong("its covariance is not a square of numbers, one row for each number that was fitted")
+    try:
+        return np.array([[math.inf if entry is None else float(entry) for entry in row] for row in rows])
+    except OverflowError:
+        raise _Wrong("its covariance has a number beyond the range of float64") from None
+
+
+def _known(data: Any, symbols: tuple[str, ...]) -> KnownPart | None:
+    if data is None:
+        return None
+    formula = _get(data, "formula", str)
+    try:
+        parse(formula, symbols)
+    except ValueError as error:
+        raise _Wrong(f"its known part {str(error).rstrip('.')}") from None
+    pairs = _get(data, "constants", list)
+    if not all(isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) for pair in pairs):
+        raise _Wrong("the constants of its known part are not names and numbers")
+    return KnownPart(_get(data, "text", str), formula, tuple((name, _number(number)) for name, number in pairs))
+
+
+def _term(data: Any, n_in: int, constants: int) -> Term:
     parts = ("sum", "above", "below", "front", "inside", "added")
     factors = tuple(_factor(factor, n_in) for factor in _get(data, "factors", list))
-    return Term(_one_of(data, "part", parts), _number(_get(data, "coefficient", dict)), factors)
+    known = _get({"known": [], **data}, "known", list)
+    if not all(isinstance(pair, list) and len(pair) == 2 and _is_place(pair[0], constants) for pair in known):
+        raise _Wrong("a constant of it is none of its constants")
+    powers = tuple((place, _number(power)) for place, power in known)
+    return Term(_one_of(data, "part", parts), _number(_get(data, "coefficient", dict)), factors, powers)
+
+
+def _is_place(value: Any, count: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < count
 
 
 def _factor(data: Any, n_in: int) -> Factor:

@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import _arguments, _progress
 from .._interrupt import deferred
-from . import _known, _system_written, _trajectories
+from . import _system_known, _system_written, _trajectories
 from ._found_system import FoundSystem
 from ._systems.families import Searched, search
 from ._systems.problem import Problem, problem
@@ -88,7 +88,7 @@ def ode(
     """
     allowed = _functions(functions)
     data = _trajectories.trajectories(ts, ys, names=names, missing=missing)
-    rates = None if known is None else _known.of(known, data.scale)
+    rates = None if known is None else _system_known.of(known, data.scale)
     with deferred() as interrupted, _reporting(progress) as report:
         made = problem(
             data.times,

@@ -24,6 +24,11 @@ class FormulaRegressor(RegressorMixin, BaseEstimator):
     """A formula in the columns, found by `discover.table`, which explains the options. Do not scale the columns.
 
     Args:
+        units, target_unit, constants: units of measure of the columns and the target, and known constants.
+        robust: whether single rows far off are weighted down; None where they are seen.
+        known, guess: text of a part of the formula that is known, and of a formula to try.
+        include, exclude: names of columns that the formula must have, and must not have.
+        exponents: (low, high), or "integers".
         functions: families of elementary functions that may be in the formula; "all", or () for none.
         nested: whether powers and quotients of sums may be the formula.
         terms: the largest number of terms of a sum.
@@ -43,25 +48,47 @@ class FormulaRegressor(RegressorMixin, BaseEstimator):
     def __init__(
         self,
         *,
+        units: Any = None,
+        target_unit: Any = None,
+        constants: Any = None,
+        robust: bool | None = None,
+        known: str | None = None,
+        guess: Any = None,
+        include: Any = None,
+        exclude: Any = None,
+        exponents: Any = None,
         functions: Literal["all"] | Sequence[str] = "all",
         nested: bool = True,
         terms: int = 4,
         time_limit: float | None = None,
         random_state: Any = 0,
     ):
+        self.units = units
+        self.target_unit = target_unit
+        self.constants = constants
+        self.robust = robust
+        self.known = known
+        self.guess = guess
+        self.include = include
+        self.exclude = exclude
+        self.exponents = exponents
         self.functions = functions
         self.nested = nested
         self.terms = terms
         self.time_limit = time_limit
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any) -> "FormulaRegressor":
-        """Find the formula of X (n, n_features) and y (n,), finite numbers.
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "FormulaRegressor":
+        """Find the formula of X (n, n_features) and y (n,), finite numbers, with weights of rows (n,) where given.
+
+        A weight says how sure a row is, as `weights` of `discover.table`: not how often it is there.
 
         Raises:
             ValueError: as `discover.table`, and where X or y are not such arrays.
         """
         X, y = validate_data(self, X, y, y_numeric=True, ensure_min_samples=2)
+        if sample_weight is not None:
+            sample_weight = np.asarray(sample_weight, float)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         names = tuple(getattr(self, "feature_names_in_", [f"x{i}" for i in range(X.shape[1])]))
         target = "y"
@@ -72,6 +99,16 @@ class FormulaRegressor(RegressorMixin, BaseEstimator):
             np.asarray(y, float),
             names=names,
             target=target,
+            units=self.units,
+            target_unit=self.target_unit,
+            constants=self.constants,
+            weights=sample_weight,
+            robust=self.robust,
+            known=self.known,
+            guess=self.guess,
+            include=self.include,
+            exclude=self.exclude,
+            exponents=self.exponents,
             functions=self.functions,
             nested=self.nested,
             terms=self.terms,

@@ -1,21 +1,22 @@
 """From a table to a formula: `table`.
 
-Inputs are checked (`_inputs`), the engine searches (`_engine`), and what it found is written out (`_written`) as
-formulas (`_formula`) with a verdict (`_found`).
+Inputs are checked (`_inputs`, `_brought`), and so is what is asked for (`_options`, `_measures`, `_known`); the engine
+searches (`_engine`), and what it found is written out (`_written`) as formulas (`_formula`) with a verdict (`_found`).
 """
 
 import contextlib
+import dataclasses
 import warnings
-from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from .. import _arguments, _progress
 from .._interrupt import deferred
-from . import _inputs, _written
+from . import _brought, _inputs, _known, _measures, _names, _options, _written
 from ._engine.candidate import Candidate, predict
-from ._engine.forms import FAMILIES
+from ._engine.columns import TableOptions
 from ._engine.search import Progress, Searched, search
 from ._formula import Formula
 from ._found import NOTHING, Found
@@ -31,6 +32,7 @@ SCALED_NOTE = (
     "discover.table",
     names=_arguments.optional(_arguments.inputs()),
     target=_arguments.instance("a text", "Pass the name of y.", str),
+    missing=_arguments.choice("raise", "drop"),
     progress=_arguments.optional(_arguments.instance("True, False or a label", "Pass one of them.", bool, str)),
 )
 def table(
@@ -39,6 +41,18 @@ def table(
     *,
     names: Sequence[str] | None = None,
     target: str = "y",
+    units: Mapping[str, Any] | Literal["headers"] | None = None,
+    target_unit: Any = None,
+    constants: Mapping[str, tuple[float, Any]] | Literal["dimensionless"] | None = None,
+    sigma: Any = None,
+    weights: Any = None,
+    robust: bool | None = None,
+    missing: Literal["raise", "drop"] = "raise",
+    known: str | None = None,
+    guess: str | Sequence[str] | None = None,
+    include: Sequence[str] | None = None,
+    exclude: Sequence[str] | None = None,
+    exponents: tuple[float, float] | Literal["integers"] | None = None,
     functions: Literal["all"] | Sequence[str] = "all",
     nested: bool = True,
     terms: int = 4,
@@ -55,9 +69,27 @@ def table(
 
     Args:
         x: (rows, n_in) numbers, or a DataFrame, whose columns then are the names.
-        y: (rows,) numbers.
+        y: (rows,) numbers, or the name of a column of x.
         names: of the columns of x, any text; x0, x1, ... where not given.
         target: the name of y; that of a Series where not given.
+        units: of all columns, by name: SI units with prefixes, their products, powers and quotients, such as "Pa",
+            "kPa*L/mol", "m/s^2", "1" for a pure number; or vectors of dimensions, such as (1, 0, -2); "headers" where
+            the names have them: "p [Pa]". A term is then named among those that are consistent, or that a constant with
+            a unit makes so.
+        target_unit: of y, where `units` does not have it.
+        constants: "dimensionless" where all constants of the formula are pure numbers: only consistent formulas are
+            then considered; or constants that are known and are tried by name, with value and unit:
+            {"g": (9.80665, "m/s**2")}.
+        sigma: standard errors of y, (rows,), or the name of their column in x.
+        weights: of rows, (rows,) or the name of their column: the variance of the noise is in proportion to 1 / weight.
+        robust: whether single rows far off are weighted down as Student's t does; None where they are seen.
+        missing: "raise" where a cell is missing, or "drop" its row; `notes` then say how many.
+        known: a part of the formula that is added to what is found, as text of the columns' symbols; other names in it
+            are constants that are fitted: "9.81*h + a*exp(-h/c)".
+        guess: a formula, or several, that are tried and improved, as text.
+        include: columns that the formula has to have.
+        exclude: columns that are not looked at.
+        exponents: (low, high) that they lie between, or "integers".
         functions: families of elementary functions that may be in the answer: "all", or some of exp, log, sin, cos,
             tanh, cosh, arcsin; () for none.
         nested: whether powers and quotients of sums may be the answer.
@@ -80,21 +112,40 @@ def table(
     >>> found = table(x, 3 * x[:, 0] / x[:, 1] ** 2, names=("m", "r"))
     >>> found.formula, found.verdict
     ('3*m/r**2', 'recovered')
+
+    With units, and a constant that is known:
+
+    >>> length = np.linspace(0.2, 1.5, 12)[:, None]
+    >>> found = table(length, 2 * np.pi * (length[:, 0] / 9.80665) ** 0.5, names=["length"], target="period",
+    ...     units={"length": "m", "period": "s"}, constants={"g": (9.80665, "m/s**2")})
+    >>> print(found.formula)
+    6.2831853072*sqrt(length)/sqrt(g)
     """
-    data = _inputs.table(x, y, names=names, target=target)
-    options = _options(functions, nested, terms, seed, time_limit)
+    brought = _brought.of(x, y, names=names, target=target, sigma=sigma, weights=weights, missing=missing)
+    data = brought.table
+    row_weights, deviation = _brought.row_weights(brought)
+    data = data._replace(row_weights=row_weights)
+    chosen = _options.of(
+        data.names, functions=functions, nested=nested, terms=terms, seed=seed, time_limit=time_limit, include=include,
+        exclude=exclude, exponents=exponents, guess=guess, robust=robust,
+    )  # fmt: skip
+    measures = _measures.of(units, names=data.names, target=data.target, target_unit=target_unit, constants=constants)
+    part = None if known is None else _known.read(known, data.names, _names.symbols(data.names))
+    asked = _Asked(chosen, measures, deviation, part)
     with deferred() as interrupted, _reporting(progress) as report:
-        searched = search(data.x, data.y, **options, progress=report, stop=interrupted)
+        searched, rest, numbers = _searched(data, asked, report, interrupted)
         stopped = interrupted()
     if not searched.candidates:
-        raise KeyboardInterrupt if stopped else TimeoutError(f"no formula within the time limit of {time_limit:g} s.")
+        raise _without_answer(stopped, searched, chosen)
     best = searched.candidates[0]
     scale = _residual_scale(best, data)
-    bounds = _written.bounds_of(best, data, searched.row_weights)
-    first = _written.formula_of(best, data, scale, bounds)
-    formulas = first, *(_written.formula_of(candidate, data, scale) for candidate in searched.candidates[1:])
+    bounds = _written.bounds_of(best, rest, searched.row_weights, robust=searched.robust)
+    write = lambda candidate, bounds: _with_known(
+        _written.formula_of(candidate, rest, scale, bounds, measures), part, numbers, data
+    )
+    formulas = write(best, bounds), *(write(candidate, {}) for candidate in searched.candidates[1:])
     verdict, reason = _verdict(searched, formulas[0])
-    return Found(
+    found = Found(
         verdict=verdict,
         reason=reason,
         candidates=formulas,
@@ -102,9 +153,99 @@ def table(
         noise=best.noise,
         deviation=float(best.deviation),
         rows=len(data.y),
-        notes=_notes(data, searched.constant, searched.screened, searched.stopped and not stopped),
+        notes=(*brought.notes, *_notes(data, searched.constant, searched.screened, searched.stopped and not stopped)),
         interrupted=interrupted(),
     )
+    return found if brought.sigma is None else _with_excess(found, data, brought.sigma)
+
+
+class _Asked(NamedTuple):
+    """What is asked of the engine, beside the table."""
+
+    chosen: _options.Options
+    measures: _measures.Measures | None
+    deviation: float | None
+    known: _known.Known | None
+
+
+def _searched(
+    data: _inputs.Table, asked: _Asked, report: Progress, stop: Callable[[], bool]
+) -> tuple[Searched, _inputs.Table, _known.Refitted]:
+    """What was found for the target, without its known part; that rest; the constants of the known part."""
+    chosen = asked.chosen
+    options = TableOptions(
+        dimensions=None if asked.measures is None else _measures.dimensions(asked.measures),
+        deviation=asked.deviation,
+        limits=chosen.limits,
+        include=chosen.rules.include,
+        absolute=asked.known is not None,
+    )
+    settings = {
+        "rules": chosen.rules, "terms": chosen.terms, "seed": chosen.seed, "row_weights": data.row_weights,
+        "options": options, "guesses": chosen.guesses, "time_limit": chosen.time_limit, "progress": report,
+        "stop": stop,
+    }  # fmt: skip
+    part = asked.known
+    if part is None:
+        return search(data.x, data.y, **settings), data, _known.Refitted(*[np.zeros(0)] * 3)
+    weights = np.ones(len(data.y)) if data.row_weights is None else data.row_weights
+    begin = _known.first_constants(part, data.x, data.y, weights, chosen.seed)
+    found = [_beside_known(data, asked, settings, weights, constants) for constants in begin]
+    return min(found, key=lambda each: each[0].candidates[0].evidence if each[0].candidates else np.inf)
+
+
+def _beside_known(
+    data: _inputs.Table, asked: _Asked, settings: dict[str, Any], weights: np.ndarray, constants: np.ndarray
+) -> tuple[Searched, _inputs.Table, _known.Refitted]:
+    """What is found beside the known part, from these constants of it on, which are fitted with the rest in turn."""
+    part, numbers = asked.known, _known.Refitted(constants, np.zeros(len(constants)), np.zeros(len(constants)))
+    assert part is not None
+    place = 0
+    while True:
+        place += 1
+        rest = data._replace(y=data.y - _known.values(part, data.x, numbers.constants))
+        _known.check(part, rest.y, data.y, data.target)
+        found = search(rest.x, rest.y, **settings)
+        if not len(constants) or not found.candidates:
+            return found, rest, numbers
+        formula = _written.formula_of(found.candidates[0], rest, np.ones(len(rest.y)), {}, asked.measures)
+        refitted = _known.refitted(part, numbers.constants, formula, data.x, data.y, weights)
+        if place == _known.ROUNDS:  # the errors of this rest, whose numbers were fitted beside these constants
+            return found, rest, refitted._replace(constants=numbers.constants)
+        numbers = refitted
+
+
+def _with_known(formula: Formula, part: _known.Known | None, numbers: _known.Refitted, data: _inputs.Table) -> Formula:
+    if part is None:
+        return formula
+    written = _known.as_written(part, numbers)
+    complexity = formula.complexity + len(written.constants)
+    return dataclasses.replace(formula, known=written, complexity=complexity)
+
+
+def _without_answer(stopped: bool, searched: Searched, chosen: _options.Options) -> BaseException:
+    """The error of a search that ended without a formula."""
+    if stopped:
+        return KeyboardInterrupt()
+    if searched.stopped and chosen.time_limit is not None:
+        return TimeoutError(f"no formula within the time limit of {chosen.time_limit:g} s.")
+    return ValueError(
+        "no formula of the family is allowed by the options (units, include, exponents, functions): leave one out."
+    )
+
+
+EXCESS = 2.0
+"""Residuals by their errors above which, or below whose reciprocal, a note says that sigma does not fit."""
+
+
+def _with_excess(found: Found, data: _inputs.Table, sigma: np.ndarray) -> Found:
+    """With a note where residuals are not as large as sigma says."""
+    with np.errstate(all="ignore"):
+        ratio = float(np.sqrt(np.mean(((found.predict(data.x) - data.y) / sigma) ** 2)))
+    if 1 / EXCESS <= ratio <= EXCESS:
+        return found
+    cure = "the errors are too small, or the formula lacks something" if ratio > 1 else "the errors are too large"
+    return dataclasses.replace(found, notes=(*found.notes, f"residuals are {ratio:.2g} times sigma: {cure}"))
 
 
 def _verdict(searched: Searched, best: Formula) -> tuple[str, str]:
@@ -112,27 +253,6 @@ def _verdict(searched: Searched, best: Formula) -> tuple[str, str]:
     if any(term.factors for term in best.terms):
         return searched.verdict, searched.reason
     return NOTHING, "a constant does as well as anything in the inputs: the target does not follow them"
-
-
-def _options(functions: Any, nested: Any, terms: Any, seed: Any, time_limit: Any) -> dict[str, Any]:
-    """The options as the engine has them, checked."""
-    families = FAMILIES if isinstance(functions, str) and functions == "all" else functions
-    if isinstance(families, str) or not isinstance(families, Sequence) or not set(families) <= set(FAMILIES):
-        raise ValueError(f'functions must be "all" or a sequence of {", ".join(FAMILIES)}, got {functions!r}.')
-    for name, value, lowest in (("terms", terms, 1), ("seed", seed, 0)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < lowest:
-            raise ValueError(f"{name} must be a whole number of at least {lowest}, got {value!r}.")
-    if not isinstance(nested, bool | np.bool_):
-        raise TypeError(f"nested must be True or False, got {nested!r}.")
-    if time_limit is not None and not (isinstance(time_limit, int | float | np.number) and time_limit > 0):
-        raise ValueError(f"time_limit must be a positive number of seconds or None, got {time_limit!r}.")
-    return {
-        "functions": tuple(families),
-        "nested": bool(nested),
-        "terms": int(terms),
-        "seed": int(seed),
-        "time_limit": time_limit,
-    }
 
 
 def _residual_scale(best: Candidate, data: _inputs.Table) -> np.ndarray:

@@ -122,8 +122,35 @@ ONE = Product(False, (), ())
 
 def right_hand_side(formula: "Formula", style: Style, symbols: Sequence[str] | None = None) -> str:
     """The formula without its target."""
+    found = _terms_of(formula, style, symbols)
+    if formula.known is None:
+        return found
+    known = _known(formula.known.formula, formula, style)
+    return f"{known} - {found[1:]}" if found.startswith("-") else f"{known} + {found}"
+
+
+def _known(text: str, formula: "Formula", style: Style) -> str:
+    """What was known of a formula."""
+    if style is LATEX:
+        import sympy
+
+        from ..symbolic._parse import parse
+
+        names = {
+            sympy.Symbol(s, real=True): _names.as_latex(n) for s, n in zip(formula.symbols, formula.names, strict=True)
+        }
+        return sympy.latex(parse(text, formula.symbols), symbol_names=names)
+    if style is NUMPY:
+        names = {"acos": "arccos", "asin": "arcsin", "atan": "arctan", "ln": "log"}
+        text = re.sub(r"\b([a-z]+)\(", lambda call: f"np.{names.get(call[1], call[1])}(", text)
+        return re.sub(r"\bpi\b", "np.pi", text)
+    return text
+
+
+def _terms_of(formula: "Formula", style: Style, symbols: Sequence[str] | None) -> str:
+    """The terms that were found."""
     symbols = formula.symbols if symbols is None else symbols
-    products = [_product(term, symbols, style) for term in formula.terms]
+    products = [_product(term, symbols, style, _constants(formula, style)) for term in formula.terms]
     form, groups = formula.form, _split(products, formula.form.groups)
     if form.kind == "function":
         outer = _function(form.function or "", _sum(groups[1], style), formula.absolute, style)
@@ -184,8 +211,22 @@ def _function(name: str, inside: str, absolute: bool, style: Style) -> Product:
     return Product(False, (style.call({"arcsin": "asin"}.get(name, name), inside),), ())
 
 
-def _product(term: "Term", symbols: Sequence[str], style: Style) -> Product:
+def _constants(formula: "Formula", style: Style) -> Sequence[str]:
+    """What stands for the known constants."""
+    if style is LATEX:
+        return [_names.as_latex(constant.name) for constant in formula.constants]
+    return [constant.symbol for constant in formula.constants]
+
+
+def _product(term: "Term", symbols: Sequence[str], style: Style, constants: Sequence[str]) -> Product:
     above, below = [], []
+    for place, power in term.known:
+        size = abs(power.exact or Fraction(power.value))
+        if size == Fraction(1, 2):
+            written = style.call("sqrt", constants[place])
+        else:
+            written = constants[place] if size == 1 else style.power(constants[place], style.simple(size))
+        (below if power.value < 0 else above).append(written)
     for factor in term.factors:
         for written, is_below in _factor(factor, symbols, style):
             (below if is_below else above).append(written)
@@ -264,6 +305,10 @@ def python(formula: "Formula") -> str:
         "",
         "",
         f"def {name}({', '.join(formula.symbols)}):",
+        *[
+            f"    {each.symbol} = {each.value!r}  # {_names.printable(each.unit)}".rstrip(" #")
+            for each in formula.constants
+        ],
         *[f"    {symbol} = np.asarray({symbol}, float)" for symbol in formula.symbols],
         f"    return {right_hand_side(formula, NUMPY)}",
     ]

@@ -31,6 +31,8 @@ def of(formula: "Formula") -> tuple["Chain | None", Any, str]:
 
 def _obstacle(formula: "Formula") -> str:
     """Why the formula is no chain of units; empty where it is one."""
+    if formula.known is not None:
+        return "its known part is no unit"
     if formula.form.kind == "function":
         return f"no unit computes the function {formula.form.function}"
     for term in formula.terms:
@@ -39,16 +41,17 @@ def _obstacle(formula: "Formula") -> str:
                 return f"no unit computes the function {factor.column.function}"
             if factor.sign != "own":
                 return "no unit computes a power of an absolute value"
-        if not sys.float_info.min <= abs(_weight(term)) < math.inf:
+        if not sys.float_info.min <= abs(_weight(formula, term)) < math.inf:
             return "its coefficients leave the range of float64"
     return ""
 
 
-def _weight(term: "Term") -> float:
+def _weight(formula: "Formula", term: "Term") -> float:
     """The coefficient with respect to the columns as they are."""
     with np.errstate(over="ignore", under="ignore"):
         sizes = np.prod([float(np.power(factor.size, -factor.exponent.value)) for factor in term.factors])
-        return float(term.coefficient.value * sizes)
+        known = np.prod([formula.constants[place].value ** power.value for place, power in term.known])
+        return float(term.coefficient.value * sizes * known)
 
 
 def _layers(formula: "Formula") -> tuple[int, list[Layer]]:
@@ -75,7 +78,7 @@ def _powers(exponents: np.ndarray) -> Layer:
 
 def _weights(formula: "Formula") -> np.ndarray:
     """(terms, 1) of a sum; of a quotient (terms + 1, 2), the last for the 1 below the bar."""
-    weights = np.array([_weight(term) for term in formula.terms])
+    weights = np.array([_weight(formula, term) for term in formula.terms])
     if formula.form.kind != "quotient":
         return weights[:, None]
     above, below = formula.form.groups

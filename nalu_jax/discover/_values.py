@@ -31,10 +31,11 @@ FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 def of(formula: "Formula", x: np.ndarray) -> np.ndarray:
     """(rows,) of x (rows, n_in)."""
     with np.errstate(all="ignore"):  # what has no value is NaN, and what is too large infinite
-        terms = [_term(term, x) for term in formula.terms]
+        terms = [_term(formula, term, x) for term in formula.terms]
         ends = np.cumsum(formula.form.groups)
         groups = [_total(terms[end - size : end], len(x)) for size, end in zip(formula.form.groups, ends, strict=True)]
-        return _combined(formula, groups)
+        found = _combined(formula, groups)
+        return found if formula.known is None else found + formula._known_values(*x.T)
 
 
 def _total(terms: list[np.ndarray], rows: int) -> np.ndarray:
@@ -51,9 +52,12 @@ def _combined(formula: "Formula", groups: list[np.ndarray]) -> np.ndarray:
     return groups[0] * FUNCTIONS[form.function or ""](inside) + groups[2]
 
 
-def _term(term: "Term", x: np.ndarray) -> np.ndarray:
+def _term(formula: "Formula", term: "Term", x: np.ndarray) -> np.ndarray:
     value, power_of_two = np.frexp(np.full(len(x), term.coefficient.value))
     power_of_two = power_of_two.astype(float)
+    for place, power in term.known:
+        mantissa, exponent = np.frexp(formula.constants[place].value)
+        value, power_of_two = value * mantissa**power.value, power_of_two + power.value * exponent
     for factor in term.factors:
         mantissa, exponent = _factor(factor, x)
         value, power_of_two = value * mantissa, power_of_two + exponent

@@ -10,16 +10,19 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 
-from . import _names, _numbers, _values
+from . import _names, _numbers, _quantities, _values
 from ._engine import profile
 from ._engine.candidate import Candidate, plain_numbers, term_values
+from ._engine.dimensions import known_powers
 from ._engine.forms import Form
 from ._engine.rounding import simple_number
-from ._formula import Factor, Formula, Number, Term, complexity, exact, measured
+from ._formula import Constant, Factor, Formula, Number, Term, complexity, exact, measured
 from ._inputs import Table
+from ._measures import Measures, dimensions
 
 WIDEST = 250.0
 """Decimal exponent up to which coefficients, powers and their partial products are written as they are: half of the
@@ -42,7 +45,13 @@ PARTS = {
 }
 
 
-def formula_of(candidate: Candidate, table: Table, scale: np.ndarray, bounds: Bounds = MappingProxyType({})) -> Formula:
+def formula_of(
+    candidate: Candidate,
+    table: Table,
+    scale: np.ndarray,
+    bounds: Bounds = MappingProxyType({}),
+    measures: Measures | None = None,
+) -> Formula:
     """The formula as it is written.
 
     Args:
@@ -50,24 +59,33 @@ def formula_of(candidate: Candidate, table: Table, scale: np.ndarray, bounds: Bo
         table: names and rows.
         scale: (rows,) by which residuals are divided for the formula's error.
         bounds: of uncertain numbers, see `bounds_of`.
+        measures: units of the columns, where they have some.
     """
-    plain = _formula(candidate, table, scale, bounds, simple=False)
-    short = _formula(candidate, table, scale, bounds, simple=True)
-    return short if _as_good(short, plain, candidate, table) else plain
+    known = _known(candidate, measures)
+    plain = _formula(candidate, table, scale, bounds, known, simple=False)
+    short = _formula(candidate, table, scale, bounds, known, simple=True)
+    written = short if _as_good(short, plain, candidate, table) else plain
+    if measures is None:
+        return written
+    text = lambda unit: _quantities.text(unit.factors)
+    units = tuple(map(text, measures.inputs)) if any(map(text, (*measures.inputs, measures.target))) else ()
+    return dataclasses.replace(written, units=units, target_unit=text(measures.target))
 
 
-def bounds_of(candidate: Candidate, table: Table, row_weights: np.ndarray | None) -> Bounds:
+def bounds_of(candidate: Candidate, table: Table, row_weights: np.ndarray | None, *, robust: bool = False) -> Bounds:
     """Intervals of numbers whose standard errors say too little, by place: see `profile.intervals`.
 
     Args:
         candidate: of the engine, fitted to the table.
         table: names and rows.
         row_weights: (rows,) of the search, or None.
+        robust: whether they follow residuals.
     """
     log_sizes = np.log(_sizes(candidate))
     _, covariance = _estimates(candidate, log_sizes)
     shift = candidate.centre - log_sizes
-    return profile.intervals(candidate, table.x, table.y, covariance=covariance, shift=shift, row_weights=row_weights)
+    options = {"row_weights": row_weights, "robust": robust}
+    return profile.intervals(candidate, table.x, table.y, covariance=covariance, shift=shift, **options)
 
 
 def _as_good(short: Formula, plain: Formula, candidate: Candidate, table: Table) -> bool:
@@ -78,16 +96,52 @@ def _as_good(short: Formula, plain: Formula, candidate: Candidate, table: Table)
     squares = []
     for values in (fitted, _values.of(short, table.x)):
         with np.errstate(over="ignore"):  # rounded exponents may send single rows far off
-            squares.append(np.mean(((values - table.y) / size) ** 2) + EXACT**2)
+            difference = (values - table.y) / size
+            difference = difference if table.row_weights is None else difference * table.row_weights
+            squares.append(np.mean(difference**2) + EXACT**2)
     numbers = len(candidate.log_coefficients) + int(candidate.free.sum())
     cost = len(fitted) * math.log(squares[1] / squares[0]) if np.isfinite(squares).all() else math.inf
     return cost <= DEAREST * numbers
 
 
-def _formula(candidate: Candidate, table: Table, scale: np.ndarray, bounds: Bounds, *, simple: bool) -> Formula:
+class _Known(NamedTuple):
+    """Known constants, and (K, C) their powers in the terms."""
+
+    constants: tuple[Constant, ...]
+    powers: np.ndarray
+
+    @property
+    def logarithms(self) -> np.ndarray:
+        """(K,) of what the constants make of each term."""
+        return self.powers @ np.log([constant.value for constant in self.constants])
+
+
+def _known(candidate: Candidate, measures: Measures | None) -> _Known:
+    """The known constants that make the units of the terms consistent; none where no powers of them do."""
+    constants = () if measures is None else tuple(constant for constant, _ in measures.constants)
+    powers = np.zeros((candidate.form.terms, len(constants)))
+    if measures is None or not constants:
+        return _Known(constants, powers)
+    table = dimensions(measures)
+    for k, wanted in enumerate(table.places(candidate.form)):
+        own = [table.of(column) for column in candidate.columns]
+        if candidate.free[k].any() or any(each is None for each in own):
+            continue
+        reached = sum(
+            (power * each for power, each in zip(candidate.exponents[k], own, strict=True) if each is not None),
+            np.zeros(len(wanted)),
+        )
+        found = known_powers(table, np.array(wanted) - reached, len(measures.inputs))
+        powers[k] = 0 if found is None else found
+    return _Known(constants, powers)
+
+
+def _formula(
+    candidate: Candidate, table: Table, scale: np.ndarray, bounds: Bounds, known: _Known, *, simple: bool
+) -> Formula:
     columns = np.array([column.values(table.x) for column in candidate.columns]).reshape(-1, len(table.y))
     sizes = _sizes(candidate)
-    coefficients, exponents = _written_numbers(candidate, np.log(sizes), bounds, simple)
+    coefficients, exponents = _written_numbers(candidate, np.log(sizes), bounds, simple, known.logarithms)
     negative = np.any(columns < 0, axis=1).tolist()
     terms = []
     for k, part in enumerate(_parts(candidate.form)):
@@ -101,7 +155,8 @@ def _formula(candidate: Candidate, table: Table, scale: np.ndarray, bounds: Boun
             )
             for j in used
         )
-        terms.append(Term(part, coefficients[k], factors))
+        powers = tuple((c, _unfitted(float(power))) for c, power in enumerate(known.powers[k]) if power)
+        terms.append(Term(part, coefficients[k], factors, powers))
     order = _order(candidate)
     terms = tuple(terms[k] for k in order)
     formula = Formula(
@@ -114,8 +169,18 @@ def _formula(candidate: Candidate, table: Table, scale: np.ndarray, bounds: Boun
         complexity=complexity(candidate.form, terms),
         error=math.nan,
         description_length=float(candidate.evidence),
+        constants=known.constants,
+        covariance=_ordered_covariance(candidate, np.log(sizes), order),
     )
     return _with_error(formula, table, scale)
+
+
+def _ordered_covariance(candidate: Candidate, log_sizes: np.ndarray, order: Sequence[int]) -> np.ndarray:
+    """(K + F, K + F) covariance of the numbers in the order in which the terms are written."""
+    term, _ = np.nonzero(candidate.free)
+    count = len(candidate.signs)
+    places = [*order, *(count + i for k in order for i in np.flatnonzero(term == k))]
+    return _estimates(candidate, log_sizes)[1][np.ix_(places, places)]
 
 
 def _with_error(formula: Formula, table: Table, scale: np.ndarray) -> Formula:
@@ -179,10 +244,11 @@ def _estimates(candidate: Candidate, log_sizes: np.ndarray) -> tuple[np.ndarray,
 
 
 def _written_numbers(
-    candidate: Candidate, log_sizes: np.ndarray, bounds: Bounds, simple: bool
+    candidate: Candidate, log_sizes: np.ndarray, bounds: Bounds, simple: bool, known: np.ndarray
 ) -> tuple[list[Number], list[dict[int, Number]]]:
-    """Coefficients, and exponents by term and column."""
+    """Coefficients, beside known constants of these logarithms (K,), and exponents by term and column."""
     estimates, covariance = _estimates(candidate, log_sizes)
+    estimates[: len(known)] -= known
     term, column = np.nonzero(candidate.free)
     count = len(candidate.signs)
     errors = np.sqrt(np.maximum(np.diag(covariance), 0.0))

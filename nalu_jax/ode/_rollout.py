@@ -19,11 +19,12 @@ from .._checks import check_option
 from .._compiler import ROLLOUT_DENSE
 from .._derivatives import directional
 from ._problem import Trajectory, VectorField, as_mask, check_count, check_problem, finite_rows, trajectory
+from ._tableau import moved, tableau
 
 _TSIT5 = diffrax.Tsit5()
 
 Coefficients = tuple[tuple[tuple[float, ...], ...], tuple[float, ...], tuple[float, ...]]
-"""(a, b, c) of an explicit tableau."""
+"""(a, b, c) of an explicit tableau, without the stages that only an error estimate needs."""
 
 Step = Callable[[Array, Array, Array, Any], Array]
 """(y, t, h, args) -> the state at t + h."""
@@ -102,34 +103,30 @@ def runge_kutta(field: VectorField, solver: diffrax.AbstractSolver) -> Step:
     lower = np.array([(*row, *[0.0] * (len(b) - len(row))) for row in a])
 
     def step(y: Array, t: Array, h: Array, args: Any) -> Array:
-        moved = lambda weights, slopes: y + h * jnp.tensordot(weights, slopes, axes=1, precision="highest")
+        combined = lambda weights, slopes: y + h * jnp.tensordot(weights, slopes, axes=1, precision="highest")
 
         def stage(slopes: Array, row: tuple[Array, Array, Array]) -> tuple[Array, None]:
             weights, time, index = row
-            return slopes.at[index].set(field(t + time * h, moved(weights, slopes), args)), None
+            return slopes.at[index].set(field(t + time * h, combined(weights, slopes), args)), None
 
         rows = (jnp.asarray(lower, y.dtype), jnp.asarray(c, y.dtype), jnp.arange(len(b)))
         slopes, _ = lax.scan(stage, jnp.zeros((len(b), *y.shape), y.dtype), rows)
-        return moved(jnp.asarray(b, y.dtype), slopes)
+        return combined(jnp.asarray(b, y.dtype), slopes)
 
     return step
 
 
 def _coefficients(solver: Any) -> Coefficients:
     """(a, b, c): of stage i the weights of the stages before it, its weight in the result, its time."""
-    if isinstance(solver, diffrax.Euler):
-        return ((),), (1.0,), (0.0,)
-    tableau = getattr(solver, "tableau", None)
-    if not isinstance(solver, diffrax.AbstractERK) or not isinstance(tableau, diffrax.ButcherTableau):
+    method = tableau(solver)
+    if method is None:
         kind = ValueError if isinstance(solver, diffrax.AbstractSolver) else TypeError
         raise kind(
             "rollout: solver must be an explicit Runge-Kutta solver of diffrax, such as diffrax.Tsit5(), got "
             f"{solver!r}. Implicit and other solvers work in nalu_jax.ode.solve."
         )
-    b = np.trim_zeros(np.asarray(tableau.b_sol, float), "b")  # what only an error estimate needs comes last
-    a = ((), *(tuple(map(float, row)) for row in tableau.a_lower))
-    c = (0.0, *map(float, tableau.c))
-    return a[: b.size], tuple(b.tolist()), c[: b.size]
+    stages = np.trim_zeros(np.asarray(method.b), "b").size  # what only an error estimate needs comes last
+    return method.a[:stages], method.b[:stages], method.c[:stages]
 
 
 def _step(field: Callable[..., Array], coefficients: Coefficients, y: Array, t: Array, h: Array, args: Any) -> Array:
@@ -137,14 +134,8 @@ def _step(field: Callable[..., Array], coefficients: Coefficients, y: Array, t: 
     stages: list[Array] = []
     a, b, c = coefficients
     for weights, time in zip(a, c, strict=True):
-        stages.append(field(t + time * h, _moved(y, h, weights, stages), moving, *closed_over))
-    return _moved(y, h, b, stages)
-
-
-def _moved(y: Array, h: Array, weights: tuple[float, ...], stages: list[Array]) -> Array:
-    """y + h * sum of weights * stages."""
-    terms = [weight * stage for weight, stage in zip(weights, stages, strict=True) if weight != 0]
-    return y + jnp.broadcast_to(h, y.shape) * functools.reduce(jnp.add, terms) if terms else y
+        stages.append(field(t + time * h, moved(y, h, weights, stages), moving, *closed_over))
+    return moved(y, h, b, stages)
 
 
 def _in_blocks(states: Callable[..., Array], y0: Array, t: Array, h: Array, args: Any, blocks: int) -> Array:

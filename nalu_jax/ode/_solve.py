@@ -1,4 +1,4 @@
-"""diffrax with an adaptive solver, in the calling form of `rollout`."""
+"""Adaptive steps in the calling form of `rollout`: explicit methods with recorded steps, all others by diffrax."""
 
 from typing import Any
 
@@ -10,6 +10,8 @@ from jax.typing import ArrayLike
 
 from .. import _arguments
 from ._problem import Trajectory, VectorField, check_count, check_problem, trajectory
+from ._recorded import recorded
+from ._tableau import tableau
 
 _TSIT5 = diffrax.Tsit5()
 
@@ -41,7 +43,12 @@ def solve(
     max_steps: int = 4096,
     adjoint: diffrax.AbstractAdjoint | None = None,
 ) -> Trajectory:
-    """States at the times ts by `diffrax.diffeqsolve` with adaptive steps: to verify what `rollout` has trained.
+    """States at the times ts by adaptive steps: the solver's of diffrax, with its step-size control.
+
+    With an explicit Runge-Kutta solver and no adjoint named, the steps that were taken are recorded, and derivatives,
+    in reverse and in forward mode, replay them: exactly those of the steps as they are, their lengths constant, as
+    `diffrax.RecursiveCheckpointAdjoint` gives them. Second derivatives need `diffrax.DirectAdjoint()`. Everything else
+    is `diffrax.diffeqsolve`.
 
     A solve that fails is reported by `ok` and does not raise: too many steps, a step too small, states that are not
     finite. Then what was not reached is inf, and the gradient is finite where the loss ignores it, for example in
@@ -55,11 +62,12 @@ def solve(
         args: any tree.
         solver: any solver of diffrax with an error estimate.
         substeps: the first step is the first interval divided by it; None lets diffrax choose.
-        checkpoints: of the default adjoint, RecursiveCheckpointAdjoint.
+        checkpoints: how many steps the record holds, 128 by default: the steps of a longer solve are computed once more
+            for its derivative. Where diffrax differentiates by default, the checkpoints of RecursiveCheckpointAdjoint.
         rtol: relative tolerance, by default 1e-8 in float64 and 1e-5 in float32.
         atol: absolute tolerance, by default 1e-10 in float64 and 1e-6 in float32.
         max_steps: steps after which the solve has failed.
-        adjoint: how diffrax differentiates; `diffrax.ForwardMode()` for forward mode.
+        adjoint: how diffrax differentiates, instead of the recorded steps.
 
     Raises:
         TypeError: y0 is not real floating point, dy/dt has another dtype, or solver is not a solver.
@@ -73,26 +81,41 @@ def solve(
             f"solve: {type(solver).__name__} has no error estimate to choose steps by. Use diffrax.Tsit5() here, or "
             "fixed steps with nalu_jax.ode.rollout."
         )
-    if adjoint is None:
-        count = None if checkpoints is None else check_count("solve", "checkpoints", checkpoints)
-        adjoint = diffrax.RecursiveCheckpointAdjoint(checkpoints=count)
     y0, ts = check_problem("solve", vector_field, y0, ts, args)
     default_rtol, default_atol = _TOLERANCES[y0.dtype.itemsize]
-    controller = diffrax.PIDController(
-        rtol=default_rtol if rtol is None else rtol, atol=default_atol if atol is None else atol
-    )
+    rtol, atol = default_rtol if rtol is None else rtol, default_atol if atol is None else atol
+    max_steps = check_count("solve", "max_steps", max_steps)
+    checkpoints = None if checkpoints is None else check_count("solve", "checkpoints", checkpoints)
+    substeps = None if substeps is None else check_count("solve", "substeps", substeps)
+    field = lambda t, y, args: vector_field(t, *_finite_gradient((y, args)))
+    method = tableau(solver) if adjoint is None else None
+    if method is not None:
+        ys, finished, steps = recorded(
+            field,
+            y0,
+            ts,
+            args,
+            solver,
+            method,
+            substeps=substeps,
+            rtol=rtol,
+            atol=atol,
+            max_steps=max_steps,
+            checkpoints=checkpoints,
+        )
+        return trajectory(ys, ts, finished, steps)
     solution = diffrax.diffeqsolve(
-        diffrax.ODETerm(lambda t, y, args: vector_field(t, *_finite_gradient((y, args)))),
+        diffrax.ODETerm(field),
         solver,
         ts[0],
         ts[-1],
-        None if substeps is None else (ts[1] - ts[0]) / check_count("solve", "substeps", substeps),
+        None if substeps is None else (ts[1] - ts[0]) / substeps,
         y0,
         args,
         saveat=diffrax.SaveAt(ts=ts),
-        stepsize_controller=controller,
-        adjoint=adjoint,
-        max_steps=check_count("solve", "max_steps", max_steps),
+        stepsize_controller=diffrax.PIDController(rtol=rtol, atol=atol),
+        adjoint=diffrax.RecursiveCheckpointAdjoint(checkpoints=checkpoints) if adjoint is None else adjoint,
+        max_steps=max_steps,
         throw=False,
     )
     assert solution.ys is not None

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from .. import _arguments
-from ..discover import Found, _inputs, _names
+from ..discover import Found, FoundSystem, _inputs, _names
 from . import _style
 
 LABEL = 46  # characters of a formula beside the front
@@ -20,9 +20,9 @@ _TABLE = _arguments.instance("what discover.table returned", "Pass it whole.", F
 
 @_arguments.checked(
     "plot.front",
-    found=_arguments.having("what discover.table or discover.ode returned", "Pass it whole.", "front", "best"),
+    found=_arguments.instance("what discover.table or discover.ode returned", "Pass it whole.", Found, FoundSystem),
 )
-def front(found: Any, *, ax: Axes | None = None) -> Axes:
+def front(found: Found | FoundSystem, *, ax: Axes | None = None) -> Axes:
     """Error of the best formula of every complexity, a row for each, the simplest on top and the chosen one in blue.
 
     The number behind a formula is its complexity. Errors are those of the candidates: in the target's unit or as a
@@ -31,13 +31,8 @@ def front(found: Any, *, ax: Axes | None = None) -> Axes:
     Args:
         found: what `discover.table` or `discover.ode` returned.
         ax: the axes to draw on.
-
-    Raises:
-        ValueError: nothing was found.
     """
     candidates = list(found.front)
-    if not candidates:
-        raise ValueError("plot.front: there is no candidate to draw: the search found nothing. See found.reason.")
     ax = _style.single(ax, (7.0, 0.9 + 0.32 * len(candidates)))
     errors = np.array([float(candidate.error) for candidate in candidates])
     ranks = np.arange(len(candidates))
@@ -65,18 +60,18 @@ def front(found: Any, *, ax: Axes | None = None) -> Axes:
 
 
 def _same(candidate: Any, best: Any) -> bool:
-    return best is not None and (candidate.complexity, candidate.error) == (best.complexity, best.error)
+    return (candidate.complexity, candidate.error) == (best.complexity, best.error)
 
 
 def _label(candidate: Any) -> str:
     text = text_of(candidate)
     short = text if len(text) <= LABEL else f"{text[: LABEL - 1]}\N{HORIZONTAL ELLIPSIS}"
-    return _names.as_mathtext(f"{short}   [{candidate.complexity}]" if short else f"complexity {candidate.complexity}")
+    return _names.as_mathtext(f"{short}   [{candidate.complexity}]")
 
 
 def text_of(candidate: Any) -> str:
-    """A formula, or the right-hand sides of a system, with standard errors; empty where it has no such text."""
-    text = getattr(candidate, "with_errors", "")
+    """A formula, or the right-hand sides of a system, with standard errors."""
+    text = candidate.with_errors
     return text if isinstance(text, str) else "; ".join(text)
 
 
@@ -153,9 +148,9 @@ def _limits(scaled: np.ndarray) -> tuple[float, float]:
 
 @_arguments.checked(
     "plot.trajectories",
-    found=_arguments.having("what discover.ode returned", "Pass it whole.", "simulate", "names"),
+    found=_arguments.instance("what discover.ode returned", "Pass it whole.", FoundSystem),
 )
-def trajectories(found: Any, ts: Any, ys: Any, *, ax: Any = None) -> np.ndarray:
+def trajectories(found: FoundSystem, ts: Any, ys: Any, *, ax: Any = None) -> np.ndarray:
     """Measured states over time, and the equations solved from the first measurement of every trajectory.
 
     Args:

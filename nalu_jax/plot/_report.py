@@ -15,7 +15,7 @@ import sympy
 from matplotlib.figure import Figure, SubFigure
 
 from .. import _arguments
-from ..discover import Found, _names, _text
+from ..discover import Found, FoundSystem, _names
 from . import _fits, _found, _graph
 
 VERSIONS = ("nalu_jax", "numpy", "scipy", "sympy", "jax")
@@ -23,15 +23,13 @@ VERSIONS = ("nalu_jax", "numpy", "scipy", "sympy", "jax")
 
 @_arguments.checked(
     "plot.report",
-    found=_arguments.having(
-        "what discover.table or discover.ode returned", "Pass it whole.", "verdict", "front", "best"
-    ),
+    found=_arguments.instance("what discover.table or discover.ode returned", "Pass it whole.", Found, FoundSystem),
     path=_arguments.instance("a path", "Name a file such as law.html.", str, pathlib.Path),
     trained=_arguments.optional(_arguments.array()),
     command=_arguments.instance("a text", "Pass one.", str),
 )
 def report(
-    found: Any,
+    found: Found | FoundSystem,
     path: str | pathlib.Path,
     x: Any = None,
     y: Any = None,
@@ -62,7 +60,7 @@ def report(
     pathlib.Path(path).write_text(_page(found, figures, command), encoding="utf-8")
 
 
-def _page(found: Any, figures: list[tuple[str, str]], command: str) -> str:
+def _page(found: Found | FoundSystem, figures: list[tuple[str, str]], command: str) -> str:
     title = _names.as_html(", ".join(found.names) if not isinstance(found, Found) else found.target)
     parts = [
         f"<h1>{title}</h1>",
@@ -75,14 +73,12 @@ def _page(found: Any, figures: list[tuple[str, str]], command: str) -> str:
     return PAGE.format(title=title, style=STYLE, body="\n".join(parts))
 
 
-def _formulas(found: Any) -> Iterator[str]:
-    """MathML of the best, an equation for each state of a system; nothing where nothing was found."""
+def _formulas(found: Found | FoundSystem) -> Iterator[str]:
+    """MathML of the best, an equation for each state of a system."""
     if isinstance(found, Found):
         yield _mathml(_identifier(found.target), found.expression)
         return
-    best = found.best
-    expressions = () if best is None else best.expressions if hasattr(best, "expressions") else best.equations
-    for name, equation in zip(found.names, expressions, strict=False):
+    for name, equation in zip(found.names, found.expressions, strict=True):
         rate = f"<mfrac><mrow><mi>d</mi>{_identifier(name)}</mrow><mrow><mi>d</mi><mi>t</mi></mrow></mfrac>"
         yield _mathml(rate, equation)
 
@@ -100,26 +96,20 @@ def _mathml(left: str, right: sympy.Expr) -> str:
     )
 
 
-def _numbers(found: Any) -> str:
-    """Verdict, reason and numbers: what a notebook shows, or where there is none the text that print shows."""
-    if not hasattr(found, "_repr_html_"):
-        return f"<pre>{html.escape(_names_safe(str(found)))}</pre>"
-    legend = _text.legend(found.best) if isinstance(found, Found) else {}
-    columns = "".join(f"<p>{symbol} is the column {_names.as_html(repr(name))}</p>" for symbol, name in legend.items())
+def _numbers(found: Found | FoundSystem) -> str:
+    """Verdict, reason and numbers as a notebook shows them, and which column or state a symbol is."""
+    legend = _names.legend(found.names, found.symbols)
+    columns = "".join(f"<p>{symbol} stands for {_names.as_html(repr(name))}</p>" for symbol, name in legend.items())
     return found._repr_html_() + columns
 
 
-def _names_safe(text: str) -> str:
-    return "\n".join(_names.printable(line) for line in text.splitlines())
-
-
-def _candidates(found: Any) -> str:
+def _candidates(found: Found | FoundSystem) -> str:
     """The front and the rivals as a table."""
     rivals = [("front", candidate) for candidate in found.front]
-    rivals += [("not told apart", candidate) for candidate in getattr(found, "alike", ())]
+    rivals += [("not told apart", candidate) for candidate in found.alike]
     rows = "".join(
         f"<tr><td>{kind}</td><td>{candidate.complexity}</td><td>{float(candidate.error):.3g}</td>"
-        f"<td><code>{_names.as_html(_found.text_of(candidate) or '; '.join(map(str, candidate.equations)))}</code></td></tr>"
+        f"<td><code>{_names.as_html(_found.text_of(candidate))}</code></td></tr>"
         for kind, candidate in rivals
     )
     header = "<tr><th></th><th>complexity</th><th>error</th><th>formula</th></tr>"
@@ -132,11 +122,11 @@ def _made_with(command: str) -> str:
     return f"<footer>{remade}<p>Python {platform.python_version()}, {', '.join(installed)}</p></footer>"
 
 
-def _figures(found: Any, x: Any, y: Any, trained: Any) -> Iterator[tuple[Figure | SubFigure, str]]:
+def _figures(found: Found | FoundSystem, x: Any, y: Any, trained: Any) -> Iterator[tuple[Figure | SubFigure, str]]:
     """Those that there are data for, each with what it shows."""
     if x is not None and isinstance(found, Found):
         yield from _figures_of_table(found, x, y, trained)
-    elif x is not None:
+    if x is not None and isinstance(found, FoundSystem):
         panels = _found.trajectories(found, x, y)
         yield panels[0].figure, "Measurements, and the equations solved from the first of them."
     if len(found.front) > 1:

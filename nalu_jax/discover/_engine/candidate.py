@@ -50,9 +50,9 @@ class Column(NamedTuple):
 
     def values(self, x: np.ndarray) -> np.ndarray:
         """(rows,) of inputs (rows, n_in)."""
-        total = sum(weight * x[:, i] for i, weight in zip(self.inputs, self.weights, strict=True))
+        total = np.asarray(sum(weight * x[:, i] for i, weight in zip(self.inputs, self.weights, strict=True)))
         if self.function is None:
-            return np.asarray(total)
+            return total
         return COLUMN_FUNCTIONS[self.function](total)
 
     @property

@@ -1,14 +1,40 @@
 """A table made ready: logarithms about the geometric centre, signs, and a target of size 1."""
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from nalu_jax.discover._engine import settings
 from nalu_jax.discover._engine.candidate import ZERO_LOGARITHM, Column, Noise, log_absolute
+from nalu_jax.discover._engine.dimensions import Dimensions
 
 SMALLEST_MEDIAN = 1e-3  # of |values|, where the target's root mean square is 1: most of them may be 0
 CONSTANT_SPREAD = 1e-9  # of a logarithm: a column that varies less has no exponent that could be known
+
+
+class Limits(NamedTuple):
+    """What simple exponents a formula may have: from `low` to `high`, and where `whole` is set integers only."""
+
+    low: float
+    high: float
+    whole: bool
+
+    def allow(self, exponents: np.ndarray) -> np.ndarray:
+        """Whether each is allowed; 0 always is."""
+        inside = (exponents >= self.low) & (exponents <= self.high)
+        return (inside & (not self.whole or exponents == np.round(exponents))) | (exponents == 0)
+
+
+class TableOptions(NamedTuple):
+    """What is known of a table beside its numbers: see `Table`."""
+
+    dimensions: Dimensions | None = None
+    deviation: float | None = None
+    robust: bool = False
+    limits: Limits | None = None
+    absolute: bool = False
+    include: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +52,12 @@ class Table:
         target_scale: y / target.
         inputs: number of inputs among which a name chooses, screened ones included.
         row_weights: (rows,) reciprocal errors of single rows, relative to each other.
+        dimensions: of all inputs and the target, where units of measure are known.
+        deviation: standard deviation of weighted residuals of the target, where errors of rows are known.
+        robust: whether weights follow residuals, as those of outliers do.
+        limits: what exponents may be, or None.
+        include: inputs that the formula has to have.
+        absolute: whether the noise is of the same kind in all rows, whatever the formula's value.
     """
 
     columns: tuple[Column, ...]
@@ -38,6 +70,12 @@ class Table:
     target_scale: float
     inputs: int
     row_weights: np.ndarray
+    dimensions: Dimensions | None = None
+    deviation: float | None = None
+    robust: bool = False
+    limits: Limits | None = None
+    absolute: bool = False
+    include: tuple[int, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -49,9 +87,16 @@ class Table:
 
 
 def prepare(
-    x: np.ndarray, y: np.ndarray, columns: tuple[Column, ...], *, inputs: int, row_weights: np.ndarray | None = None
+    x: np.ndarray,
+    y: np.ndarray,
+    columns: tuple[Column, ...],
+    *,
+    inputs: int,
+    row_weights: np.ndarray | None = None,
+    options: TableOptions | None = None,
 ) -> Table:
     """The table of these columns of x (rows, n_in) and the target y (rows,)."""
+    options = options or TableOptions()
     values = np.array([column.values(x) for column in columns]).reshape(len(columns), len(y))
     logs = log_absolute(values)
     zero = values == 0
@@ -76,6 +121,12 @@ def prepare(
         target_scale=scale,
         inputs=inputs,
         row_weights=np.ones(len(y)) if row_weights is None else row_weights,
+        dimensions=options.dimensions,
+        deviation=None if options.deviation is None else options.deviation / scale,
+        robust=options.robust,
+        limits=options.limits,
+        absolute=options.absolute or options.deviation is not None,
+        include=options.include,
     )
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from nalu_jax.discover._engine import settings
 from nalu_jax.discover._engine.candidate import Column, Noise
 from nalu_jax.discover._engine.columns import Table, noise_weights
+from nalu_jax.discover._engine.dimensions import correction, most_saved
 from nalu_jax.discover._engine.fit import Batch, products
 from nalu_jax.discover._engine.forms import Form, evaluate
 from nalu_jax.discover._engine.lattice import prices
@@ -24,14 +25,15 @@ from nalu_jax.discover._engine.lattice import prices
 
 class Linear(NamedTuple):
     """Fits to first order: values and weights (B, rows), weighted residuals (B, rows) and their Jacobian
-    (B, K + K n, rows) by (log|coefficients|, exponents); sizes (B, K) are root mean squares of terms of coefficient
-    1."""
+    (B, K + K n, rows) by (log|coefficients|, exponents); sizes (B, K) are root mean squares of terms of coefficient 1;
+    the deviation of the noise is set where it is known."""
 
     values: np.ndarray
     weights: np.ndarray
     residuals: np.ndarray
     jacobian: np.ndarray
     sizes: np.ndarray
+    deviation: float | None = None
 
 
 def linearise(table: Table, form: Form, batch: Batch, noise: Noise) -> Linear:
@@ -47,7 +49,7 @@ def linearise(table: Table, form: Form, batch: Batch, noise: Noise) -> Linear:
         )
         jacobian = np.concatenate([by_logarithm, by_exponent], 1)
         sizes = np.sqrt(np.mean(_whole_terms(form, plain, gradients) ** 2, -1))
-        return Linear(values, weights, weights * (table.target - values), jacobian, sizes)
+        return Linear(values, weights, weights * (table.target - values), jacobian, sizes, table.deviation)
 
 
 def _whole_terms(form: Form, plain: np.ndarray, gradients: np.ndarray) -> np.ndarray:
@@ -62,6 +64,8 @@ def variance(linear: Linear, target: np.ndarray, parameters: np.ndarray) -> tupl
     rss = np.einsum("bn,bn->b", linear.residuals, linear.residuals)
     degrees = np.maximum(linear.residuals.shape[-1] - parameters, 1)
     floor = settings.EXACT**2 * np.mean((linear.weights * target) ** 2, -1)
+    if linear.deviation is not None:
+        return linear.deviation**2 + floor, rss
     return rss / degrees + floor, rss
 
 
@@ -115,7 +119,16 @@ def name_price(table: Table, form: Form, batch: Batch) -> np.ndarray:
     total += settings.ODD_SIGN * (_odd_sign(batch) * table.signed).sum((1, 2))
     used = (~absent).any(1)
     total += used @ np.array([column_price(column, table.inputs) for column in table.columns])
-    return total + (table.inputs - plain.sum()) * form.terms * names.zero
+    total = total + (table.inputs - plain.sum()) * form.terms * names.zero
+    for place in table.include:
+        having = np.array([place in column.inputs for column in table.columns], bool)
+        total += settings.FORBIDDEN * ~used[:, having].any(1)
+    if table.limits is not None:
+        forbidden = ~table.limits.allow(batch.exponents) | (batch.free & table.limits.whole)
+        total += settings.FORBIDDEN * forbidden.sum((1, 2))
+    if table.dimensions is None:
+        return total
+    return total + correction(table.dimensions, table.columns, form, batch.exponents, batch.free, table.inputs)
 
 
 def value_price(table: Table, form: Form, batch: Batch, sizes: np.ndarray) -> np.ndarray:
@@ -184,6 +197,8 @@ def bound(table: Table, form: Form, batch: Batch, noise: Noise) -> np.ndarray:
     moving = np.arange(terms * (1 + table.width)) < np.full((count, 1), terms)
     names = prices(table.inputs)
     least = table.inputs * terms * names.zero + (terms - 1) * (names.lattice[1:].min() - names.zero)
+    if table.dimensions is not None:
+        least -= most_saved(table.dimensions, form, table.inputs)
     with np.errstate(all="ignore"):
         return _integrated(table, linear, moving, terms) + value_price(table, form, batch, linear.sizes) + least
 

@@ -52,6 +52,8 @@ def search_functions(
     soft = soft_weights(table, noise)
     with np.errstate(all="ignore"):
         for name in FUNCTIONS:
+            if name == "1/(1+exp)":  # (1 - tanh(u/2)) / 2; with a phase it is in `shifted`
+                continue
             for beside in range(1 + (added and name != "log")):  # log(c p) + b is log(c' p), and a column's too
                 scan = _scan(front, inner, values, name, beside)
                 form = Form("function", (1, 1, beside), function=name)

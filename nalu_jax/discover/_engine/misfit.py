@@ -67,11 +67,11 @@ def robust_weights(residuals: np.ndarray) -> np.ndarray:
     return np.sqrt((degrees + 1) / (degrees + (residuals / scale) ** 2))
 
 
-def lost_information(row_weights: np.ndarray) -> float:
-    """Factor of the variance of fitted numbers where `robust_weights` were used; 1 where all rows weigh the same.
+def lost_information(robust: bool) -> float:
+    """Factor of the variance of fitted numbers where `robust_weights` were used; 1 where they were not.
 
     Weights that follow the residuals say less than weights that were known: Student's t with v degrees of freedom has
     (v + 1) / (v + 3) of the information that its weights alone seem to have (Lange, Little, Taylor 1989, as above).
     """
     degrees = settings.STUDENT_DEGREES
-    return (degrees + 3) / (degrees + 1) if np.ptp(row_weights) > 0 else 1.0
+    return (degrees + 3) / (degrees + 1) if robust else 1.0

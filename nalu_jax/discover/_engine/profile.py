@@ -42,6 +42,7 @@ def intervals(
     covariance: np.ndarray,
     shift: np.ndarray,
     row_weights: np.ndarray | None = None,
+    robust: bool = False,
     level: float = 0.95,
 ) -> dict[int, tuple[float, float]]:
     """Intervals of those numbers whose standard error says too little, by their place in the covariance.
@@ -53,6 +54,7 @@ def intervals(
         covariance: (K + F, K + F) of logarithms of coefficients, as they are written, and of free exponents.
         shift: (K, n) logarithms of what the candidate divides columns by and the written formula does not.
         row_weights: (rows,) of the search.
+        robust: whether they follow residuals.
         level: probability that an interval holds the number.
 
     Returns:
@@ -75,7 +77,7 @@ def intervals(
         start = _start(model)
         scale = candidate.target_scale if candidate.noise == "absolute" else 1.0
         t = float(stats.t.ppf((1 + level) / 2, degrees))
-        lost = 1.0 if row_weights is None else lost_information(row_weights)
+        lost = lost_information(robust)
         limit = _refitted(model, start, None)[0] + lost * (t * candidate.deviation / scale) ** 2
         if not np.sum(_residuals(model, start)[0] ** 2) < limit:
             return {}  # another optimum lies beside the fit: nothing is known of its surroundings

@@ -147,7 +147,7 @@ def _fix_some(table: Table, form: Form, batch: Batch, noise: Noise) -> tuple[Bat
     free = batch.free.reshape(count, -1).copy()
     quadratic = _quadratic(table, form, batch, noise)
     names = prices(table.inputs)
-    odd = odd_signs(table, batch.parity).reshape(count, -1, len(VALUES))
+    odd = _extra(table, batch)
     first = quadratic.parameters.copy()
     open_ = np.isfinite(quadratic.covariance).all((1, 2)) & np.isfinite(quadratic.variance)
     fixed = np.zeros(count, bool)
@@ -184,7 +184,7 @@ def drawn_roundings(
     if not (np.isfinite(quadratic.covariance).all() and np.isfinite(quadratic.variance).all()):
         return batch
     names = prices(table.inputs)
-    odd = np.repeat(odd_signs(table, batch.parity).reshape(1, -1, len(VALUES)), count, 0)
+    odd = np.repeat(_extra(table, batch), count, 0)
     while undecided.any():
         loss = losses(quadratic, undecided, names, table.rows, odd)
         places = np.where(undecided, loss.min(2), np.inf).argmin(1)
@@ -208,6 +208,18 @@ def odd_signs(table: Table, parity: np.ndarray) -> np.ndarray:
     whole = VALUES == np.round(VALUES)
     natural = whole & (np.abs(np.round(VALUES)) % 2 == parity[..., None])
     return settings.ODD_SIGN * (~natural & table.signed[:, None])
+
+
+def _extra(table: Table, batch: Batch) -> np.ndarray:
+    """(B, K n, values) price of simple exponents beside that of their names, above what the free one pays.
+
+    Of odd signs, and where exponents have limits of those beyond; a free exponent that is forbidden is worth fixing.
+    """
+    extra = odd_signs(table, batch.parity)
+    if table.limits is not None:
+        forbidden = ~table.limits.allow(batch.exponents) | table.limits.whole
+        extra = extra + settings.FORBIDDEN * (~table.limits.allow(VALUES) - 1.0 * forbidden[..., None])
+    return extra.reshape(len(batch.rss), -1, len(VALUES))
 
 
 def merge_equal(form: Form, batch: Batch) -> tuple[Form, Batch] | None:

@@ -3,13 +3,18 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
-from nalu_jax.discover._engine import settings
+from nalu_jax.discover._engine import consistent, settings
 from nalu_jax.discover._engine.candidate import Candidate, Noise
+from nalu_jax.discover._engine.columns import TableOptions
+from nalu_jax.discover._engine.derived import proposals
+from nalu_jax.discover._engine.dimensions import consistent as is_consistent
 from nalu_jax.discover._engine.evidence import linearise, variance
 from nalu_jax.discover._engine.forms import FAMILIES, FUNCTIONS
+from nalu_jax.discover._engine.guess import Guess, from_guess
 from nalu_jax.discover._engine.misfit import robust_weights
 from nalu_jax.discover._engine.rivals import distinct_structures, improve_by_neighbours, names, same_values
 from nalu_jax.discover._engine.screening import screen
@@ -34,7 +39,8 @@ class Searched:
         screened: inputs that were left out before the search, because the target does not follow them.
         constant: inputs that do not vary.
         stopped: whether the time limit or an interrupt ended the search early.
-        row_weights: (rows,) weights that outliers made necessary, or None.
+        row_weights: (rows,) weights of rows, that were given or that outliers made necessary, or None.
+        robust: whether outliers made them necessary.
     """
 
     candidates: tuple[Candidate, ...]
@@ -45,6 +51,25 @@ class Searched:
     constant: tuple[int, ...]
     stopped: bool
     row_weights: np.ndarray | None = None
+    robust: bool = False
+
+
+class Rules(NamedTuple):
+    """What may be the answer.
+
+    Attributes:
+        functions: families of elementary functions (of `forms.FAMILIES`).
+        nested: whether powers of sums and quotients may be.
+        include: inputs that it has to have.
+        exclude: inputs that are not looked at.
+        robust: whether outliers are weighted down: always, never, or where they are seen (None).
+    """
+
+    functions: tuple[str, ...] = FAMILIES
+    nested: bool = True
+    include: tuple[int, ...] = ()
+    exclude: tuple[int, ...] = ()
+    robust: bool | None = None
 
 
 class _Clock:
@@ -69,10 +94,12 @@ def search(
     x: np.ndarray,
     y: np.ndarray,
     *,
-    functions: tuple[str, ...] = FAMILIES,
-    nested: bool = True,
+    rules: Rules | None = None,
     terms: int = 4,
     seed: int = 0,
+    row_weights: np.ndarray | None = None,
+    options: TableOptions | None = None,
+    guesses: tuple[Guess, ...] = (),
     time_limit: float | None = None,
     progress: Progress | None = None,
     stop: Callable[[], bool] | None = None,
@@ -82,67 +109,86 @@ def search(
     Args:
         x: finite inputs (rows, n_in), as they are: not scaled.
         y: finite target (rows,), not constant.
-        functions: families of elementary functions that may be the answer (of `forms.FAMILIES`).
-        nested: whether powers of sums and quotients may be the answer.
+        rules: what may be the answer; anything of the family by default.
         terms: largest number of terms of a sum.
         seed: of random starts and row samples.
+        row_weights: (rows,) reciprocal errors of rows, relative to each other.
+        options: what is known of the table beside its numbers.
+        guesses: formulas from which fits begin too.
         time_limit: in seconds; looked at between the stages of the search.
         progress: called with the name of the stage and the fraction that is done.
         stop: asked between stages; when true the search ends with the best so far.
     """
+    every = tuple(j for j in range(x.shape[1]) if j not in (rules or Rules()).exclude)
+    tables = Tables(np.asarray(x, float), np.asarray(y, float), every, seed, row_weights, options)
     with np.errstate(all="ignore"):  # what leaves the numbers costs a candidate, and nothing else
-        return _search(
-            np.asarray(x, float),
-            np.asarray(y, float),
-            functions,
-            nested,
-            terms,
-            seed,
-            _Clock(time_limit, progress, stop),
-        )
+        return _search(tables, rules or Rules(), terms, guesses, _Clock(time_limit, progress, stop))
 
 
-def _search(
-    x: np.ndarray, y: np.ndarray, functions: tuple[str, ...], nested: bool, terms: int, seed: int, clock: _Clock
-) -> Searched:
-    every = tuple(range(x.shape[1]))
-    tables = Tables(x, y, every, seed)
-    constant = tuple(int(j) for j in np.flatnonzero(tables.full().constant))
+def _search(tables: Tables, rules: Rules, terms: int, guesses: tuple[Guess, ...], clock: _Clock) -> Searched:
+    every = tables.inputs
+    constant = tuple(every[j] for j in np.flatnonzero(tables.full().constant))
     screened: tuple[int, ...] = ()
     if len(every) > settings.SCREENED_FROM and clock.ready("screening", 0.0):
-        inputs = screen(tables.sizes()[-1])
+        inputs = tuple(every[j] for j in screen(tables.sizes()[-1]))
+        inputs = tuple(sorted({*inputs, *rules.include}))
         screened = tuple(j for j in every if j not in inputs)
-        tables = Tables(x, y, inputs, seed)
-    found = _collect(tables, clock, terms, seed)
-    weights = _outlier_weights(found, tables) if found and not clock.stopped else None
+        tables = tables.of_inputs(inputs)
+    found = _collect(tables, clock, terms, guesses)
+    weights = _outlier_weights(found, tables, rules.robust) if found and not clock.stopped else None
     if weights is not None:
         tables = tables.reweighted(weights)
-        found = _collect(tables, clock, terms, seed) or found
-    allowed = distinct_laws([fitted for fitted in found if _allowed(fitted, functions, nested)], tables)
-    barred = distinct_laws([fitted for fitted in found if not _allowed(fitted, functions, nested)], tables)
-    verdict = judge(allowed, barred)
+        found = _collect(tables, clock, terms, guesses) or found
+    allowed = distinct_laws([fitted for fitted in found if _allowed(fitted, rules)], tables)
+    allowed = [fitted for fitted in allowed if _allowed(fitted, rules)]
+    barred = [fitted for fitted in found if _has_unit(fitted) and not _allowed(fitted, rules)]
+    verdict = judge(allowed, distinct_laws(barred, tables))
     candidates = tuple(as_candidate(fitted) for fitted in allowed)
-    return Searched(candidates, *verdict, screened, constant, clock.stopped, weights)
+    return Searched(candidates, *verdict, screened, constant, clock.stopped, tables.row_weights, tables.options.robust)
 
 
-def _allowed(fitted: Fitted, functions: tuple[str, ...], nested: bool) -> bool:
-    if fitted.form.kind in ("power", "quotient") and not nested:
+def _allowed(fitted: Fitted, rules: Rules) -> bool:
+    if not _has_unit(fitted) or not _within_limits(fitted):
         return False
-    if fitted.form.function is not None and FUNCTIONS[fitted.form.function].family not in functions:
+    if fitted.form.kind in ("power", "quotient") and not rules.nested:
+        return False
+    if fitted.form.function is not None and FUNCTIONS[fitted.form.function].family not in rules.functions:
         return False
     used = (fitted.batch.free[0] | (fitted.batch.exponents[0] != 0)).any(0)
     columns = [column for column, use in zip(fitted.table.columns, used, strict=True) if use]
-    if not nested and any(len(column.inputs) > 1 for column in columns):
+    if not rules.nested and any(len(column.inputs) > 1 for column in columns):
         return False
-    return {column.function for column in columns if column.function} <= set(functions)
+    if not {place for column in columns for place in column.inputs} >= set(rules.include):
+        return False
+    return {column.function for column in columns if column.function} <= set(rules.functions)
 
 
-def _collect(tables: Tables, clock: _Clock, terms: int, seed: int) -> list[Fitted]:
+def _within_limits(fitted: Fitted) -> bool:
+    """Whether the exponents are what the caller allows."""
+    limits, batch = fitted.table.limits, fitted.batch
+    if limits is None:
+        return True
+    return bool(limits.allow(batch.exponents).all() and not (limits.whole and batch.free.any()))
+
+
+def _has_unit(fitted: Fitted) -> bool:
+    """Whether the units of a formula are consistent, where they have to be."""
+    table, batch = fitted.table, fitted.batch
+    if table.dimensions is None or not table.dimensions.strict:
+        return True
+    return is_consistent(table.dimensions, table.columns, fitted.form, batch.exponents[0], batch.free[0], table.inputs)
+
+
+def _collect(tables: Tables, clock: _Clock, terms: int, guesses: tuple[Guess, ...]) -> list[Fitted]:
     """Formulas of the whole family, as fitted on the rows on which exponents are rounded."""
-    found: list[Fitted] = []
+    seed = tables.seed
+    found = [fitted for guess in guesses for noise in _noises(tables) for fitted in from_guess(guess, tables, noise)]
+    if tables.options.dimensions is not None:
+        found += _collect_consistent(tables, clock, terms)
+    if found and (_settled(found) or (tables.strict and _enough(found))):
+        return found
     _, table, judged = tables.sizes()
-    noises: tuple[Noise, ...] = ("relative", "absolute")
-    for noise in noises:
+    for noise in _noises(tables):
         if clock.ready("sums of products", 0.0):
             rng = np.random.default_rng(seed)
             found += search_sums(table, judged, noise, most_terms=terms, library=settings.LIBRARY, rng=rng)
@@ -155,6 +201,31 @@ def _collect(tables: Tables, clock: _Clock, terms: int, seed: int) -> list[Fitte
             break
         _widen(found, Wider(tables, noise, seed, thorough=not _enough(found)), clock, place / len(order))
     return found
+
+
+def _collect_consistent(tables: Tables, clock: _Clock, terms: int) -> list[Fitted]:
+    """Formulas whose units are consistent, with constants that are pure numbers or known."""
+    found: list[Fitted] = []
+    for noise in _noises(tables):
+        if clock.ready("consistent sums", 0.0):
+            found += consistent.plain_sums(tables, noise, terms)
+    if not found:
+        return found
+    columns = tables.with_units(proposals(tables.x, tables.columns))
+    for noise in _worth_noises(found):
+        for place, (name, tasks) in enumerate(consistent.wider(tables, noise, columns, terms)):
+            for task in tasks:
+                if place >= settings.CONSISTENT_RIVALS and _enough(found):
+                    break
+                if _settled(found) or not clock.ready(name, 0.1):
+                    return found
+                found += task(min(fitted.evidence for fitted in found))
+    return found
+
+
+def _noises(tables: Tables) -> tuple[Noise, ...]:
+    """Models of the noise: known errors of rows leave no choice."""
+    return ("absolute",) if tables.full().absolute else ("relative", "absolute")
 
 
 def _widen(found: list[Fitted], wider: Wider, clock: _Clock, done: float) -> None:
@@ -172,22 +243,24 @@ def _widen(found: list[Fitted], wider: Wider, clock: _Clock, done: float) -> Non
             found += task(min(fitted.evidence for fitted in found))
 
 
-def _outlier_weights(found: list[Fitted], tables: Tables) -> np.ndarray | None:
+def _outlier_weights(found: list[Fitted], tables: Tables, asked: bool | None) -> np.ndarray | None:
     """Weights of all rows where residuals of the best formula have heavy tails, and nothing smooth is left in them."""
     best = min(found, key=lambda fitted: fitted.evidence)
     seen = signs(best)
-    if seen.exact or seen.tails < settings.HEAVY_TAILS or seen.misfit > settings.MISFIT:
+    if asked is False or seen.exact:
         return None
-    if best.table.rows < settings.ROBUST_ROWS:
+    if not asked and (seen.tails < settings.HEAVY_TAILS or seen.misfit > settings.MISFIT):
+        return None
+    if not asked and best.table.rows < settings.ROBUST_ROWS:
         return None
     fitted = _on_all_rows(best, tables)
     plain = fitted.table
     weights = np.ones(plain.rows)
     for _ in range(settings.ROBUST_ROUNDS):
-        fitted = refit(fitted._replace(table=replace(plain, row_weights=weights)))
+        fitted = refit(fitted._replace(table=replace(plain, row_weights=plain.row_weights * weights)))
         residuals = linearise(plain, fitted.form, fitted.batch, fitted.noise).residuals[0]
         weights = robust_weights(residuals)
-    return weights
+    return plain.row_weights * weights
 
 
 def _enough(found: list[Fitted], *, many_terms: bool = False) -> bool:
@@ -265,6 +338,8 @@ def distinct_laws(found: list[Fitted], tables: Tables) -> list[Fitted]:
 
 
 def _with_other_noise(fitted: Fitted) -> Fitted:
+    if fitted.table.absolute:
+        return fitted
     return refit(fitted._replace(noise="absolute" if fitted.noise == "relative" else "relative"))
 
 

@@ -140,6 +140,31 @@ SIMPLE_ATOMS = 240  # of them all triples are tried
 FACTOR_PRODUCTS = 30  # products tried behind the factor which all terms seem to share
 WHOLE_ENOUGH = 0.2  # of an exponent of the log-linear regression from a whole number that is taken for it
 
+# --- units of measure -----------------------------------------------------------------------------------------------
+# set by hand before any result; `python -m benchmarks.feynman --units` measures what they do
+
+UNITS_OF_CONSTANTS = (0.5, 0.25, 0.25)  # pure numbers or known constants; one common unit in each sum; any
+INCONSISTENT = 500.0  # nats of a term that a strict search does not allow: behind everything that is consistent
+FORBIDDEN = 100.0  # nats of an exponent that the caller does not allow, and of an input that is to be there and is not
+HALF_PRODUCTS = 20_000  # cheapest products of half of the columns, joined with those of the other half
+CONSISTENT = 3000  # consistent products of one dimension that are kept
+CONSISTENT_RIVALS = 3  # stages of consistent formulas that are searched where a law seems to stand
+CONSISTENT_ATOMS = 600  # of one group of terms, all pairs of which are tried
+CONSISTENT_TRIPLES = 160  # of which all triples are tried
+CONSISTENT_SETS = 16  # sets of each number of terms that are fitted to the end
+CONSISTENT_GROWN = 24  # sets that get one term more
+CONSISTENT_INNER = 48  # products inside a function
+CONSISTENT_FRONT = 24  # products in front of one, and beside it
+PURE_SIZES = (
+    1.0,
+    0.5,
+    2.0,
+    6.283185307179586,
+    3.141592653589793,
+    0.25,
+    4.0,
+)  # pure numbers that stand inside functions
+
 # --- rivals and verdict ---------------------------------------------------------------------------------------------
 
 NEIGHBOUR_REACH = 2  # simple numbers to either side of an exponent

@@ -163,7 +163,7 @@ def _peaks(scan: _Scan) -> Iterator[_Start]:
             a, b, front = solution[place]
             p, q = pairs[place]
             coefficient = float(np.sign(above[0]) * np.exp(np.clip(front, -300, 300)))
-            yield _Start(left[place], (0, int(p), int(q)), (coefficient, a, b, c))
+            yield _Start(float(left[place]), (0, int(p), int(q)), (coefficient, a, b, c))
 
 
 def _fronts_and_insides(scan: _Scan) -> Iterator[tuple[int, int]]:

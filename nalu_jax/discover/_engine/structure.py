@@ -6,7 +6,7 @@ import numpy as np
 
 from nalu_jax.discover._engine import settings
 from nalu_jax.discover._engine.candidate import Candidate, Column, Noise, scale_powers
-from nalu_jax.discover._engine.columns import Table, noise_weights, prepare
+from nalu_jax.discover._engine.columns import Table, TableOptions, noise_weights, prepare
 from nalu_jax.discover._engine.evidence import bound, covariance, evidence, linearise, variance
 from nalu_jax.discover._engine.fit import Batch, products, start
 from nalu_jax.discover._engine.forms import Form, evaluate
@@ -75,7 +75,7 @@ def as_candidate(fitted: Fitted) -> Candidate:
     moving = np.concatenate([np.ones((1, terms), bool), batch.free.reshape(1, -1)], 1)
     s2, _ = variance(linear, table.target, moving.sum(1))
     kept = np.flatnonzero(moving[0])
-    full = covariance(linear, moving)[0] * s2[0] * lost_information(table.row_weights)
+    full = covariance(linear, moving)[0] * s2[0] * lost_information(table.robust)
     used = (batch.free[0] | (batch.exponents[0] != 0) | (batch.parity[0] != 0)).any(0)
     columns = tuple(column for column, use in zip(table.columns, used, strict=True) if use)
     squares = float(np.sum((table.target - linear.values[0]) ** 2))
@@ -129,6 +129,7 @@ def fit_structure(
     signs: np.ndarray | None = None,
     inputs: int | None = None,
     row_weights: np.ndarray | None = None,
+    options: TableOptions | None = None,
 ) -> Candidate:
     """A formula of a known structure, fitted to a table: its numbers, errors and evidence.
 
@@ -148,9 +149,11 @@ def fit_structure(
         inputs: among which the name chooses; the number of columns of x.
         row_weights: (rows,) reciprocal errors of rows, relative to each other: those of a search (`Searched`), so that
             its evidence can be compared.
+        options: what is known of the table beside its numbers, as in the search.
     """
     choices = x.shape[1] if inputs is None else inputs
-    table = prepare(np.asarray(x, float), np.asarray(y, float), columns, inputs=choices, row_weights=row_weights)
+    arrays = np.asarray(x, float), np.asarray(y, float)
+    table = prepare(*arrays, columns, inputs=choices, row_weights=row_weights, options=options)
     batch = start(table, np.asarray(exponents, float)[None], np.asarray(parity)[None])
     batch = batch._replace(free=batch.free & np.asarray(free, bool))
     if log_coefficients is not None:

@@ -41,7 +41,7 @@ class Wider:
 
     def stages(self) -> list[tuple[str, list[Task]]]:
         """Names and tasks; the first `settings.RIVAL_STAGES` are those that rivals of a simple law come from."""
-        offered = proposals(self.tables.x, self.tables.columns)
+        offered = self.tables.with_units(proposals(self.tables.x, self.tables.columns))
         logarithms = tuple(column for column in offered if column.function == "log")
         angles = tuple(column for column in offered if len(column.inputs) == 1 and column not in logarithms)
         differences = tuple(column for column in offered if len(column.inputs) == 2)

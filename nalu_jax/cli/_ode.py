@@ -1,0 +1,92 @@
+"""`nalu-jax ode DATA.csv --time COLUMN`: from trajectories in a CSV file to equations.
+
+>>> from nalu_jax.cli import _csv, _ode
+>>> lines = ["t,run,a", "0,x,1.0", "1,x,0.5", "0,y,3.0", "1,y,1.5"]
+>>> columns = _csv.parse(lines, target="t", inputs=("a",), beside=("run",))
+>>> ts, ys = _ode.trajectories(columns, "run")
+>>> [times.tolist() for times in ts], [states.tolist() for states in ys]
+([[0.0, 1.0], [0.0, 1.0]], [[[1.0], [0.5]], [[3.0], [1.5]]])
+"""
+
+import argparse
+import json
+import math
+import sys
+from typing import Any
+
+import numpy as np
+
+from .. import discover
+from ..discover import _names
+from ..discover._found import NOTHING
+from . import _csv
+from ._fit import FAILED, INTERRUPTED, NO_FORMULA
+
+
+def trajectories(columns: _csv.Columns, trajectory: str | None) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Times and states of each trajectory, in the order in which their labels come."""
+    if trajectory is None:
+        return [columns.y], [columns.x]
+    labels = columns.beside[trajectory]
+    places = [np.flatnonzero(labels == label) for label in dict.fromkeys(labels.tolist())]
+    return [columns.y[place] for place in places], [columns.x[place] for place in places]
+
+
+def run(options: argparse.Namespace) -> int:
+    """Search and print; returns the exit status."""
+    beside = [] if options.trajectory is None else [options.trajectory]
+    try:
+        drop = options.missing == "drop"
+        columns = _csv.read(options.data, target=options.time, inputs=options.states, beside=beside, drop=drop)
+        ts, ys = trajectories(columns, options.trajectory)
+        found = discover.ode(
+            ts,
+            ys,
+            names=columns.names,
+            noise=options.noise,
+            initial_states=options.initial_states,
+            functions=options.functions,
+            nested=options.nested,
+            time_limit=options.time_limit,
+            progress=sys.stderr.isatty() and not options.json,
+        )
+    except (ValueError, TypeError, TimeoutError) as error:
+        name = "standard input" if str(options.data) == _csv.STANDARD_INPUT else _names.printable(options.data.name)
+        print(f"nalu-jax ode: {name}: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        print("nalu-jax ode: interrupted before there was an equation.", file=sys.stderr)
+        return INTERRUPTED
+    notes = [f"note: {note}" for note in columns.notes]
+    print(json.dumps(as_data(found), indent=1, allow_nan=False) if options.json else "\n".join([str(found), *notes]))
+    if found.interrupted:
+        return INTERRUPTED
+    return NO_FORMULA if found.verdict == NOTHING else 0
+
+
+def as_data(found: discover.FoundSystem) -> dict[str, Any]:
+    """The result as what JSON knows, for other programs to read; a number that is not finite is null."""
+    finite = lambda value: float(value) if math.isfinite(value) else None
+    return {
+        "schema": "nalu_jax.cli.ode",
+        "version": 1,
+        "states": list(found.names),
+        "symbols": list(found.symbols),
+        "verdict": found.verdict,
+        "reason": found.reason,
+        "equations": list(found.equations),
+        "latex": list(found.latex),
+        "noise": [finite(each) for each in found.noise],
+        "rows": found.rows,
+        "notes": list(found.notes),
+        "interrupted": found.interrupted,
+        "candidates": [
+            {
+                "equations": list(candidate.equations),
+                "complexity": candidate.complexity,
+                "error": finite(candidate.error),
+                "description_length": finite(candidate.description_length),
+            }
+            for candidate in found.candidates
+        ],
+    }

@@ -1,0 +1,140 @@
+"""A formula that a person writes, as the engine has formulas: where its search begins too.
+
+>>> from nalu_jax.discover import _written_by_people
+>>> guess = _written_by_people.guess_of("m*v**2/2 + 3", ("m", "v"), ("m", "v"))
+>>> guess.form.kind, guess.exponents.tolist(), guess.coefficients.tolist()
+('sum', [[0.0, 0.0], [1.0, 2.0]], [3.0, 0.5])
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import sympy
+
+from ..symbolic._parse import parse
+from ._engine.candidate import Column
+from ._engine.forms import Form
+from ._engine.guess import Guess
+
+FUNCTIONS = {
+    sympy.exp: "exp", sympy.log: "log", sympy.sin: "sin", sympy.cos: "cos", sympy.tanh: "tanh", sympy.asin: "arcsin",
+}  # fmt: skip
+
+Terms = list[tuple[float, dict[Any, float]]]
+"""Coefficients, and the powers of inputs."""
+
+
+def guess_of(text: str, names: Sequence[str], symbols: Sequence[str]) -> Guess:
+    """The formula as form, exponents and coefficients.
+
+    Raises:
+        TypeError, ValueError: it cannot be read, or is of no form that is searched; the message says so.
+    """
+    expression = _read(text, names, symbols)
+    positive = {sympy.Symbol(s, real=True): sympy.Symbol(s, positive=True) for s in symbols}
+    found = _form_of(expression.xreplace(positive))
+    if found is None:
+        raise ValueError(
+            f"guess: {text!r} is none of the forms that are searched: sums of products of powers, powers and quotients "
+            "of sums, one elementary function of a sum. Simplify it, or pass what is sure of it as known=."
+        )
+    form, terms = found
+    places = {sympy.Symbol(symbol, positive=True): place for place, symbol in enumerate(symbols)}
+    used = sorted({places[base] for _, powers in terms for base in powers})
+    exponents = np.zeros((len(terms), len(used)))
+    for k, (_, powers) in enumerate(terms):
+        for base, power in powers.items():
+            exponents[k, used.index(places[base])] = power
+    return Guess(form, tuple(Column((j,)) for j in used), exponents, np.array([number for number, _ in terms]))
+
+
+def _read(text: str, names: Sequence[str], symbols: Sequence[str]) -> sympy.Expr:
+    """The expression of headers or symbols."""
+    if not isinstance(text, str):
+        raise TypeError(f"guess must be the text of a formula, got {text!r}.")
+    try:
+        return parse(text, {**{s: sympy.Symbol(s, real=True) for s in symbols}})
+    except ValueError as error:
+        shown = ", ".join(
+            symbol if symbol == name else f"{symbol} ({name})" for name, symbol in zip(names, symbols, strict=True)
+        )
+        raise ValueError(f"guess: {str(error).rstrip('.')}; the columns are {shown}.") from None
+
+
+def _form_of(expression: Any) -> tuple[Form, Terms] | None:
+    for attempt in (_sum, _power, _function, _quotient):
+        found = attempt(expression)
+        if found is not None and found[1] and all(np.isfinite(number) and number for number, _ in found[1]):
+            return found
+    return None
+
+
+def _terms(expression: Any) -> Terms | None:
+    """Of a sum of products of powers; None where it is none."""
+    found = []
+    parts: tuple[Any, ...] = sympy.Add.make_args(sympy.expand(expression))
+    for part in parts:
+        number, product = part.as_independent(*part.free_symbols, as_Add=False)
+        powers = product.as_powers_dict() if part.free_symbols else {}
+        if not all(base.is_Symbol and power.is_number for base, power in powers.items()) or not number.is_number:
+            return None
+        found.append((float(number), {base: float(power) for base, power in powers.items()}))
+    return found
+
+
+def _sum(expression: sympy.Expr) -> tuple[Form, Terms] | None:
+    terms = _terms(expression)
+    return None if terms is None else (Form("sum", (len(terms),)), terms)
+
+
+def _power(expression: sympy.Expr) -> tuple[Form, Terms] | None:
+    """A product times one power of a sum: the product goes into the sum."""
+    front: Any = sympy.Integer(1)
+    sums: list[tuple[Any, Any]] = []
+    for base, power in expression.as_powers_dict().items():
+        if base.is_Add:
+            sums.append((base, power))
+        else:
+            front *= base**power
+    if len(sums) != 1 or not sums[0][1].is_number:
+        return None
+    base, power = sums[0]
+    parts: tuple[Any, Any] = front.as_independent(*front.free_symbols, as_Add=False)
+    number, product = parts
+    if not number.is_number or float(number) <= 0 and float(1 / power) != int(1 / power):
+        return None
+    inside = _terms(base * sympy.sign(number) * (sympy.Abs(number) * product) ** (1 / power))
+    return None if inside is None else (Form("power", (len(inside),), power=float(power)), inside)
+
+
+def _quotient(expression: sympy.Expr) -> tuple[Form, Terms] | None:
+    """P / (1 + Q), divided by the first term below the bar."""
+    above, below = sympy.fraction(sympy.together(expression))
+    first = sympy.Add.make_args(sympy.expand(below))[0]
+    upper, lower = _terms(above / first), _terms(below / first)
+    if upper is None or lower is None or len(lower) < 2:
+        return None
+    rest = [term for term in lower if term[1]]
+    if len(rest) != len(lower) - 1:
+        return None
+    return Form("quotient", (len(upper), len(rest))), upper + rest
+
+
+def _function(expression: sympy.Expr) -> tuple[Form, Terms] | None:
+    """front F(inside) + added."""
+    calls = [call for call in expression.atoms(sympy.Function) if type(call) in FUNCTIONS and call.free_symbols]
+    if len(calls) != 1:
+        return None
+    stand_in = sympy.Dummy(positive=True)
+    parts = sympy.Add.make_args(sympy.expand(expression.xreplace({calls[0]: stand_in})))
+    with_it = [part for part in parts if part.has(stand_in)]
+    inside = _terms(calls[0].args[0])
+    if len(with_it) != 1 or inside is None or with_it[0].has(*calls):
+        return None
+    front = _terms(with_it[0] / stand_in)
+    added = _terms(sympy.Add(*(part for part in parts if part not in with_it))) if len(parts) > 1 else []
+    if front is None or added is None or stand_in in front[0][1]:
+        return None
+    form = Form("function", (1, len(inside), len(added)), function=FUNCTIONS[type(calls[0])])
+    return form, front + inside + added
