@@ -54,7 +54,7 @@ def site(tmp_path_factory):
 def test_every_option_of_the_command_line_is_explained():
     page = (GUIDE / "command_line.md").read_text()
     explained = set(re.findall(r"--[a-z-]+", page))
-    for command in ("fit", "demo"):
+    for command in ("fit", "ode", "demo"):
         with pytest.raises(SystemExit), contextlib.redirect_stdout(io.StringIO()) as printed:
             cli.main([command, "--help"])
         options = set(re.findall(r"--[a-z-]+", printed.getvalue()))

@@ -130,3 +130,14 @@ def test_a_browser_shows_it(page, tmp_path):
     assert picture.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     dumped = subprocess.run([*command, "--dump-dom", page.as_uri()], capture_output=True, text=True, timeout=120).stdout
     assert "<script" not in dumped and "<mfrac>" in dumped
+
+
+def test_quiet_shows_no_progress(tmp_path, capsys, monkeypatch):
+    table = tmp_path / "data.csv"
+    table.write_text("t,h\n" + "".join(f"{t},{t * t}\n" for t in range(1, 16)))
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    options = ["fit", str(table), "--target", "h", "--functions", "none", "--no-nested", "--terms", "1"]
+    assert cli.main(options) == 0
+    assert capsys.readouterr().err
+    assert cli.main([*options, "--quiet"]) == 0
+    assert not capsys.readouterr().err

@@ -80,6 +80,7 @@ def _fit_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--seed", type=int, default=0, metavar="N", help="of all random choices (default: 0)")
     command.add_argument("--plot", type=pathlib.Path, metavar="OUT.png", help="write figures of the fit")
     command.add_argument("--report", type=pathlib.Path, metavar="OUT.html", help="write a page to keep")
+    command.add_argument("--quiet", action="store_true", help="no progress bar")
     command.add_argument("--json", action="store_true", help="print JSON, for machines")
 
 

@@ -70,7 +70,7 @@ def fit(columns: _csv.Columns, options: argparse.Namespace) -> Fitted:
         terms=options.terms,
         seed=options.seed,
         time_limit=options.time_limit,
-        progress=sys.stderr.isatty() and not options.json,
+        progress=sys.stderr.isatty() and not (options.json or options.quiet),
     )
     found = dataclasses.replace(found, notes=(*columns.notes, *found.notes))
     errors = {
