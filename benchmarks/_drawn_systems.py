@@ -99,7 +99,7 @@ def _solved(law: System, start: np.ndarray, ts: np.ndarray) -> np.ndarray | None
     def exploded(t: float, y: np.ndarray) -> float:
         return LARGEST - float(np.abs(y).max())
 
-    exploded.terminal = True  # as SciPy has it
+    exploded.terminal = True  # pyright: ignore[reportFunctionMemberAccess]  # as SciPy has it
     with np.errstate(all="ignore"):
         solution = solve_ivp(
             law.rates, (ts[0], ts[-1]), start, t_eval=ts, rtol=1e-10, atol=1e-12, method="DOP853", events=exploded

@@ -171,6 +171,8 @@ def table(rows: Sequence[_report.Row]) -> str:
 def summary(data: dict[str, Any]) -> str:
     """How many were right, by family, and how far the verdict can be trusted."""
     rows = [row for row in data["rows"] if "skipped" not in row]
+    if not rows:
+        return "nothing measured"
     parts = []
     for family in dict.fromkeys(row["family"] for row in rows):
         own = [row for row in rows if row["family"] == family]

@@ -56,6 +56,7 @@ def test_weights_are_relative_and_rows_of_weight_0_are_left_out():
     assert found.formula.startswith("3*x0**2")
 
 
+@pytest.mark.slow
 def test_outliers_are_weighted_down_or_not_as_asked():
     rng = np.random.default_rng(0)
     x = rng.uniform(0.5, 5, (60, 1))
@@ -163,6 +164,7 @@ def test_a_guess_is_tried_and_improved():
     assert any(candidate.form.kind == "power" for candidate in found.candidates)  # x^7 / (1 + x^5) is one: -1
 
 
+@pytest.mark.slow
 def test_what_may_be_the_answer():
     rng = np.random.default_rng(0)
     x = rng.uniform(0.5, 2, (40, 3))

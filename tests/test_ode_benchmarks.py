@@ -7,7 +7,7 @@ import pytest
 from scipy.interpolate import CubicHermiteSpline
 from test_task_benchmarks import run_script
 
-from benchmarks import fractional_sir, lotka_volterra, odebench, sir_front
+from benchmarks import _drawn_systems, fractional_sir, lotka_volterra, odebench, sir_front, systems
 from benchmarks._odebench_systems import SYSTEMS
 from benchmarks._sir import TERMS, data, recovery
 
@@ -69,6 +69,33 @@ def test_sir_front(tmp_path):
     ]
     sizes = [point["parameters"] for point in rows[-1]["taken_away"]]
     assert min(sizes) < 10 < 30 < max(sizes) <= 39  # of 39; the first refit may close gates, and their exponents go too
+
+
+@pytest.mark.parametrize("family", _drawn_systems.FAMILIES)
+def test_drawn_systems_are_the_same_again_and_obey_their_law(family):
+    """Rates against differences of the trajectories, without their noise."""
+    law = _drawn_systems.draw(family, 31_000)
+    again = _drawn_systems.draw(family, 31_000)
+    np.testing.assert_array_equal(law.ys[0], again.ys[0])
+    middle = 0.5 * (law.ys[0][1:] + law.ys[0][:-1])
+    slopes = np.diff(law.ys[0], axis=0) / np.diff(law.ts[0])[:, None]
+    rates = np.array([law.rates(0.0, y) for y in middle])
+    noise = law.noise * law.ys[0].std(0) / np.diff(law.ts[0])[0]
+    coarse = 0.2 * np.abs(rates).max(0)  # of the middle of an interval for its mean
+    assert (np.median(np.abs(rates - slopes), axis=0) < 2 * noise + coarse).all()
+
+
+def test_tables_of_drawn_systems_count_what_was_right():
+    row = {"family": "quotient", "noise": 0.0, "right": True, "failure": False, "verdict": "recovered", "seconds": 1.0}
+    rows = [row, row | {"right": False, "failure": True}]
+    assert '"recovered" said 2 times, wrong 1 times' in systems.table(rows)
+    assert "quotient: 1 of 2 right" in systems.summary({"rows": rows})
+
+
+@pytest.mark.slow
+def test_drawn_systems_are_judged(tmp_path):
+    rows = run_script(systems, tmp_path, "--processes", "1", "--families", "polynomial", "quotient")
+    assert [row["family"] for row in rows] == ["polynomial", "quotient"] and all(row["equations"] for row in rows)
 
 
 @pytest.mark.slow

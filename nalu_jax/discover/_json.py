@@ -30,7 +30,6 @@ from typing import Any
 import numpy as np
 
 from .. import _arguments
-from ..symbolic._parse import parse
 from . import _quantities
 from ._engine.candidate import COLUMN_FUNCTIONS, Column
 from ._engine.forms import FUNCTIONS, Form
@@ -277,6 +276,8 @@ def _covariance(data: Any, terms: tuple[Term, ...]) -> np.ndarray | None:
 
 
 def _known(data: Any, symbols: tuple[str, ...]) -> KnownPart | None:
+    from ..symbolic._parse import parse
+
     if data is None:
         return None
     formula = _get(data, "formula", str)

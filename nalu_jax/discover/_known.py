@@ -19,7 +19,6 @@ import numpy as np
 import sympy
 from scipy import optimize
 
-from ..symbolic._parse import ALIASES, FUNCTIONS, parse
 from . import _names, _numbers
 from ._formula import Formula, KnownPart, measured
 from ._intervals import moved
@@ -75,6 +74,8 @@ def read(text: Any, names: Sequence[str], symbols: Sequence[str]) -> Known:
 
 def _names_in(text: str) -> list[str]:
     """Names in the text that are no functions, in order."""
+    from ..symbolic._parse import ALIASES, FUNCTIONS  # here: a search without a known part loads no reader of formulas
+
     try:
         tree = ast.parse(text.strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -86,6 +87,8 @@ def _names_in(text: str) -> list[str]:
 
 @functools.lru_cache(maxsize=32)
 def _compiled(part: Known) -> tuple[sympy.Expr, Callable[..., Any]]:
+    from ..symbolic._parse import parse
+
     names = (*part.symbols, *part.constants)
     expression = parse(part.text, names)
     return expression, sympy.lambdify([sympy.Symbol(name, real=True) for name in names], expression, "numpy")

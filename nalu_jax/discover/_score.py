@@ -78,7 +78,7 @@ def score(formula: "str | Found", x: Any, y: Any, *, names: Sequence[str] | None
     >>> x = np.linspace(1.0, 2.0, 40)[:, None]
     >>> found = score("3*t", x, 3 * x[:, 0] ** 2, names=["t"])
     >>> found.against[0]
-    'the residuals still follow the inputs: a smooth function explains 275 nats of them'
+    'the residuals still follow the inputs: a smooth function explains 193 nats of them'
     """
     if isinstance(formula, str):
         data = _inputs.table(x, y, names=names, target=target)

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import sympy
 
-from ..symbolic._parse import parse
 from ._engine.candidate import Column
 from ._engine.forms import Form
 from ._engine.guess import Guess
@@ -51,6 +50,8 @@ def guess_of(text: str, names: Sequence[str], symbols: Sequence[str]) -> Guess:
 
 def _read(text: str, names: Sequence[str], symbols: Sequence[str]) -> sympy.Expr:
     """The expression of headers or symbols."""
+    from ..symbolic._parse import parse  # here: a search without a guess loads no reader of formulas
+
     if not isinstance(text, str):
         raise TypeError(f"guess must be the text of a formula, got {text!r}.")
     try:

@@ -78,7 +78,9 @@ class Search:
         if key in self.fits and (key in self.patiently or not patient):
             return self.fits[key]
         before = self.fits.get(key)
-        found = fit(self.problem, structure, parameters, nodes, sigma, patient=patient)
+        best = self.best()
+        bar = np.inf if best is None else best.length + settings.HOPELESS
+        found = fit(self.problem, structure, parameters, nodes, sigma, patient=patient, bar=bar)
         worse = found is None or (before is not None and before.length < found.length)
         self.fits[key] = before if worse else found
         if patient:

@@ -22,6 +22,7 @@ FUNCTION = 2.0  # of a function of a state, beside the logarithm of how many fun
 FUNCTION_ALONE = 0.5
 FUNCTION_TIMES_STATE = 1.5  # beside log(states)
 PLAIN_FUNCTION = 1e-8  # part of a function's square that is not linear in its state: with less it is no function
+LARGEST_INSIDE = tables.MOST_ANGLE  # of a sine or an exponential: beyond it a state is no angle, and no exponent
 CLEAR_SIGN = 0.05  # of a state's standard deviation, that it goes below 0 to have an absolute value
 FUNCTION_PRODUCT = 3.0  # of a product of two functions, beside the logarithms of how many there are
 FRACTION = 4.0  # of a product in which some exponent is no whole positive number
@@ -110,6 +111,9 @@ SMALL_MOVE = 0.05  # in standard deviations of the noise, after which the noise 
 NOISE_GROWTH, NOISE_SHRINKAGE = 3.0, 5.0  # factors by which it may change at once: earlier or more, and it grows wrong
 SETTLED_NOISE = 0.02  # relative change of the noise at which the fit ends
 LARGEST_PROPAGATOR = 1e6  # of a deviation along one interval
+HOPELESS, HOPELESS_ERROR = 100.0, 1e-3
+"""Nats behind the best, with residuals in standard deviations of a state above this: no better solver will help."""
+
 SOLVER_ERROR = 0.03  # of the fourth-order solver, in standard deviations of the noise, that is small enough
 INNER_STEPS = 4  # of the most precise solver, in each substep
 PRECISE = 1e-5  # residuals below which the eighth-order solver is used

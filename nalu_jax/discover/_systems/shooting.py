@@ -86,6 +86,7 @@ def fit(
     sigma: np.ndarray,
     *,
     patient: bool = True,
+    bar: float = np.inf,
 ) -> Fit | None:
     """The best parameters near these, or None where the structure leaves the numbers or explains nothing.
 
@@ -96,6 +97,7 @@ def fit(
         nodes: states at the samples to begin from.
         sigma: noise of the states to begin from.
         patient: whether what the solver of fourth order cannot follow is tried with that of eighth.
+        bar: description length from which a fit that leaves much is hopeless, and not solved more precisely.
     """
     steps = settings.STEPS if patient else settings.FEWER_STEPS
     with np.errstate(all="ignore"):
@@ -105,7 +107,7 @@ def fit(
         for level in (1, 2):
             if found is None or not found.explains:
                 return None
-            if _solved(problem, found, level):
+            if (found.length > bar and found.error > settings.HOPELESS_ERROR) or _solved(problem, found, level):
                 break
             better = _fit(problem, structure, found.parameters, found.nodes, found.sigma, settings.STEPS, level=level)
             found = found if better is None or not better.explains else better

@@ -117,7 +117,7 @@ def errors_of(fit: Fit) -> np.ndarray:
 def weakest_of(fit: Fit) -> float:
     """The smallest coefficient by its standard error; free exponents may be near 0."""
     count = fit.structure.coefficients
-    return float(np.min(np.abs(fit.parameters[:count]) / np.maximum(errors_of(fit)[:count], 1e-300)))
+    return float(np.min(np.abs(fit.parameters[:count]) / np.maximum(errors_of(fit)[:count], 1e-300), initial=np.inf))
 
 
 def contains(other: Fit, best: Fit) -> bool:
