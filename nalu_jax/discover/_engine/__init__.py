@@ -14,7 +14,8 @@ The rooms, in the order in which a table goes through them:
     evidence    joint, priced by the name
     rounding    exponents first, jointly; coefficients move along
     structure   a formula of given form, fitted, rounded, merged: `fit_structure`
-    sums        sums of products and powers of sums; `quotients`, `functions`, `derived` columns; `wider`: their order
+    sums        sums of products and powers of sums; `quotients`, `functions`, functions `shifted` by a phase or a level,
+                `derived` columns; `wider`: their order
     consistent  formulas with consistent units, of few terms all of them; `guess`, what a person proposes
     rivals      neighbours of the best, and which formulas are one law
     misfit      what residuals tell; `verdict` what the data allow to say
