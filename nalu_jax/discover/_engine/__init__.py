@@ -14,7 +14,7 @@ The rooms, in the order in which a table goes through them:
     evidence    joint, priced by the name
     rounding    exponents first, jointly; coefficients move along
     structure   a formula of given form, fitted, rounded, merged: `fit_structure`
-    sums        sums of products and powers of sums; `quotients`, `functions`, functions `shifted` by a phase or a level,
+    sums        sums of products and powers of sums; `quotients`, `functions`, `shifted` ones with a phase or a level,
                 `derived` columns; `wider`: their order
     consistent  formulas with consistent units, of few terms all of them; `guess`, what a person proposes
     rivals      neighbours of the best, and which formulas are one law
