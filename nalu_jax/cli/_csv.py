@@ -236,7 +236,11 @@ def _checked_names(header: list[str], target: str, inputs: Sequence[str] | None,
     names = [name for name in header if name not in (target, *beside)] if inputs is None else list(inputs)
     for name in (target, *names, *beside):
         if name not in header:
-            raise ValueError(f"no column {name!r} in the line of names; there are {', '.join(map(repr, header))}.")
+            meant = [each for each in header if each.startswith(f"{name} [")]
+            cure = f" Did you mean {meant[0]!r}?" if meant else ""
+            raise ValueError(
+                f"no column {name!r} in the line of names; there are {', '.join(map(repr, header))}.{cure}"
+            )
     if target in names:
         raise ValueError(f"column {target!r} is the target, and cannot be an input too.")
     twice = sorted({name for name in names if names.count(name) > 1})

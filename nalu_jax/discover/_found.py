@@ -343,7 +343,8 @@ class Found:
             f"<tr><td>{_names.as_html(label)}</td><td>{_names.as_html(number)}</td></tr>"
             for label, number in _numbers_of(self.best)
         ]
-        notes = "".join(f"<p>{_names.as_html(note)}</p>" for note in self.notes)
+        below = [*_unit_lines(self.best), _noise_line(self), *self.notes]
+        notes = "".join(f"<p>{_names.as_html(line)}</p>" for line in below)
         return (
             f"<p><b>{_names.as_html(self.verdict)}</b>: {_names.as_html(self.reason)}</p>"
             f"<p>{_names.as_html(f'{self.target} = {self.best.with_errors}')}</p>"
@@ -407,14 +408,14 @@ def _noise_line(found: Found) -> str:
 
 
 def _term_lines(formula: Formula) -> list[str]:
-    """Every number of a formula with its estimate and standard error."""
+    """Every number of a formula with its standard error."""
     pairs = _numbers_of(formula)
     width = max(len(label) for label, _ in pairs)
     return [f"  {label:{width}}  {number}" for label, number in pairs]
 
 
 def _numbers_of(formula: Formula) -> list[tuple[str, str]]:
-    """(what it is, value and error) of every number that was fitted; an exact one beside its estimate."""
+    """(what it is, value and error) of every number that was fitted; an exact one beside what was measured."""
     pairs = [(f"{name}, in the known part", _number_text(number)) for name, number in _known_constants(formula)]
     for place, term in enumerate(formula.terms, 1):
         where = f"of term {place}" if len(formula.terms) > 1 else ""
@@ -444,7 +445,8 @@ def _unit_lines(formula: Formula) -> list[str]:
 
 
 def _number_text(number: Number) -> str:
-    estimate = _numbers.with_error(number.estimate, number.error)
-    if number.exact is None:
-        return estimate if number.interval is None else f"{estimate}, 95 %: {_numbers.interval_text(*number.interval)}"
-    return f"{_numbers.exact_text(number.exact)}, measured {estimate}"
+    if number.exact is not None:
+        measured = _numbers.with_error(number.estimate, number.error)
+        return f"{_numbers.exact_text(number.exact)}, measured {measured}"
+    value = _numbers.with_error(number.value, number.error)  # as in the formula, where others may have become exact
+    return value if number.interval is None else f"{value}, 95 %: {_numbers.interval_text(*number.interval)}"

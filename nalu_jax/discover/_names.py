@@ -5,7 +5,7 @@ names. A header that is such a name keeps it; every other one gets a symbol like
 
 >>> from nalu_jax.discover import _names
 >>> _names.symbols(["mass", "a [m]", "lambda", "E", "1", "a-m", ""])
-('mass', 'a_m', 'lambda_', 'E_', 'x1', 'a_m_2', 'x6')
+('mass', 'a', 'lambda_', 'E_', 'x1', 'a_m', 'x6')
 """
 
 import builtins
@@ -44,8 +44,13 @@ def is_symbol(name: str) -> bool:
     return name.isidentifier() and name not in TAKEN and unicodedata.normalize("NFKC", name) == name
 
 
+def _without_unit(name: str) -> str:
+    """A header such as `p [Pa]` without what stands in brackets."""
+    return re.sub(r"\s*\[[^\[\]]*\]\s*$", "", name)
+
+
 def _symbol_like(name: str, place: int) -> str:
-    words = re.sub(r"\W+", "_", unicodedata.normalize("NFKC", name)).strip("_")
+    words = re.sub(r"\W+", "_", unicodedata.normalize("NFKC", _without_unit(name))).strip("_")
     if not words:
         return f"x{place}"
     if not words.isidentifier():  # begins with a digit
@@ -87,7 +92,9 @@ LATEX = {
 
 
 def as_latex(name: str) -> str:
-    """A header in mathematics mode: as SymPy sets a symbol, or upright and escaped where it is none."""
+    """A header in mathematics mode, without its unit: as SymPy sets a symbol, or upright and escaped where it is
+    none."""
+    name = _without_unit(name) or name
     if is_symbol(name) and name.isascii():
         written = sympy.latex(sympy.Symbol(name))
         return rf"\mathrm{{{name}}}" if written == name and len(name) > 1 else written

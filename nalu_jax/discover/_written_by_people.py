@@ -60,7 +60,10 @@ def _read(text: str, names: Sequence[str], symbols: Sequence[str]) -> sympy.Expr
         shown = ", ".join(
             symbol if symbol == name else f"{symbol} ({name})" for name, symbol in zip(names, symbols, strict=True)
         )
-        raise ValueError(f"guess: {str(error).rstrip('.')}; the columns are {shown}.") from None
+        raise ValueError(
+            f"guess: {str(error).rstrip('.')}; the columns are {shown}; a constant is written as a number, "
+            f"where the fit begins."
+        ) from None
 
 
 def _form_of(expression: Any) -> tuple[Form, Terms] | None:
