@@ -1,4 +1,7 @@
-"""Strict promotion for every test; the fixtures `key`, `x64`, `standard_promotion` and `as_users_run_it`."""
+"""Strict promotion for every test; the fixtures `key`, `x64`, `standard_promotion`, `as_users_run_it` and
+`as_in_a_terminal`."""
+
+import signal
 
 import jax
 import jaxtyping
@@ -26,6 +29,14 @@ def as_users_run_it():
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture
+def as_in_a_terminal():
+    """A shell has what it starts in the background ignore SIGINT, tests too; a handler here becomes none in a child."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(params=[False, True], ids=["x32", "x64"])

@@ -313,6 +313,7 @@ def test_a20_standardised_columns_are_told_apart():
     assert "Do not scale them" in str(found)
 
 
+@pytest.mark.usefixtures("as_in_a_terminal")
 def test_ctrl_c_gives_the_best_so_far(monkeypatch):
     """The engine is asked to stop, and does."""
     searched = _table.search

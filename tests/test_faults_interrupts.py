@@ -58,14 +58,6 @@ def interrupted(
     return Ended(moment, process.returncode, output, errors)
 
 
-@pytest.fixture(autouse=True)
-def as_in_a_terminal():
-    """A shell has what it starts in the background ignore SIGINT, tests too; a handler here becomes none in a child."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def at_drawn_moments(arguments: Callable[[int], Sequence[str]], last: float) -> list[Ended]:
     """Processes, two at a time, that get a signal at 20 moments drawn from the first `last` seconds.
 
@@ -80,7 +72,10 @@ def at_drawn_moments(arguments: Callable[[int], Sequence[str]], last: float) -> 
         return list(pool.map(one, range(20)))
 
 
-pytestmark = pytest.mark.skipif(not pathlib.Path("/proc/self/status").exists(), reason="looks at handlers in /proc")
+pytestmark = [
+    pytest.mark.skipif(not pathlib.Path("/proc/self/status").exists(), reason="looks at handlers in /proc"),
+    pytest.mark.usefixtures("as_in_a_terminal"),
+]
 
 _FIT = """
 import signal, sys

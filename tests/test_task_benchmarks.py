@@ -51,6 +51,7 @@ def run_script(script, tmp_path, *arguments):
     return data["rows"]
 
 
+@pytest.mark.usefixtures("as_in_a_terminal")
 @pytest.mark.parametrize(
     ("script", "arguments"),
     [

@@ -201,13 +201,12 @@ class Formula:
 
     @functools.cached_property
     def _known_values(self) -> Callable[..., Any]:
-        import sympy
-
+        from ..symbolic._evaluate import evaluate
         from ..symbolic._parse import parse
 
         assert self.known is not None
-        symbols = [sympy.Symbol(symbol, real=True) for symbol in self.symbols]
-        return sympy.lambdify(symbols, parse(self.known.formula, self.symbols), "numpy")
+        expression = parse(self.known.formula, self.symbols)
+        return lambda *columns: evaluate(expression, dict(zip(self.symbols, columns, strict=True)))
 
     def to_python(self) -> str:
         """Source of a function of the inputs' symbols that needs NumPy only."""

@@ -325,9 +325,10 @@ def _number(data: Any) -> Number:
     if text is not None:
         try:
             exact = Fraction(text) if isinstance(text, str) and len(text) < 40 else None
-        except (ValueError, ZeroDivisionError):
-            exact = None
-        if exact is None or abs(float(exact) - value) > 1e-9 * abs(value):
+            apart = math.inf if exact is None else abs(float(exact) - value)
+        except (ValueError, ZeroDivisionError, OverflowError):
+            exact, apart = None, math.inf
+        if exact is None or apart > 1e-9 * abs(value):
             raise _Wrong(f"{value} and {text!r} are not the same number")
     estimate, error = _float(data, "estimate", math.nan), _float(data, "error", math.inf)
     return Number(value, exact, estimate, error, _interval(data))

@@ -12,7 +12,7 @@ import dataclasses
 import functools
 import itertools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -66,7 +66,7 @@ def read(text: Any, names: Sequence[str], symbols: Sequence[str]) -> Known:
             raise ValueError(f"known: the column {name!r} is written {symbols[place]!r} in formulas. Write it so.")
     part = Known(text, tuple(symbols), constants)
     try:
-        _compiled(part)
+        _parsed(part)
     except ValueError as error:
         raise ValueError(f"known: {error}") from None
     return part
@@ -86,25 +86,26 @@ def _names_in(text: str) -> list[str]:
 
 
 @functools.lru_cache(maxsize=32)
-def _compiled(part: Known) -> tuple[sympy.Expr, Callable[..., Any]]:
+def _parsed(part: Known) -> sympy.Expr:
     from ..symbolic._parse import parse
 
-    names = (*part.symbols, *part.constants)
-    expression = parse(part.text, names)
-    return expression, sympy.lambdify([sympy.Symbol(name, real=True) for name in names], expression, "numpy")
+    return parse(part.text, (*part.symbols, *part.constants))
 
 
 def values(part: Known, x: np.ndarray, constants: np.ndarray) -> np.ndarray:
     """(rows,) of x (rows, n_in) and the constants in order; NaN where it has no value."""
+    from ..symbolic._evaluate import evaluate
+
+    given = dict(zip((*part.symbols, *part.constants), (*x.T, *constants), strict=True))
     with np.errstate(all="ignore"):
-        found = _compiled(part)[1](*x.T, *constants)
+        found = evaluate(_parsed(part), given)
     return np.broadcast_to(np.asarray(found, float), x.shape[:1]).copy()
 
 
 def as_written(part: Known, numbers: "Refitted") -> KnownPart:
     """The part with its constants at these values."""
     constants, errors = numbers.constants, numbers.errors
-    expression, _ = _compiled(part)
+    expression = _parsed(part)
     rounded = [
         _numbers.rounded(float(value), float(error))
         for value, error in zip(constants, numbers.conditional, strict=True)
