@@ -258,6 +258,7 @@ def test_screening_keeps_what_the_target_follows():
     assert set(range(15)) <= set(screening.screen(table))
 
 
+@pytest.mark.slow
 def test_lack_of_fit_is_small_for_noise_and_large_for_a_curve():
     rng = np.random.default_rng(3)
     x = rng.uniform(size=(100, 2))

@@ -73,6 +73,7 @@ def equinox_gradient(params, adjoint):
     return gradient[0].params(), gradient[1].params()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("adjoint", ADJOINTS, ids=["recursive", "backsolve"])
 def test_every_front_end_gives_the_gradient_of_the_functional_core(adjoint):
     model = chain(npu, nau)

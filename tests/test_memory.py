@@ -38,6 +38,7 @@ def pruned(i, x):
     return symbolic.prune(residual, {"w": jnp.array([[1.0], [0.5]])}, x[:, :1], steps=3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("use", [fitted, pruned])
 def test_arrays_in_closures_are_given_back(use):
     arrays = []

@@ -4,6 +4,7 @@ Gradients in the params are sums over rows that no device has alone; there JAX a
 where the sum goes: `jax.sharding.auto_axes` around the loss, or a mesh with `AxisType.Auto`.
 """
 
+import pytest
 from front_helpers import run_python
 
 from nalu_jax import UNITS
@@ -34,6 +35,7 @@ for unit in UNITS.values():
 """
 
 
+@pytest.mark.slow
 def test_every_unit_on_a_mesh_with_explicit_axes():
     printed = run_python(_PROGRAM, XLA_FLAGS="--xla_force_host_platform_device_count=4")
     assert printed.split() == list(UNITS), "the program compares every unit and prints its name"

@@ -378,7 +378,13 @@ def test_columns_of_any_size_round_to_their_law():
 
 
 @pytest.mark.parametrize(
-    ("coefficient", "noise", "rounded"), [(0.5, 0.02, 0.5), (9.81, 0.02, None), (9.81, 0.003, None), (2.0, 0.01, 2.0)]
+    ("coefficient", "noise", "rounded"),
+    [
+        (0.5, 0.02, 0.5),
+        (9.81, 0.02, None),
+        pytest.param(9.81, 0.003, None, marks=pytest.mark.slow),
+        pytest.param(2.0, 0.01, 2.0, marks=pytest.mark.slow),
+    ],
 )
 def test_a_coefficient_is_rounded_only_where_nothing_else_is_near(coefficient, noise, rounded):
     for seed in range(8):
