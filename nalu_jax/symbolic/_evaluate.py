@@ -32,7 +32,7 @@ FUNCTIONS: Mapping[Any, Callable[[Any], Any]] = {
 """Those of `_parse.FUNCTIONS`; a square root is a power."""
 
 
-def evaluate(expression: sympy.Expr, values: Mapping[str, Any]) -> Any:
+def evaluate(expression: sympy.Basic, values: Mapping[str, Any]) -> Any:
     """The value of an expression where its symbols have these values (arrays that broadcast, or numbers); NaN where it
     has none.
 
@@ -42,7 +42,7 @@ def evaluate(expression: sympy.Expr, values: Mapping[str, Any]) -> Any:
     if expression.is_Symbol:
         return values[str(expression)]
     if not expression.args:
-        return float(expression)
+        return float(sympy.N(expression))
     arguments = [evaluate(argument, values) for argument in expression.args]
     if expression.is_Add or expression.is_Mul:
         return functools.reduce(np.add if expression.is_Add else np.multiply, arguments)
