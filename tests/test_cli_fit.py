@@ -236,6 +236,7 @@ def test_a16_ctrl_c_is_130_without_a_traceback(table, moment):
     code = (
         "import signal, sys\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a background job begins without
+        "sys.argv[0] = 'nalu-jax'\n"  # as the command: a KeyboardInterrupt in JAX's callback of the collector is lost
         "from nalu_jax import cli\n"
         "print('ready', file=sys.stderr, flush=True)\n"
         "sys.exit(cli.main(sys.argv[1:]))\n"
