@@ -297,6 +297,15 @@ def test_noise_is_no_law():
     assert found.verdict == NOTHING and "the target does not follow them" in found.reason
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_target_that_follows_nothing_is_told_also_where_a_power_is_a_little_ahead(seed):
+    """Coins: some power of some input is 0.1 to 0.4 nats ahead of a constant by chance."""
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(1, 2, (60, 3))
+    found = discover.table(x, rng.integers(0, 2, 60).astype(float))
+    assert found.verdict == "no simple formula found" and "the target does not follow them" in found.reason
+
+
 @pytest.mark.parametrize("value", [7.0, 0.0, -1.0])
 def test_a_constant_column_is_left_out_and_said(value):
     x = np.column_stack([inputs(), np.full(ROWS, value)])

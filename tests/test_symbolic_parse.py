@@ -3,6 +3,7 @@
 import ast
 import math
 import pathlib
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nalu_jax import chain, nau, real_npu, symbolic
+from nalu_jax.symbolic._evaluate import evaluate
 from nalu_jax.symbolic._parse import FUNCTIONS, parse
 
 POINT = {"a": 1.7, "b": 0.6}
@@ -51,6 +53,14 @@ def test_a_formula_means_what_python_says(text):
     value = complex(expression.subs({sympy.Symbol(name, real=True): value for name, value in POINT.items()}))
     # sums that cancel are computed in another order
     np.testing.assert_allclose(value, expected, rtol=1e-9, atol=1e-9 * max(1.0, abs(expected)))
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_function_that_is_read_has_values(name):
+    own: dict[str, Callable[[float], float]] = {"abs": abs, "sign": lambda x: math.copysign(1, x)}
+    expected = own[name] if name in own else getattr(math, name)
+    values = evaluate(parse(f"2 - {name}(x)/3", ["x"]), {"x": np.array([0.3, 0.8])})
+    np.testing.assert_allclose(values, [2 - expected(x) / 3 for x in (0.3, 0.8)], rtol=1e-14)
 
 
 @pytest.mark.parametrize("ending", ["", "*x"])

@@ -4,9 +4,9 @@ import dataclasses
 import functools
 import math
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, overload
 
 import numpy as np
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import sympy
 
     from .._unit import Chain
+    from ._system import System
 
 RECOVERED = "recovered"
 ALIKE = "several candidates alike"
@@ -64,6 +65,19 @@ class Front(tuple[Formula, ...]):
         cells = lambda row, tag: "".join(f"<{tag}>{_names.as_html(cell)}</{tag}>" for cell in row)
         body = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in self.rows())
         return f"<table><tr>{cells(FRONT, 'th')}</tr>{body}</table>"
+
+
+Weighed = TypeVar("Weighed", "Formula", "System")
+
+
+def front_of(candidates: Sequence[Weighed]) -> list[Weighed]:
+    """Of every complexity the candidate with the lowest error, the simplest first; the error never rises."""
+    front: list[Weighed] = []
+    for candidate in sorted(candidates, key=lambda each: (each.complexity, each.error)):
+        if not front or candidate.error < front[-1].error:
+            front = [each for each in front if each.complexity < candidate.complexity]
+            front.append(candidate)
+    return front
 
 
 FRONT = ("", "complexity", "error", "nats behind", "weight", "formula")
@@ -141,12 +155,7 @@ class Found:
 
         It prints as a table.
         """
-        front: list[Formula] = []
-        for candidate in sorted(self.candidates, key=lambda each: (each.complexity, each.error)):
-            if not front or candidate.error < front[-1].error:
-                front = [each for each in front if each.complexity < candidate.complexity]
-                front.append(candidate)
-        return Front(front, self)
+        return Front(front_of(self.candidates), self)
 
     @functools.cached_property
     def weights(self) -> tuple[float, ...]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _names
-from ._found import NOTHING
+from ._found import NOTHING, front_of
 from ._system import System
 
 if TYPE_CHECKING:
@@ -50,12 +50,7 @@ class FoundSystem:
     @functools.cached_property
     def front(self) -> tuple[System, ...]:
         """Of every complexity the candidate with the lowest error, the simplest first; the error never rises."""
-        front: list[System] = []
-        for candidate in sorted(self.candidates, key=lambda each: (each.complexity, each.error)):
-            if not front or candidate.error < front[-1].error:
-                front = [each for each in front if each.complexity < candidate.complexity]
-                front.append(candidate)
-        return tuple(front)
+        return tuple(front_of(self.candidates))
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -145,7 +145,7 @@ def table(
         _written.formula_of(candidate, rest, scale, bounds, measures), part, numbers, data
     )
     formulas = write(best, bounds), *(write(candidate, {}) for candidate in searched.candidates[1:])
-    verdict, reason = _verdict(searched, formulas[0])
+    verdict, reason = _verdict(searched, formulas)
     found = Found(
         verdict=verdict,
         reason=reason,
@@ -249,9 +249,10 @@ def _with_excess(found: Found, data: _inputs.Table, sigma: np.ndarray) -> Found:
     return dataclasses.replace(found, notes=(*found.notes, f"residuals are {ratio:.2g} times sigma: {cure}"))
 
 
-def _verdict(searched: Searched, best: Formula) -> tuple[str, str]:
-    """The engine's, but for a formula in which no input is left: as such it says nothing of the inputs."""
-    if any(term.factors for term in best.terms):
+def _verdict(searched: Searched, formulas: Sequence[Formula]) -> tuple[str, str]:
+    """The engine's, but where no input is left in the best formula, or in one that the data cannot tell from it."""
+    alike = [formulas[place] for place in searched.alike if formulas[place].known is None]
+    if all(any(term.factors for term in each.terms) for each in (formulas[0], *alike)):
         return searched.verdict, searched.reason
     return NOTHING, "a constant does as well as anything in the inputs: the target does not follow them"
 
