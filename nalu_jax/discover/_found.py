@@ -6,7 +6,7 @@ import math
 import pathlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar, overload, runtime_checkable
 
 import numpy as np
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     import sympy
 
     from .._unit import Chain
-    from ._system import System
 
 RECOVERED = "recovered"
 ALIKE = "several candidates alike"
@@ -67,12 +66,23 @@ class Front(tuple[Formula, ...]):
         return f"<table><tr>{cells(FRONT, 'th')}</tr>{body}</table>"
 
 
-Weighed = TypeVar("Weighed", "Formula", "System")
+@runtime_checkable  # the tests check types as programs run
+class Ranked(Protocol):
+    """What is of a complexity and an error: the formula of a table, the system of a trajectory."""
+
+    @property
+    def complexity(self) -> int: ...
+
+    @property
+    def error(self) -> float: ...
 
 
-def front_of(candidates: Sequence[Weighed]) -> list[Weighed]:
+Candidate = TypeVar("Candidate", bound=Ranked)
+
+
+def front_of(candidates: Sequence[Candidate]) -> list[Candidate]:
     """Of every complexity the candidate with the lowest error, the simplest first; the error never rises."""
-    front: list[Weighed] = []
+    front: list[Candidate] = []
     for candidate in sorted(candidates, key=lambda each: (each.complexity, each.error)):
         if not front or candidate.error < front[-1].error:
             front = [each for each in front if each.complexity < candidate.complexity]
