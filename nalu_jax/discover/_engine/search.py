@@ -21,7 +21,7 @@ from nalu_jax.discover._engine.screening import screen
 from nalu_jax.discover._engine.structure import Fitted, as_candidate, refit
 from nalu_jax.discover._engine.sums import search_sums
 from nalu_jax.discover._engine.tables import Tables
-from nalu_jax.discover._engine.verdict import judge, signs
+from nalu_jax.discover._engine.verdict import cancels, judge, signs
 from nalu_jax.discover._engine.wider import WAVES, Wider
 
 Progress = Callable[[str, float], None]
@@ -270,7 +270,7 @@ def _enough(found: list[Fitted], *, many_terms: bool = False) -> bool:
     """
     best = min(found, key=lambda fitted: fitted.evidence)
     seen = signs(best)
-    poor = seen.misfit > settings.MISFIT or seen.cancelling > settings.CANCELLING
+    poor = seen.misfit > settings.MISFIT or cancels(seen)
     few = many_terms or best.form.terms <= settings.FEW_TERMS
     return few and not poor and seen.free <= settings.FREE_EXPONENTS
 
@@ -285,12 +285,13 @@ def _explains_little(found: list[Fitted]) -> bool:
 
 
 def _worth_noises(found: list[Fitted]) -> tuple[Noise, ...]:
-    """The noise model that explains more, and the other one where they are near each other."""
+    """The noise model that explains more, and the other one where they are near each other or no law stands yet: what
+    formulas that do not fit leave says nothing of the noise."""
     scores: dict[Noise, float] = {}
     for fitted in found:
         scores[fitted.noise] = min(scores.get(fitted.noise, np.inf), fitted.evidence)
     order = sorted(scores, key=lambda noise: scores[noise])
-    if len(order) == 1 or scores[order[1]] - scores[order[0]] > settings.EFFORT_MARGIN:
+    if len(order) == 1 or (scores[order[1]] - scores[order[0]] > settings.EFFORT_MARGIN and _enough(found)):
         return (order[0],)
     return tuple(order)
 

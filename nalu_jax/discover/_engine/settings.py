@@ -193,6 +193,7 @@ MISFIT = 3.0  # nats of lack of fit above which something is left
 GAP = 6.0  # nats to the next different formula from which the best stands alone
 EXTENSION_GAP = 4.0  # the same where the next is the best with a term more; GAP and this by `tune_laws`, odd seeds
 CANCELLING = 5.0  # terms larger than their sum by this cancel
+SIMPLE_CANCELLING = 50.0  # the same where all exponents are simple: 12 and 6, or a parabola that hardly leaves 0
 FREE_EXPONENTS = 2  # most exponents of a law that are no simple numbers
 WEAKEST = 8.0  # standard errors that each coefficient must be large
 INFLATION = 1.3  # of left-out errors

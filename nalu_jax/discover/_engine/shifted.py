@@ -163,7 +163,8 @@ def _peaks(scan: _Scan) -> Iterator[_Start]:
             a, b, front = solution[place]
             p, q = pairs[place]
             coefficient = float(np.sign(above[0]) * np.exp(np.clip(front, -300, 300)))
-            yield _Start(float(left[place]), (0, int(p), int(q)), (coefficient, a, b, c))
+            for beside in dict.fromkeys((c, 0.0)):  # noise crosses the level 0, where there is no logarithm
+                yield _Start(float(left[place]), (0, int(p), int(q)), (coefficient, a, b, beside))
 
 
 def _fronts_and_insides(scan: _Scan) -> Iterator[tuple[int, int]]:

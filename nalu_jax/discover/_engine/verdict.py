@@ -11,7 +11,7 @@ import numpy as np
 from nalu_jax.discover._engine import settings
 from nalu_jax.discover._engine.evidence import covariance, linearise, variance
 from nalu_jax.discover._engine.misfit import kurtosis
-from nalu_jax.discover._engine.rivals import adds_a_term
+from nalu_jax.discover._engine.rivals import extends
 from nalu_jax.discover._engine.structure import Fitted, misfit
 
 RECOVERED, ALIKE, NONE = "recovered", "several candidates alike", "no simple formula found"
@@ -123,18 +123,23 @@ def _is_near(other: Fitted, best: Fitted) -> bool:
     """Whether another formula may be the law as well as the best. One that is the best with a term more, which the data
     hardly show, has to come nearer than one of another kind."""
     behind = other.evidence - best.evidence
-    return behind < settings.GAP and not (behind > settings.EXTENSION_GAP and adds_a_term(other, best))
+    return behind < settings.GAP and not (behind > settings.EXTENSION_GAP and extends(other, best))
 
 
 def _against(seen: Signs) -> str | None:
     """Why a formula is no law of the data."""
     if seen.misfit > settings.MISFIT:
         return f"the residuals still follow the inputs (a smooth function explains {seen.misfit:.1f} nats of them)"
-    if seen.cancelling > settings.CANCELLING:
+    if cancels(seen):
         return f"its terms cancel: they are {seen.cancelling:.0f} times as large as their sum"
     if seen.free > settings.FREE_EXPONENTS:
         return f"{seen.free} of its exponents are no simple numbers"
     return None
+
+
+def cancels(seen: Signs) -> bool:
+    """Whether terms of a formula make up for each other beyond what a law's do."""
+    return seen.cancelling > (settings.CANCELLING if seen.free else settings.SIMPLE_CANCELLING)
 
 
 def _doubt(seen: Signs) -> str | None:
