@@ -220,6 +220,35 @@ def test_simple_powers_may_cancel():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "of, rates, function",
+    [
+        (lambda t: 4 * np.exp(-0.3 * t) + 3 * np.exp(-2 * t), [-0.3, -2], None),
+        (lambda t: 4 * (np.exp(-0.3 * t) - np.exp(-1.6 * t)), [-0.3, -1.6], None),
+        (lambda t: 3 * np.exp(-0.3 * t) * np.cos(2.5 * t), [-0.3], "sin"),
+    ],
+    ids=["two decays", "rise and decay", "a wave that decays"],
+)
+def test_rates_of_growth_and_decay_are_measured(of, rates, function):
+    found = curve(1, 0, 10, of)
+    best = found.candidates[0]
+    growing = [column.function == "exp" for column in best.columns]
+    shown = best.exponents[:, growing]
+    assert found.verdict == "recovered" and best.form.function == function
+    assert best.free[:, growing][shown != 0].all()
+    np.testing.assert_allclose(sorted(shown[shown != 0]), sorted(rates), rtol=0.02)
+
+
+@pytest.mark.slow
+def test_a_season_on_a_trend_is_found():
+    """The trend explains most, and what swings fast looks like noise to a smooth function."""
+    found = curve(1, 0, 15, lambda t: 340 + 1.8 * t + 3.1 * np.sin(6.283 * t + 0.5))
+    best = found.candidates[0]
+    assert found.verdict == "recovered"
+    assert (best.form.function, best.form.groups) == ("sin", (1, 2, 2))
+
+
+@pytest.mark.slow
 def test_a_law_outside_of_the_family_is_not_called_recovered():
     rng = np.random.default_rng(11)
     x = uniform(rng, 80, (0.5, 5), (0.5, 5))

@@ -191,7 +191,8 @@ def _scales(front: _Front, values: np.ndarray, name: str, added: int) -> list[np
 
 
 class _Solved(NamedTuple):
-    """Least squares of one scan: rss left (M,), coefficients in front and beside (M, 1 or 2), exponents in front (M, n)."""
+    """Least squares of one scan: rss left (M,), coefficients in front and beside (M, 1 or 2), exponents in front
+    (M, n)."""
 
     left: np.ndarray
     coefficients: np.ndarray

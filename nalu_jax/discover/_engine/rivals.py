@@ -105,7 +105,9 @@ def extends(other: Fitted, best: Fitted) -> bool:
     """Whether a formula is the best one with an exponent more, or with a term more: without it, and fitted again, it
     has the same values."""
     other = other._replace(noise=best.noise)
-    return _frees_an_exponent(other, best) or any(same_values(best, refit(smaller)) for smaller in (*_fewer_terms(other), *_alone(other)))
+    return _frees_an_exponent(other, best) or any(
+        same_values(best, refit(smaller)) for smaller in (*_fewer_terms(other), *_alone(other))
+    )
 
 
 def _frees_an_exponent(other: Fitted, best: Fitted) -> bool:

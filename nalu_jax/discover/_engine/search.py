@@ -21,8 +21,8 @@ from nalu_jax.discover._engine.screening import screen
 from nalu_jax.discover._engine.structure import Fitted, as_candidate, refit
 from nalu_jax.discover._engine.sums import search_sums
 from nalu_jax.discover._engine.tables import Tables
-from nalu_jax.discover._engine.verdict import cancels, judge, signs
-from nalu_jax.discover._engine.wider import WAVES, Wider
+from nalu_jax.discover._engine.verdict import Signs, cancels, judge, signs
+from nalu_jax.discover._engine.wider import Wider
 
 Progress = Callable[[str, float], None]
 
@@ -229,18 +229,31 @@ def _noises(tables: Tables) -> tuple[Noise, ...]:
 
 
 def _widen(found: list[Fitted], wider: Wider, clock: _Clock, done: float) -> None:
-    """Adds formulas of the wider family: of the first stages for rivals, of the others while nothing fits."""
-    stages = wider.stages()
-    for place, (name, tasks) in enumerate(stages):
-        for task in tasks:
+    """Adds formulas of the wider family: rivals in any case, the others while nothing fits."""
+    stages, standing = wider.stages(), _Standing()
+    for place, stage in enumerate(stages):
+        for task in stage.tasks:
             if _settled(found):
                 return
-            if place >= settings.RIVAL_STAGES and _enough(found, many_terms=place >= settings.LAST_STAGES):
-                if not (name == WAVES and _explains_little(found)):
-                    break
-            if not clock.ready(name, 0.2 + 0.7 * min(done + place / len(stages), 1.0)):
+            if stage.after != "law" and standing.enough(found, many_terms=stage.after == "nothing fits"):
+                break
+            if not clock.ready(stage.name, 0.2 + 0.7 * min(done + place / len(stages), 1.0)):
                 return
             found += task(min(fitted.evidence for fitted in found))
+
+
+class _Standing:
+    """Whether a law stands, looked at again only where another formula has become the best."""
+
+    def __init__(self) -> None:
+        self.best: Fitted | None = None
+        self.seen: Signs | None = None
+
+    def enough(self, found: list[Fitted], *, many_terms: bool) -> bool:
+        best = min(found, key=lambda fitted: fitted.evidence)
+        if self.seen is None or best is not self.best:
+            self.best, self.seen = best, signs(best)
+        return _suffices(best, self.seen, many_terms)
 
 
 def _outlier_weights(found: list[Fitted], tables: Tables, asked: bool | None) -> np.ndarray | None:
@@ -269,19 +282,13 @@ def _enough(found: list[Fitted], *, many_terms: bool = False) -> bool:
     Many terms may be the series of something simpler, and are enough only where `many_terms` says so.
     """
     best = min(found, key=lambda fitted: fitted.evidence)
-    seen = signs(best)
+    return _suffices(best, signs(best), many_terms)
+
+
+def _suffices(best: Fitted, seen: Signs, many_terms: bool) -> bool:
     poor = seen.misfit > settings.MISFIT or cancels(seen)
     few = many_terms or best.form.terms <= settings.FEW_TERMS
     return few and not poor and seen.free <= settings.FREE_EXPONENTS
-
-
-def _explains_little(found: list[Fitted]) -> bool:
-    """Whether most of the target's variation is left: what swings fast looks like noise to a smooth function."""
-    fitted = min(found, key=lambda fitted: fitted.evidence)
-    linear = linearise(fitted.table, fitted.form, fitted.batch, fitted.noise)
-    squares, target = linear.weights[0] ** 2, fitted.table.target
-    mean = np.sum(squares * target) / np.sum(squares)
-    return bool(np.sum(linear.residuals[0] ** 2) > settings.LITTLE * np.sum(squares * (target - mean) ** 2))
 
 
 def _worth_noises(found: list[Fitted]) -> tuple[Noise, ...]:

@@ -32,7 +32,7 @@ class Signs(NamedTuple):
         misfit: nats by which a smooth function explains what the formula leaves.
         cancelling: rms of the sum of |terms| of a group by rms of their sum, the largest; not of what is inside a
             function.
-        free: number of exponents that are no simple numbers.
+        free: number of exponents that are no simple numbers; rates of exponentials are none.
         inflation: root of the ratio of the squared errors of left-out rows to those of fitted rows.
         weakest: smallest coefficient in its standard errors.
         tails: fourth moment of the residuals by the squared second.
@@ -65,7 +65,7 @@ def signs(fitted: Fitted) -> Signs:
     return Signs(
         misfit=0.0 if exact else misfit(fitted),
         cancelling=_cancelling(fitted),
-        free=int(batch.free.sum()),
+        free=int(batch.free[0][:, [column.function != "exp" for column in table.columns]].sum()),
         inflation=float(np.sqrt((left_out**2).sum() / max(rss[0], 1e-300))),
         weakest=float((1 / np.maximum(error, 1e-300)).min()),
         tails=kurtosis(residuals),
