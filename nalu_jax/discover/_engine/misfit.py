@@ -8,6 +8,8 @@
 True
 """
 
+import math
+
 import numpy as np
 
 from nalu_jax.discover._engine import settings
@@ -69,7 +71,7 @@ def waves_left(inputs: np.ndarray, residuals: np.ndarray) -> float:
     gram, along = waves @ waves.swapaxes(1, 2), waves @ residuals
     explained = np.einsum("fi,fi->f", along, np.linalg.solve(gram + 1e-9 * rows * np.eye(2), along[..., None])[..., 0])
     share = min(float(explained.max() / (residuals @ residuals)), 1 - 1e-12)
-    return max(0.0, -rows / 2 * np.log1p(-share) - np.log(len(waves)) - np.log(rows))
+    return max(0.0, -rows / 2 * math.log1p(-share) - math.log(len(waves)) - math.log(rows))
 
 
 def _few_rows(inputs: np.ndarray, residuals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

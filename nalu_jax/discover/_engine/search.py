@@ -236,7 +236,8 @@ def _widen(found: list[Fitted], wider: Wider, clock: _Clock, done: float) -> Non
             if _settled(found):
                 return
             if stage.after != "law" and standing.enough(found, many_terms=stage.after == "nothing fits"):
-                break
+                if not (stage.after == "little" and _explains_little(found)):
+                    break
             if not clock.ready(stage.name, 0.2 + 0.7 * min(done + place / len(stages), 1.0)):
                 return
             found += task(min(fitted.evidence for fitted in found))
@@ -289,6 +290,15 @@ def _suffices(best: Fitted, seen: Signs, many_terms: bool) -> bool:
     poor = seen.misfit > settings.MISFIT or cancels(seen)
     few = many_terms or best.form.terms <= settings.FEW_TERMS
     return few and not poor and seen.free <= settings.FREE_EXPONENTS
+
+
+def _explains_little(found: list[Fitted]) -> bool:
+    """Whether most of the target's variation is left: fast waves in several inputs look like noise along each."""
+    fitted = min(found, key=lambda fitted: fitted.evidence)
+    linear = linearise(fitted.table, fitted.form, fitted.batch, fitted.noise)
+    squares, target = linear.weights[0] ** 2, fitted.table.target
+    mean = np.sum(squares * target) / np.sum(squares)
+    return bool(np.sum(linear.residuals[0] ** 2) > settings.LITTLE * np.sum(squares * (target - mean) ** 2))
 
 
 def _worth_noises(found: list[Fitted]) -> tuple[Noise, ...]:

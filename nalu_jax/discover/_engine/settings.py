@@ -203,6 +203,7 @@ FREE_EXPONENTS = 2  # most exponents of a law that are no simple numbers
 WEAKEST = 8.0  # standard errors that each coefficient must be large
 INFLATION = 1.3  # of left-out errors
 TAILS = 9.0  # of residuals' fourth moment (3 of normal noise)
+LITTLE = 0.5  # of the target's variation: where a formula leaves more, waves are looked for
 FEW_TERMS = 3  # more terms than these ask for a look at the wider family
 EFFORT_MARGIN = 20.0  # nats between the noise models below which both are searched
 HEAVY_TAILS = 6.0  # of the residuals' fourth moment, from which rows are weighted as Student's t does

@@ -1,7 +1,7 @@
 """The wider family, stage by stage: powers of sums, quotients, functions, and columns made of inputs."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -29,13 +29,13 @@ class Stage(NamedTuple):
     Attributes:
         name: for people.
         tasks: searches of it.
-        after: what it is searched after in any case: a law that seems to stand, whose rivals these are; the series of
-            something simpler, which many terms may be; or only what does not fit.
+        after: what it is searched after in any case: a law that seems to stand, whose rivals these are; what explains
+            little; the series of something simpler, which many terms may be; or only what does not fit.
     """
 
     name: str
     tasks: list[Task]
-    after: Literal["law", "series", "nothing fits"]
+    after: Literal["law", "little", "series", "nothing fits"]
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Wider:
                 "sines and cosines", [lambda bar, p=p: self._derived(angles, p, bar) for p in (1, -1, 0.5)], "series"
             ),
             Stage("differences", [lambda bar, p=p: self._derived(differences, p, bar) for p in (0.5, -1.0)], "series"),
-            Stage("waves, steps and peaks", [lambda bar: self._shifted((), bar)], "series"),
+            Stage("waves, steps and peaks", [lambda bar: self._shifted((), bar)], "little"),
             Stage("waves that grow or decay", waves_that_grow, "nothing fits"),
             Stage("quotients by roots", [self._rooted], "nothing fits"),
             Stage(
@@ -112,11 +112,25 @@ class Wider:
         return search_shifted(*self.tables.sizes(columns), self.noise, bar=bar)
 
     def _growth(self, column: Column, bar: float) -> list[Fitted]:
-        """Sums of products with an exponential of an input."""
+        """Sums of products with an exponential of an input, without and with powers of that input: with both a fit of
+        several rates crawls along a valley."""
         _, table, judged = self.tables.sizes((column,))
-        rng = np.random.default_rng(self.seed)
-        library, most = settings.POWER_LIBRARY, MOST_TERMS["growth"]
-        return search_sums(table, judged, self.noise, most_terms=most, library=library, rng=rng, bar=bar)
+        found: list[Fitted] = []
+        for held in (np.array([each.inputs == column.inputs and each.plain for each in table.columns]), np.False_):
+            bar = min([bar, *(fitted.evidence for fitted in found)])
+            few, all_rows = (replace(each, constant=each.constant | held) for each in (table, judged))
+            rng = np.random.default_rng(self.seed)
+            fitted = search_sums(
+                few,
+                all_rows,
+                self.noise,
+                most_terms=MOST_TERMS["growth"],
+                library=settings.POWER_LIBRARY,
+                rng=rng,
+                bar=bar,
+            )
+            found += [each._replace(table=judged) for each in fitted]
+        return found
 
     def _derived(self, columns: tuple[Column, ...], power: float, bar: float) -> list[Fitted]:
         if not columns:
