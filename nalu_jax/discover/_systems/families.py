@@ -11,7 +11,7 @@ import numpy as np
 
 from nalu_jax.discover._systems import library, powers, rational, settings, weak
 from nalu_jax.discover._systems.problem import Problem
-from nalu_jax.discover._systems.search import Progress, Search, around_best, climb, composed, from_starts
+from nalu_jax.discover._systems.search import Progress, Search, around_best, climb, composed, from_starts, pruned
 from nalu_jax.discover._systems.shooting import Fit, fit
 from nalu_jax.discover._systems.structure import Key, Structure
 from nalu_jax.discover._systems.terms import FUNCTIONS, Term
@@ -52,6 +52,7 @@ def search(
         if run.ended() or run.solved():
             break
         family(run)
+        pruned(run)
     allowed = lambda each: is_allowed(each.structure, functions, nested)
     found = candidates([each for each in distinct(run.found()) if allowed(each)])
     barred = [each for each in distinct(run.found()) if not allowed(each)]
@@ -129,12 +130,14 @@ def _products(problem: Problem) -> tuple[Term, ...]:
 def quotients(run: Search) -> None:
     """Quotients of sums of products."""
     problem = run.problem
-    if problem.n_states > settings.QUOTIENT_STATES:
+    if problem.n_states > settings.SATURATING_STATES:
         return
     for curves in problem.curves[: settings.QUOTIENT_CURVES]:
         if run.ended():
             return
-        begins = [rational.starts(problem, curves, i) for i in range(problem.n_states)]
+        begins = rational.starts(problem, curves)
+        if problem.n_states > 1:
+            _exchanged(run, begins)
         tried = _single(begins) if problem.n_states == 1 else _combined(run, begins)
         for i, equations in enumerate(tried):
             run.report("quotients", i / settings.COMBINATIONS)
@@ -151,15 +154,40 @@ def _single(begins: Sequence[Sequence[Sequence[Start]]]) -> list[list[Start]]:
     return [[start] for of_size in begins[0] for start in of_size]
 
 
+def _exchanged(run: Search, begins: Sequence[Sequence[Sequence[Start]]]) -> None:
+    """One equation of the best so far after another in exchange for quotients: a state's rate shows in its own noise."""
+    for i, of_sizes in enumerate(begins):
+        best = _best_of_numbers(run)
+        equations = _equations(best)
+        for start in _ranked(of_sizes)[: settings.QUOTIENTS_EXCHANGED]:
+            if run.ended() or run.solved():
+                return
+            structure, parameters = composed([*equations[:i], start, *equations[i + 1 :]])
+            run.tried(structure, parameters, best.nodes, best.sigma, patient=False)
+
+
+def _best_of_numbers(run: Search) -> Fit:
+    """The best whose exponents are all numbers."""
+    return next(each for each in run.found() if not each.structure.free)
+
+
+def _equations(fit: Fit) -> list[Start]:
+    """A fit as a start of each equation."""
+    structure, parameters = fit.structure, fit.parameters
+    parts = zip(structure.numerators, structure.denominators, structure.spans, strict=True)
+    return [Start(0.0, above, below, parameters[begin:end]) for above, below, (begin, _, end) in parts]
+
+
+def _ranked(of_sizes: Sequence[Sequence[Start]]) -> list[Start]:
+    """Starts of one equation, the likeliest first."""
+    return sorted((start for of_size in of_sizes for start in of_size), key=lambda start: start.cost)
+
+
 def _combined(run: Search, begins: Sequence[Sequence[Sequence[Start]]]) -> list[list[Start]]:
     """Of several equations the best starts, beside the equations of the best so far, in the order of their ranks."""
-    best = next(each for each in run.found() if not each.structure.free)
-    each = []
-    for i, (begin, _, end) in enumerate(best.structure.spans):
-        above, below = best.structure.numerators[i], best.structure.denominators[i]
-        own = Start(0.0, above, below, best.parameters[begin:end])
-        ranked = sorted((start for of_size in begins[i] for start in of_size), key=lambda start: start.cost)
-        each.append([own, *ranked[: settings.QUOTIENTS_COMBINED]])
+    kept = settings.QUOTIENTS_COMBINED.get(len(begins), 2)
+    owns = _equations(_best_of_numbers(run))
+    each = [[own, *_ranked(of_sizes)[:kept]] for own, of_sizes in zip(owns, begins, strict=True)]
     ranks = sorted(itertools.product(*(range(len(starts)) for starts in each)), key=lambda rank: (sum(rank), rank))
     chosen = ranks[1 : settings.COMBINATIONS + 1]
     return [[starts[k] for starts, k in zip(each, rank, strict=True)] for rank in chosen]

@@ -1,5 +1,7 @@
 """Starts of quotients P / (1 + Q) for one equation: all small subsets of terms above and below the bar.
 
+And a power q y^p below it, whatever is above: a rate that saturates beside others that do not, brought over one bar.
+
 Regressed is the implicit equation z' = P - z' Q, which is linear, with z' of the spline, integrated over windows; the
 best subsets of every size are fitted to what they should explain, the changes of the state. Of two quotients that leave
 the same the smaller one is the law: exact data are explained by many that are too large.
@@ -11,18 +13,41 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nalu_jax.discover._systems import library, settings
+from nalu_jax.discover._systems import library, settings, subsets
 from nalu_jax.discover._systems.problem import Curves, Problem
+from nalu_jax.discover._systems.subsets import Regression
 from nalu_jax.discover._systems.terms import Columns, Term
 from nalu_jax.discover._systems.weak import Start, Windows
 
 
-def starts(problem: Problem, curves: Curves, equation: int) -> list[list[Start]]:
-    """Of every number of terms the best quotients of one equation, the best first."""
-    above, below = _libraries(problem.n_states)
-    quotients = _Quotients(Windows(problem, curves), equation, above, below)
-    most = settings.QUOTIENT_TERMS if problem.n_states <= 3 else settings.QUOTIENT_TERMS_OF_MANY
+def starts(problem: Problem, curves: Curves) -> list[list[list[Start]]]:
+    """Of every equation and number of terms the best quotients, the best first; those over one power come last."""
+    windows = Windows(problem, curves)
+    return [_small(windows, i) + [_over_powers(windows, i)] for i in range(problem.n_states)]
+
+
+def _small(windows: Windows, equation: int) -> list[list[Start]]:
+    n_states = windows.problem.n_states
+    if n_states > settings.QUOTIENT_STATES:
+        return []
+    quotients = _Quotients(windows, equation, *_libraries(n_states))
+    most = settings.QUOTIENT_TERMS if n_states <= 3 else settings.QUOTIENT_TERMS_OF_MANY
     return [quotients.best(size) for size in range(2, most + 1)]
+
+
+def _over_powers(windows: Windows, equation: int) -> list[Start]:
+    """What the regression chooses above 1 + q y^p, of simple products and of these times y^p."""
+    n_states = windows.problem.n_states
+    simple = library.polynomials(n_states, 2 if n_states <= 3 else 1)
+    found = []
+    for j, power in itertools.product(range(n_states), settings.SATURATING_POWERS):
+        bar = Term(tuple(float(power * (i == j)) for i in range(n_states)), price=library.monomial_price(n_states, power))
+        raised = [tuple(a + b for a, b in zip(term.powers, bar.powers, strict=True)) for term in simple]
+        priced = [Term(powers, price=library.monomial_price(n_states, int(sum(powers)))) for powers in raised]
+        above = tuple(dict.fromkeys([*simple, *priced]))
+        start = _Quotients(windows, equation, above, (bar,)).chosen()
+        found += [] if start is None else [start]
+    return sorted(found, key=lambda each: each.cost)
 
 
 def _libraries(n_states: int) -> tuple[tuple[Term, ...], tuple[Term, ...]]:
@@ -72,6 +97,22 @@ class _Quotients:
         chosen = np.argsort(-explained, kind="stable")[: settings.QUOTIENTS_REGRESSED]
         found = [each for each in (self._fitted(subsets[k]) for k in chosen) if each is not None]
         return sorted(found, key=lambda each: each.cost)[: settings.QUOTIENTS_FITTED]
+
+    def chosen(self) -> Start | None:
+        """The quotient over all terms below the bar that the regression chooses; None where it takes none of them."""
+        rows, every = self.windows.rows, (*self.above, *self.below)
+        prices = np.array([term.price for term in every]) + settings.TERM + 0.5 * np.log(max(rows, 2)) + 1
+        regression = Regression.of(self._columns, self._target, prices=prices, rows=rows)
+        below = range(len(self.above), len(every))
+        begins = [list(below), *([*pair, *below] for pair in self._pairs(regression))]
+        begins = [begin for begin in begins if not regression.is_singular(begin)]
+        best = min((subsets.search(regression, begin, most=settings.QUOTIENT_TERMS) for begin in begins), default=None)
+        if best is None or not set(below) <= set(best.support) or len(best.support) == len(self.below):
+            return None
+        return self._fitted(np.array(best.support))
+
+    def _pairs(self, regression: Regression) -> list[list[int]]:
+        return [pair for pair in subsets.pairs(regression, settings.PAIRS) if max(pair) < len(self.above)]
 
     def _fitted(self, subset: np.ndarray) -> Start | None:
         """A quotient after Gauss-Newton steps on the changes of the state; None where its denominator vanishes."""

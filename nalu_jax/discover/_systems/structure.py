@@ -78,6 +78,14 @@ class Structure:
         return self.coefficients + len(self.free)
 
     @functools.cached_property
+    def longest(self) -> int:
+        """Most parameters of one equation."""
+        sizes = []
+        for above, below, (begin, _, end) in zip(*self._places, self.spans, strict=True):
+            sizes.append(end - begin + sum(k in above or k in below for k, _ in self.free))
+        return max(sizes)
+
+    @functools.cached_property
     def is_rational(self) -> bool:
         return any(self.denominators)
 

@@ -44,6 +44,8 @@ def judge(problem: Problem, found: list[Fit], barred: list[Fit]) -> Verdict:
         return Verdict(ALIKE, "a law that was not allowed fits as well", ())
     if best.structure.free and not best.is_exact:
         return Verdict(ALIKE, "an exponent is no simple number, and the data are noisy", ())
+    if best.structure.longest > settings.LONGEST_EQUATION:
+        return Verdict(ALIKE, f"{best.structure.longest} numbers in one equation, as a series of another has them", ())
     weakest = weakest_of(best)
     if weakest < settings.WEAKEST:
         return Verdict(ALIKE, f"one of its coefficients is only {weakest:.1f} standard errors large", ())
@@ -116,8 +118,18 @@ def errors_of(fit: Fit) -> np.ndarray:
 
 def weakest_of(fit: Fit) -> float:
     """The smallest coefficient by its standard error; free exponents may be near 0."""
+    return float(np.min(_sizes(fit), initial=np.inf))
+
+
+def place_of_weakest(fit: Fit) -> int:
+    """Where it is among the parameters."""
+    return int(np.argmin(_sizes(fit)))
+
+
+def _sizes(fit: Fit) -> np.ndarray:
+    """Of every coefficient, in standard errors."""
     count = fit.structure.coefficients
-    return float(np.min(np.abs(fit.parameters[:count]) / np.maximum(errors_of(fit)[:count], 1e-300), initial=np.inf))
+    return np.abs(fit.parameters[:count]) / np.maximum(errors_of(fit)[:count], 1e-300)
 
 
 def contains(other: Fit, best: Fit) -> bool:
