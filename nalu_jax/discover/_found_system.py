@@ -63,6 +63,16 @@ class FoundSystem:
         return self.best.symbols
 
     @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the inputs, which drive the states; empty where there are none."""
+        return self.best.inputs
+
+    @property
+    def input_symbols(self) -> tuple[str, ...]:
+        """What stands for the inputs in equations."""
+        return self.best.input_symbols
+
+    @property
     def equations(self) -> tuple[str, ...]:
         """The rates of the best, as text that Python and SymPy read back to the same functions."""
         return self.best.equations
@@ -79,7 +89,10 @@ class FoundSystem:
 
     @property
     def model(self) -> "Chain | None":
-        """The rates of the best as a chain of units, `model.apply(params, y)`; None where they are none."""
+        """The rates of the best as a chain of units, `model.apply(params, y)`, y with the inputs after the states.
+
+        None where they are none.
+        """
         return self.best.model
 
     @property
@@ -92,15 +105,16 @@ class FoundSystem:
         """Why there is no model; empty where there is one."""
         return self.best.model_note
 
-    def simulate(self, y0: Any, ts: Any) -> np.ndarray:
+    def simulate(self, y0: Any, ts: Any, inputs: Any = None) -> np.ndarray:
         """States (n_times, n_states) of the best at the times ts from y0 at the first of them, in float64.
 
-        inf from where the solver did not get any further.
+        inf from where the solver did not get any further. `inputs` (n_times, n_inputs) are those at the times, where
+        the system has any.
 
         Raises:
-            ValueError: times or states do not fit.
+            ValueError: times, states or inputs do not fit.
         """
-        return self.best.simulate(y0, ts)
+        return self.best.simulate(y0, ts, inputs)
 
     def to_python(self) -> str:
         """Source of a function (t, y) -> dy/dt that needs NumPy only."""
@@ -114,6 +128,8 @@ class FoundSystem:
         lines = [f"{self.verdict}: {self.reason}", "", *closest, *self.best.lines()]
         legend = _names.legend(self.names, self.symbols)
         lines += [f"  {symbol} is the state {_names.printable(repr(name))}" for symbol, name in legend.items()]
+        beside = _names.legend(self.inputs, self.input_symbols)
+        lines += [f"  {symbol} is the input {_names.printable(repr(name))}" for symbol, name in beside.items()]
         sizes = ", ".join(f"{size:.2g}" for size in self.noise)
         lines += ["", f"residuals: {sizes} (standard deviations), {self.rows} samples"]
         if self.alike:

@@ -15,6 +15,7 @@ from .._interrupt import deferred
 from . import _system_known, _system_written, _trajectories
 from ._found_system import FoundSystem
 from ._systems.families import Searched, search
+from ._systems.inputs import inputs as input_curves
 from ._systems.problem import Problem, problem
 from ._systems.search import Progress
 from ._systems.terms import FUNCTIONS
@@ -39,6 +40,7 @@ def ode(
     ys: Any,
     *,
     names: Sequence[str] | None = None,
+    inputs: tuple[Sequence[str], Any] | None = None,
     known: Callable[..., Any] | None = None,
     noise: float | None = None,
     missing: bool = False,
@@ -59,6 +61,9 @@ def ode(
         ts: (n_times,) increasing times; or a list with those of each trajectory.
         ys: (n_times, n_states), or (n_times,) of one state; or a list of them; a DataFrame has the names too.
         names: of the states; y0, y1, ... by default.
+        inputs: (names, values) of what was measured beside the states and drives them, such as a force or a dose: values
+            (n_times, n_inputs), or (n_times,) of one; or a list of them. Equations may have them as they have states.
+            Between samples they are interpolated: as smoothly as says most of samples left out.
         known: (t, y) -> the known part of dy/dt (n_states,), in JAX and in the units of the data.
         noise: standard deviation of the measurements in standard deviations of each state; 0 says that they are exact.
             By default it is estimated with the law.
@@ -75,8 +80,8 @@ def ode(
 
     Raises:
         TypeError: data that are not real numbers, or masked arrays.
-        ValueError: times that do not increase, NaN without missing=True, too few points, two states of one name, or
-            known rates of another shape. The message has trajectory, row and state.
+        ValueError: times that do not increase, NaN without missing=True, too few points, two states of one name, inputs
+            that are not known at every time, or known rates of another shape. The message has trajectory, row and state.
         KeyboardInterrupt: Ctrl-C came before anything was fitted.
         TimeoutError: so did the time limit.
 
@@ -88,12 +93,14 @@ def ode(
     """
     allowed = _functions(functions)
     data = _trajectories.trajectories(ts, ys, names=names, missing=missing)
+    driving = None if inputs is None else _trajectories.driving(inputs, data.times, data.names)
     rates = None if known is None else _system_known.of(known, data.scale)
     with deferred() as interrupted, _reporting(progress) as report:
         made = problem(
             data.times,
             data.states,
             known=rates,
+            inputs=None if driving is None else input_curves(data.times, driving.values),
             scale=data.scale,
             noise=noise,
             exact_starts=initial_states == "exact",
@@ -104,7 +111,8 @@ def ode(
         stopped = interrupted()
     if not searched.found:
         raise KeyboardInterrupt if stopped else TimeoutError(f"no equation within the time limit of {time_limit:g} s.")
-    return _found(made, searched, data.names, known, stopped)
+    names = (*data.names, *(() if driving is None else driving.names))
+    return _found(made, searched, names, known, stopped)
 
 
 def _functions(functions: Any) -> tuple[str, ...]:
@@ -124,7 +132,7 @@ def _found(
         reason=searched.verdict.reason,
         candidates=systems,
         alike=tuple(systems[i] for i in searched.verdict.alike),
-        noise=np.sqrt(searched.found[0].variance) * made.scale,
+        noise=np.sqrt(searched.found[0].variance) * made.scale[: made.n_states],
         rows=len(made.ys),
         notes=(LATE_NOTE,) if searched.late else (),
         interrupted=stopped,

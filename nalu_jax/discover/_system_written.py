@@ -32,9 +32,9 @@ class Numbers(NamedTuple):
 
 
 def system_of(fit: Fit, problem: Problem, names: tuple[str, ...], known: Known | None) -> System:
-    """The system of a fit."""
+    """The system of a fit; `names` of the states and, after them, of the inputs."""
     numbers = _numbers_of(fit, problem)
-    rates = tuple(_rate(fit, problem, numbers, names, i) for i in range(len(names)))
+    rates = tuple(_rate(fit, problem, numbers, names, i) for i in range(problem.n_states))
     return System(
         rates=rates,
         known=known,

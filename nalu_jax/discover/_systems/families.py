@@ -80,7 +80,7 @@ def small_products(run: Search) -> None:
         best = next(each for each in begins if each.structure.size == size)
         if run.solved() or run.ended():
             break
-        powers.free_and_round(run, best, _signed(run.problem))
+        powers.free_and_round(run, best, run.problem.signed)
     if run.solved():
         around_best(run, terms)
 
@@ -94,9 +94,9 @@ def _again(run: Search, begins: Sequence[Fit]) -> None:
 
 def polynomials(run: Search) -> None:
     """Sums of products of whole powers."""
-    n_states = run.problem.n_states
-    terms = library.polynomials(n_states, library.degree_of(n_states))
-    from_starts(run, terms, "products", settings.TERMS_PER_EQUATION.get(n_states, settings.TERMS_OF_MANY))
+    count = run.problem.n_variables
+    terms = library.polynomials(count, library.degree_of(count))
+    from_starts(run, terms, "products", settings.TERMS_PER_EQUATION.get(count, settings.TERMS_OF_MANY))
     around_best(run, terms)
 
 
@@ -108,29 +108,22 @@ def real_exponents(run: Search) -> None:
     grown(run, [], terms)
     for begin in run.found()[: settings.FREED_AGAIN]:
         if begin.structure.size:
-            powers.free_and_round(run, begin, _signed(run.problem))
-
-
-def _signed(problem: Problem) -> list[bool]:
-    """Of each state whether it has negative values."""
-    return [bool((problem.ys[problem.seen[:, j], j] < 0).any()) for j in range(problem.n_states)]
+            powers.free_and_round(run, begin, run.problem.signed)
 
 
 def _products(problem: Problem) -> tuple[Term, ...]:
     """Polynomials of low degree, and products with real exponents where there are not too many states."""
-    n_states = problem.n_states
-    simple = library.polynomials(n_states, settings.DEGREE_BESIDE_REAL if n_states <= 3 else 2)
-    signed = _signed(problem)
-    if all(signed) or n_states > settings.MOST_REAL_STATES:
+    count = problem.n_variables
+    simple = library.polynomials(count, settings.DEGREE_BESIDE_REAL if count <= 3 else 2)
+    if all(problem.signed) or count > settings.MOST_REAL_STATES:
         return simple
-    lowest = [problem.ys[problem.seen[:, j], j].min() for j in range(n_states)]
-    return simple + library.real_products(signed, [bool(value > settings.AWAY_FROM_ZERO) for value in lowest])
+    return simple + library.real_products(problem.signed, [low > settings.AWAY_FROM_ZERO for low in problem.lowest])
 
 
 def quotients(run: Search) -> None:
     """Quotients of sums of products."""
     problem = run.problem
-    if problem.n_states > settings.SATURATING_STATES:
+    if problem.n_variables > settings.SATURATING_STATES:
         return
     for curves in problem.curves[: settings.QUOTIENT_CURVES]:
         if run.ended():
@@ -145,8 +138,8 @@ def quotients(run: Search) -> None:
                 break
             structure, parameters = composed(equations)
             run.tried(structure, parameters, problem.nodes(curves), curves.noise, patient=False)
-    above, _ = settings.QUOTIENT_DEGREES.get(problem.n_states, (2, 2))
-    around_best(run, library.polynomials(problem.n_states, above))
+    above, _ = settings.QUOTIENT_DEGREES.get(problem.n_variables, (2, 2))
+    around_best(run, library.polynomials(problem.n_variables, above))
 
 
 def _single(begins: Sequence[Sequence[Sequence[Start]]]) -> list[list[Start]]:
@@ -195,11 +188,11 @@ def _combined(run: Search, begins: Sequence[Sequence[Sequence[Start]]]) -> list[
 
 def functions_of_states(run: Search) -> None:
     """Elementary functions of states, beside polynomials of low degree."""
-    n_states = run.problem.n_states
-    if n_states > settings.MOST_FUNCTION_STATES:
+    count = run.problem.n_variables
+    if count > settings.MOST_FUNCTION_STATES:
         return
-    measured = run.problem.nodes(run.problem.curves[0])
-    terms = library.polynomials(n_states, settings.DEGREE_BESIDE_FUNCTIONS[n_states])
+    measured = run.problem.variables(run.problem.nodes(run.problem.curves[0]))
+    terms = library.polynomials(count, settings.DEGREE_BESIDE_FUNCTIONS[count])
     terms += library.functions(measured, run.problem.scale, tuple(FUNCTIONS))
     grown(run, small_systems(run, terms, "functions"), terms)
 

@@ -27,32 +27,32 @@ def starts(problem: Problem, curves: Curves) -> list[list[list[Start]]]:
 
 
 def _small(windows: Windows, equation: int) -> list[list[Start]]:
-    n_states = windows.problem.n_states
-    if n_states > settings.QUOTIENT_STATES:
+    count = windows.problem.n_variables
+    if count > settings.QUOTIENT_STATES:
         return []
-    quotients = _Quotients(windows, equation, *_libraries(n_states))
-    most = settings.QUOTIENT_TERMS if n_states <= 3 else settings.QUOTIENT_TERMS_OF_MANY
+    quotients = _Quotients(windows, equation, *_libraries(count))
+    most = settings.QUOTIENT_TERMS if count <= 3 else settings.QUOTIENT_TERMS_OF_MANY
     return [quotients.best(size) for size in range(2, most + 1)]
 
 
 def _over_powers(windows: Windows, equation: int) -> list[Start]:
     """What the regression chooses above 1 + q y^p, of simple products and of these times y^p."""
-    n_states = windows.problem.n_states
-    simple = library.polynomials(n_states, 2 if n_states <= 3 else 1)
+    count = windows.problem.n_variables
+    simple = library.polynomials(count, 2 if count <= 3 else 1)
     found = []
-    for j, power in itertools.product(range(n_states), settings.SATURATING_POWERS):
-        bar = Term(tuple(float(power * (i == j)) for i in range(n_states)), price=library.monomial_price(n_states, power))
+    for j, power in itertools.product(range(count), settings.SATURATING_POWERS):
+        bar = Term(tuple(float(power * (i == j)) for i in range(count)), price=library.monomial_price(count, power))
         raised = [tuple(a + b for a, b in zip(term.powers, bar.powers, strict=True)) for term in simple]
-        priced = [Term(powers, price=library.monomial_price(n_states, int(sum(powers)))) for powers in raised]
+        priced = [Term(powers, price=library.monomial_price(count, int(sum(powers)))) for powers in raised]
         above = tuple(dict.fromkeys([*simple, *priced]))
         start = _Quotients(windows, equation, above, (bar,)).chosen()
         found += [] if start is None else [start]
     return sorted(found, key=lambda each: each.cost)
 
 
-def _libraries(n_states: int) -> tuple[tuple[Term, ...], tuple[Term, ...]]:
-    above, below = settings.QUOTIENT_DEGREES.get(n_states, (2, 2))
-    return library.polynomials(n_states, above), library.polynomials(n_states, below)[1:]
+def _libraries(count: int) -> tuple[tuple[Term, ...], tuple[Term, ...]]:
+    above, below = settings.QUOTIENT_DEGREES.get(count, (2, 2))
+    return library.polynomials(count, above), library.polynomials(count, below)[1:]
 
 
 @functools.lru_cache(maxsize=16)
@@ -72,9 +72,9 @@ class _Quotients:
 
     def __init__(self, windows: Windows, equation: int, above: Sequence[Term], below: Sequence[Term]):
         self.windows, self.above, self.below = windows, above, below
-        n = windows.problem.n_states
-        self._over = [Columns(above, n).values(states) for states in windows.states]
-        self._under = [Columns(below, n).values(states) for states in windows.states]
+        n = windows.problem.n_variables
+        self._over = [Columns(above, n).values(states) for states in windows.variables]
+        self._under = [Columns(below, n).values(states) for states in windows.variables]
         rates = [windows.curves.rates(i, times)[..., [equation]] for i, times in enumerate(windows.times)]
         rates = [own - known[..., [equation]] for own, known in zip(rates, windows.known_rates(), strict=True)]
         implicit = [

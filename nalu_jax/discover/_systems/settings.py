@@ -52,6 +52,7 @@ EXACT_START = 1e-3  # noise of initial states that are known, as part of that of
 # --- splines --------------------------------------------------------------------------------------------------------
 
 SPLINE_DEGREE = 7
+INPUT_DEGREES = (1, 3, 7)  # of interpolations of what drives the states
 SPLINE_COEFFICIENTS = 300  # most of one spline: its decomposition costs their third power
 ROUGHNESS = (2, 3, 4)  # derivatives of which the integrated square is penalised
 PENALTIES = (-32.0, 8.0, 161)  # logarithms of the penalty: first, last, number
