@@ -1,13 +1,14 @@
 """What `discover.ode` found: the verdict, the equations with their errors, their rivals."""
 
 import functools
+import pathlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import _names
-from ._found import NOTHING, front_of
+from ._found import NOTHING, Front, front_of, weights_of
 from ._system import System
 
 if TYPE_CHECKING:
@@ -48,9 +49,17 @@ class FoundSystem:
         return self.candidates[0]
 
     @functools.cached_property
-    def front(self) -> tuple[System, ...]:
-        """Of every complexity the candidate with the lowest error, the simplest first; the error never rises."""
-        return tuple(front_of(self.candidates))
+    def front(self) -> "Front[System]":
+        """Of every complexity the candidate with the lowest error, the simplest first; the error never rises.
+
+        It prints as a table.
+        """
+        return Front(front_of(self.candidates), self.candidates)
+
+    @functools.cached_property
+    def weights(self) -> tuple[float, ...]:
+        """Of every candidate its probability among them, by its evidence."""
+        return weights_of(self.candidates)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -119,6 +128,17 @@ class FoundSystem:
     def to_python(self) -> str:
         """Source of a function (t, y) -> dy/dt that needs NumPy only."""
         return self.best.to_python()
+
+    def save(self, path: str | pathlib.Path) -> None:
+        """Write all of it as JSON, which `discover.load` reads.
+
+        Raises:
+            OSError: the file cannot be written.
+            ValueError: a part of the rates is known: a function, which JSON cannot hold.
+        """
+        from . import _json, _system_json
+
+        _json.write(_system_json.as_data(self), path)
 
     def __repr__(self) -> str:
         return f"<FoundSystem {self.verdict}: {'; '.join(self.best.lines())}>"

@@ -61,9 +61,9 @@ def ode(
         ts: (n_times,) increasing times; or a list with those of each trajectory.
         ys: (n_times, n_states), or (n_times,) of one state; or a list of them; a DataFrame has the names too.
         names: of the states; y0, y1, ... by default.
-        inputs: (names, values) of what was measured beside the states and drives them, such as a force or a dose: values
-            (n_times, n_inputs), or (n_times,) of one; or a list of them. Equations may have them as they have states.
-            Between samples they are interpolated: as smoothly as says most of samples left out.
+        inputs: (names, values) of what was measured beside the states and drives them, such as a force or a dose: of
+            values (n_times, n_inputs), or (n_times,) of one; or of a list of them. They stand in equations as states
+            do. Between samples they are interpolated, as smoothly as foretells most of the samples that are left out.
         known: (t, y) -> the known part of dy/dt (n_states,), in JAX and in the units of the data.
         noise: standard deviation of the measurements in standard deviations of each state; 0 says that they are exact.
             By default it is estimated with the law.
@@ -81,7 +81,8 @@ def ode(
     Raises:
         TypeError: data that are not real numbers, or masked arrays.
         ValueError: times that do not increase, NaN without missing=True, too few points, two states of one name, inputs
-            that are not known at every time, or known rates of another shape. The message has trajectory, row and state.
+            that are not known at every time, or known rates of another shape. The message has trajectory, row and
+            state.
         KeyboardInterrupt: Ctrl-C came before anything was fitted.
         TimeoutError: so did the time limit.
 

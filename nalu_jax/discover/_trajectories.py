@@ -86,8 +86,8 @@ def _input_rows(trajectory: int, values: Any, times: np.ndarray, names: tuple[st
     if bad.size:
         row, column = bad[0].tolist()
         raise ValueError(
-            f"{where} are {rows[row, column]} in row {row} of {names[column]!r}. They must be known at every time: fill "
-            "them, for example with numpy.interp, or leave the row out of all."
+            f"{where} are {rows[row, column]} in row {row} of {names[column]!r}. They must be known at every time: "
+            "fill them, for example with numpy.interp, or leave the row out of all."
         )
     return rows
 

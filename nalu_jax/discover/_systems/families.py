@@ -53,6 +53,8 @@ def search(
             break
         family(run)
         pruned(run)
+    if run.solved() and is_series(run.found()[0].structure):
+        functions_of_states(run)
     allowed = lambda each: is_allowed(each.structure, functions, nested)
     found = candidates([each for each in distinct(run.found()) if allowed(each)])
     barred = [each for each in distinct(run.found()) if not allowed(each)]
@@ -138,8 +140,20 @@ def quotients(run: Search) -> None:
                 break
             structure, parameters = composed(equations)
             run.tried(structure, parameters, problem.nodes(curves), curves.noise, patient=False)
-    above, _ = settings.QUOTIENT_DEGREES.get(problem.n_variables, (2, 2))
-    around_best(run, library.polynomials(problem.n_variables, above))
+    best = run.best()
+    if best is not None:
+        around_best(run, _over_bars(best))
+
+
+def _over_bars(fit: Fit) -> tuple[Term, ...]:
+    """Simple products, and where there is a power below a bar these times that: what does not saturate."""
+    count = fit.structure.n_variables
+    above, _ = settings.QUOTIENT_DEGREES.get(count, (2, 2))
+    found = list(library.polynomials(count, above))
+    bars = {below[0] for below in fit.structure.denominators if len(below) == 1}
+    for bar in sorted((bar for bar in bars if bar.whole), key=lambda bar: bar.powers):
+        found += [library.product(term, bar) for term in rational.simple(count)]
+    return tuple(dict.fromkeys(found))
 
 
 def _single(begins: Sequence[Sequence[Sequence[Start]]]) -> list[list[Start]]:
@@ -148,15 +162,21 @@ def _single(begins: Sequence[Sequence[Sequence[Start]]]) -> list[list[Start]]:
 
 
 def _exchanged(run: Search, begins: Sequence[Sequence[Sequence[Start]]]) -> None:
-    """One equation of the best so far after another in exchange for quotients: a state's rate shows in its own noise."""
+    """One equation of the best so far after another is exchanged for quotients, and the best of these grow."""
     for i, of_sizes in enumerate(begins):
         best = _best_of_numbers(run)
         equations = _equations(best)
+        fitted = []
         for start in _ranked(of_sizes)[: settings.QUOTIENTS_EXCHANGED]:
             if run.ended() or run.solved():
                 return
             structure, parameters = composed([*equations[:i], start, *equations[i + 1 :]])
-            run.tried(structure, parameters, best.nodes, best.sigma, patient=False)
+            found = run.tried(structure, parameters, best.nodes, best.sigma, patient=False)
+            fitted += [] if found is None else [found]
+        if fitted and not run.solved():
+            begin = min(fitted, key=lambda each: each.length)
+            terms = _over_bars(begin)
+            climb(run, begin.structure, begin.parameters, begin.nodes, begin.sigma, [terms], settings.TERMS_OF_OTHERS)
 
 
 def _best_of_numbers(run: Search) -> Fit:
@@ -240,6 +260,21 @@ def grown(run: Search, begins: Sequence[Fit], terms: Sequence[Term]) -> None:
         if begin.structure.size and not begin.structure.free:
             climb(run, begin.structure, begin.parameters, begin.nodes, begin.sigma, [terms], settings.TERMS_OF_OTHERS)
     around_best(run, terms)
+
+
+def is_series(structure: Structure) -> bool:
+    """Whether an equation has three powers of one variable beside the same others: a sine has them too, to some digits.
+
+    >>> from nalu_jax.discover._systems.structure import plain
+    >>> sine, lorenz = [(0, 1), (0, 3), (0, 5)], [(1, 0), (0, 1), (1, 1)]
+    >>> [is_series(plain([tuple(Term(powers) for powers in terms)] * 2)) for terms in (sine, lorenz)]
+    [True, False]
+    """
+    for terms, j in itertools.product(structure.numerators, range(structure.n_variables)):
+        others = [(term.powers[:j], term.powers[j + 1 :], term.functions) for term in terms]
+        if any(others.count(each) >= settings.SERIES_TERMS for each in others):
+            return True
+    return False
 
 
 def is_allowed(structure: Structure, functions: Sequence[str], nested: bool) -> bool:

@@ -33,9 +33,7 @@ def inputs(times: list[np.ndarray], values: list[np.ndarray]) -> Inputs:
     every = np.concatenate(values)
     spread, size = every.std(0), np.abs(every).max(0)
     scale = np.where(spread > 0, spread, np.where(size > 0, size, 1.0))
-    curves = tuple(
-        tuple(curve(ts, column) for column in own.T) for ts, own in zip(times, values, strict=True)
-    )
+    curves = tuple(tuple(curve(ts, column) for column in own.T) for ts, own in zip(times, values, strict=True))
     return Inputs(curves, scale)
 
 

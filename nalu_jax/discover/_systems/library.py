@@ -31,6 +31,12 @@ def monomial_price(n_states: int, degree: int) -> float:
     return math.log(math.comb(n_states + degree - 1, degree)) + of_degree
 
 
+def product(term: Term, other: Term) -> Term:
+    """The product of two products of whole powers."""
+    powers = tuple(a + b for a, b in zip(term.powers, other.powers, strict=True))
+    return Term(powers, price=monomial_price(len(powers), int(sum(powers))))
+
+
 def degree_of(n_states: int) -> int:
     """The highest degree of the polynomials that are searched."""
     return settings.POLYNOMIAL_DEGREE.get(n_states, 2)

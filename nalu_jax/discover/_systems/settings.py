@@ -84,7 +84,7 @@ SMALL_STARTS = {1: 4, 2: 2, 3: 2}  # supports of one, two and three terms of an 
 SMALL_CURVES = 2  # smoothings from which small systems are searched
 SMALL_SYSTEMS = 20  # the likeliest by their regressions
 GROWN = 2  # best small systems from which others grow
-FREED_TERMS = 2  # most terms per equation, on average, of small systems whose exponents are fitted
+FREED_TERMS = 3  # most terms per equation, on average, of small systems whose exponents are fitted
 FREED_AGAIN = 2  # best of all, in the end
 ROUNDING_SLACK = tables.ROUNDING_SLACK  # nats that one step of rounding may cost; the best of the path is kept
 
@@ -97,6 +97,8 @@ QUOTIENT_STATES = 4  # states of which quotients of all small sets of terms are 
 SATURATING_STATES = 8  # states of which quotients over a single power are
 SATURATING_POWERS = (1, 2, 3, 4)  # that stand alone beside 1 below a bar
 QUOTIENT_CURVES = 2  # smoothings from which quotients are searched
+SATURATING_SIZES = (0.1, 0.25, 0.4, 0.55, 0.7, 0.85)  # quantiles of a state at which a rate is half of what it was
+SATURATING_STARTS = 6
 QUOTIENTS_REGRESSED = 60  # of each number of terms, fitted to the changes
 QUOTIENT_STEPS = 6  # Gauss-Newton steps of that
 QUOTIENTS_FITTED = 25  # of each number of terms, fitted to the trajectories where there is one state
@@ -135,6 +137,8 @@ LINEAR_FLOOR = 1e-4  # of the mean square in the linear search: what is nonlinea
 LONGEST_EQUATION = 5
 """Numbers of one equation that may explain exact data and be the law: to the seven digits of the floor, each must add
 more than one. Eight powers follow a Hill function of one state so far, as its series."""
+
+SERIES_TERMS = 3  # powers of one variable from which functions are tried though exact data are explained
 
 NEIGHBOURS = 8  # linearised neighbours of the best that are fitted
 SCREENED_COLUMNS = 300  # most columns of the linear search; more are screened

@@ -33,9 +33,10 @@ class Windows:
     def __init__(self, problem: Problem, curves: Curves):
         self.problem, self.curves = problem, curves
         points, weights = np.polynomial.legendre.leggauss(GAUSS)
-        exact = bool(curves.noise.min() < settings.EXACT_SPLINE)
+        self.noisy = bool(curves.noise.min() >= settings.EXACT_SPLINE)
         self.widths = [
-            1 if exact else max(1, min(len(ts) - 1, max(2, len(ts) // settings.WINDOWS))) for ts in problem.times
+            1 if not self.noisy else max(1, min(len(ts) - 1, max(2, len(ts) // settings.WINDOWS)))
+            for ts in problem.times
         ]
         halves = [np.diff(ts)[:, None] / 2 for ts in problem.times]
         self.times = [ts[:-1, None] + half * (1 + points) for ts, half in zip(problem.times, halves, strict=True)]
