@@ -13,7 +13,7 @@ from scipy.integrate import solve_ivp
 
 from nalu_jax import discover
 from nalu_jax.discover._found import ALIKE, RECOVERED
-from nalu_jax.discover._systems import inputs, problem, search, shooting, structure, terms
+from nalu_jax.discover._systems import inputs, library, problem, search, structure, terms
 
 TS = np.linspace(0.0, 10.0, 80)
 
@@ -43,7 +43,9 @@ def fed(t, y):
 
 @pytest.fixture(scope="module")
 def driven():
-    return discover.ode(TS, solved(fed, [1.0]), names=["x"], inputs=(("u",), np.sin(0.6 * TS)), progress=False)
+    return discover.ode(
+        TS, solved(fed, [1.0]), names=["x"], inputs=(("u",), np.sin(0.6 * TS)), progress=False, time_limit=None
+    )
 
 
 def test_a_measured_input_stands_in_the_equations(driven):
@@ -78,7 +80,7 @@ def test_steps_that_multiply_a_state_in_several_trajectories_with_noise():
         y = solved(rates, [2.0], times, max_step=0.05)
         levels.append(level)
         ys.append(y + 0.01 * y.std() * generator.normal(size=y.shape))
-    found = discover.ode(ts, ys, names=["x"], inputs=(["u"], levels), progress=False)
+    found = discover.ode(ts, ys, names=["x"], inputs=(["u"], levels), progress=False, time_limit=None)
     (rate,) = found.best.rates
     assert {tuple(factor.column.inputs[0] for factor in term.factors) for term in rate.terms} == {(), (0, 1)}
 
@@ -97,7 +99,43 @@ def test_steps_that_multiply_a_state_in_several_trajectories_with_noise():
 )
 def test_inputs_that_do_not_fit_are_refused(given, error, words):
     with pytest.raises(error, match=words):
-        discover.ode(TS, np.exp(-TS), names=["x"], inputs=given, progress=False)
+        discover.ode(TS, np.exp(-TS), names=["x"], inputs=given, progress=False, time_limit=None)
+
+
+# units of measure
+
+
+def test_coefficients_have_units_and_functions_are_of_pure_numbers(tmp_path):
+    """A sine of an angle, none of a length."""
+    ts = np.linspace(0.0, 6.0, 90)
+    ys = solved(lambda t, y: [y[1], -4 * np.sin(y[0])], [2.0, 0.0], ts)
+    units = {"angle": "rad", "turn": "rad/s"}
+    found = discover.ode(ts, ys, names=list(units), units=units, time_unit="s", progress=False, time_limit=None)
+    assert found.verdict == RECOVERED and "sin(angle)" in found.equations[1]
+    shown = str(found)
+    assert "units: angle in rad, turn in rad/s" in shown and "coefficients of dturn/dt: rad/s**2" in shown
+    found.save(tmp_path / "pendulum.json")
+    assert str(discover.load(tmp_path / "pendulum.json")) == shown
+    kinds = library.Kinds((False, True), (0, 1))
+    terms_ = library.functions(ys / ys.std(0), ys.std(0), ("sin", "abs"), kinds)
+    used = {(each.name, each.weights[0] != 0) for term in terms_ for each in term.functions}
+    assert used == {("sin", False), ("abs", True), ("abs", False)}
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"time_unit": "s"}, ValueError, "pass units= too"),
+        ({"units": {"x": "m"}}, ValueError, 'pass time_unit="s"'),
+        ({"units": "headers", "time_unit": "s"}, TypeError, "a mapping from names to units"),
+        ({"units": {"x": "metre"}, "time_unit": "s"}, ValueError, "units of 'x': 'metre' is no unit"),
+        ({"units": {"x": "m", "u": "s"}, "time_unit": "s"}, ValueError, "there is no column 'u'"),
+        ({"units": {"x": (1.0, 0.0)}, "time_unit": "s"}, TypeError, "must be text"),
+    ],
+)
+def test_units_that_do_not_fit_are_refused(options, error, words):
+    with pytest.raises(error, match=words):
+        discover.ode(TS, np.exp(-TS), names=["x"], progress=False, time_limit=None, **options)
 
 
 # what only looks like a law
@@ -107,7 +145,9 @@ def test_a_series_is_not_taken_for_a_saturating_rate():
     """Eight powers follow it to the last digit."""
     ts = np.linspace(0.0, 8.0, 100)
     rates = lambda t, y: [0.1 + 2 * y[0] ** 2 / (1 + y[0] ** 2) - y[0] + 0.1 * y[0] ** 2 / (1 + y[0] ** 2)]
-    found = discover.ode([ts, ts], [solved(rates, [0.5], ts), solved(rates, [2.5], ts)], progress=False)
+    found = discover.ode(
+        [ts, ts], [solved(rates, [0.5], ts), solved(rates, [2.5], ts)], progress=False, time_limit=None
+    )
     (rate,) = found.best.rates
     assert found.verdict == RECOVERED and rate.form.kind == "quotient" and rate.form.groups == (4, 1)
 
@@ -116,7 +156,9 @@ def test_a_series_is_not_taken_for_a_saturating_rate():
 def test_a_difference_of_two_powers_is_not_taken_for_a_logarithm():
     """Gompertz: 640 y^0.9992 - 639 y follows it to the last digit."""
     ts = np.linspace(0.0, 10.0, 100)
-    found = discover.ode(ts, np.exp(1.6 + (np.log(0.3) - 1.6) * np.exp(-0.5 * ts)), names=["n"], progress=False)
+    found = discover.ode(
+        ts, np.exp(1.6 + (np.log(0.3) - 1.6) * np.exp(-0.5 * ts)), names=["n"], progress=False, time_limit=None
+    )
     functions = [factor.column.function for term in found.best.rates[0].terms for factor in term.factors]
     assert found.verdict == RECOVERED and "log" in functions and len(found.best.rates[0].terms) == 2
 
@@ -125,7 +167,9 @@ def test_a_difference_of_two_powers_is_not_taken_for_a_logarithm():
 def test_growth_with_a_power_of_three_quarters():
     """The series of it with two fitted exponents said "recovered"."""
     ts = np.linspace(0.0, 10.0, 100)
-    found = discover.ode(ts, solved(lambda t, y: 1.2 * y**0.75 - 0.5 * y, [0.5], ts), names=["m"], progress=False)
+    found = discover.ode(
+        ts, solved(lambda t, y: 1.2 * y**0.75 - 0.5 * y, [0.5], ts), names=["m"], progress=False, time_limit=None
+    )
     powers = [[factor.exponent.value for factor in term.factors] for term in found.best.rates[0].terms]
     assert found.verdict == RECOVERED and powers == [[0.75], [1.0]]
 
@@ -136,7 +180,7 @@ def test_a_rate_that_saturates_with_a_high_power_beside_decay():
     ts = np.linspace(0.0, 40.0, 100)
     rates = lambda t, y: [1 / (1 + y[2] ** 4) - 0.2 * y[0], 0.5 * y[0] - 0.3 * y[1], 0.4 * y[1] - 0.2 * y[2]]
     ys = [solved(rates, start, ts) for start in ([0.1, 0.2, 2.0], [2.0, 0.5, 0.2])]
-    found = discover.ode([ts, ts], ys, progress=False)
+    found = discover.ode([ts, ts], ys, progress=False, time_limit=None)
     assert found.verdict == RECOVERED and found.best.rates[0].form.groups == (3, 1)
     assert [len(rate.terms) for rate in found.best.rates] == [4, 2, 2]
 
@@ -148,10 +192,10 @@ def test_terms_that_are_not_needed_are_dropped_from_exact_fits():
     run = search.Search(made, lambda: False, lambda stage, part: None, None)
     curves = made.curves[0]
     run.tried(every, np.array([0.0, -1.5, 0.0, 0.0]), made.nodes(curves), curves.noise)
-    assert run.best() is not None and not run.solved()
+    assert not run.solved()
     search.pruned(run)
-    assert run.solved() and run.best().structure.numerators == ((terms.Term((1.0,)),),)
-    assert isinstance(run.best(), shooting.Fit)
+    best = run.best()
+    assert run.solved() and best is not None and best.structure.numerators == ((terms.Term((1.0,)),),)
 
 
 # files
@@ -169,7 +213,7 @@ def test_systems_are_saved_and_loaded(driven, tmp_path):
 
 
 def test_still_states_are_saved_and_loaded(tmp_path):
-    found = discover.ode(TS, np.ones((80, 2)), progress=False)
+    found = discover.ode(TS, np.ones((80, 2)), progress=False, time_limit=None)
     found.save(tmp_path / "still.json")
     assert discover.load(tmp_path / "still.json").equations == ("0", "0")
 
@@ -206,7 +250,7 @@ def test_rates_that_are_no_formulas_are_refused(driven, tmp_path, change):
 
 
 def test_a_function_that_is_known_is_not_saved(tmp_path):
-    found = discover.ode(TS, np.exp(-TS), known=lambda t, y: -0.5 * y, progress=False)
+    found = discover.ode(TS, np.exp(-TS), known=lambda t, y: -0.5 * y, progress=False, time_limit=None)
     with pytest.raises(ValueError, match="is a function, which JSON cannot hold"):
         found.save(tmp_path / "law.json")
     assert not list(tmp_path.iterdir())
@@ -216,7 +260,9 @@ def test_the_front_of_systems_prints_as_a_table(driven):
     lines = str(driven.front).splitlines()
     assert lines[0].split()[:2] == ["complexity", "error"] and len(lines) == 1 + len(driven.front)
     assert "dx/dt = " in lines[-1] and "<table>" in driven.front._repr_html_()
-    two = discover.ode(TS, np.stack([np.exp(-TS), np.exp(-2 * TS)], 1), names=["a", "b"], progress=False)
+    two = discover.ode(
+        TS, np.stack([np.exp(-TS), np.exp(-2 * TS)], 1), names=["a", "b"], progress=False, time_limit=None
+    )
     table = str(two.front).splitlines()
     assert len(table) == 1 + 2 * len(two.front) and table[2].strip().startswith("db/dt = ")
     assert table[1].index("da/dt") == table[2].index("db/dt") and two.verdict in (RECOVERED, ALIKE)

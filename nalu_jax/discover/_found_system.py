@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _names
+from . import _measures, _names
 from ._found import NOTHING, Front, front_of, weights_of
 from ._system import System
 
@@ -150,6 +150,7 @@ class FoundSystem:
         lines += [f"  {symbol} is the state {_names.printable(repr(name))}" for symbol, name in legend.items()]
         beside = _names.legend(self.inputs, self.input_symbols)
         lines += [f"  {symbol} is the input {_names.printable(repr(name))}" for symbol, name in beside.items()]
+        lines += _unit_lines(self.best)
         sizes = ", ".join(f"{size:.2g}" for size in self.noise)
         lines += ["", f"residuals: {sizes} (standard deviations), {self.rows} samples"]
         if self.alike:
@@ -162,5 +163,19 @@ class FoundSystem:
 
     def _repr_html_(self) -> str:
         equations = "<br>".join(map(_names.as_html, self.best.lines()))
-        notes = "".join(f"<p>{_names.as_html(note)}</p>" for note in self.notes)
+        below = [*_unit_lines(self.best), *self.notes]
+        notes = "".join(f"<p>{_names.as_html(line)}</p>" for line in below if line)
         return f"<p><b>{_names.as_html(self.verdict)}</b>: {_names.as_html(self.reason)}</p><p>{equations}</p>{notes}"
+
+
+def _unit_lines(system: System) -> list[str]:
+    """What is measured in what, and the units of the coefficients in the order of the terms."""
+    first = system.rates[0]
+    if not first.units:
+        return []
+    named = zip(first.names, first.units, strict=True)
+    lines = ["", "units: " + ", ".join(f"{_names.printable(name)} in {unit or '1'}" for name, unit in named)]
+    for rate in system.rates:
+        found = ", ".join(_measures.coefficient_unit(rate, term) or "1" for term in rate.terms)
+        lines += [f"  coefficients of {_names.printable(rate.target)}: {found}"] if rate.terms else []
+    return lines

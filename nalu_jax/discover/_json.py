@@ -234,7 +234,7 @@ def _candidate(data: Any, names: tuple[str, ...], symbols: tuple[str, ...], targ
         complexity=get(data, "complexity", int),
         error=float_of(data, "error", math.nan),
         description_length=float_of(data, "description_length", math.nan),
-        units=_units(data, len(names)),
+        units=units_of(data, len(names)),
         target_unit=get({"target_unit": "", **data}, "target_unit", str),
         constants=constants,
         covariance=_covariance(data, terms),
@@ -242,28 +242,29 @@ def _candidate(data: Any, names: tuple[str, ...], symbols: tuple[str, ...], targ
     )
 
 
-def _units(data: Any, n_in: int) -> tuple[str, ...]:
+def units_of(data: Any, n_in: int) -> tuple[str, ...]:
     units = texts({"units": [], **data}, "units")
     for unit in units:
-        _checked_unit(unit)
-    _checked_unit(get({"target_unit": "", **data}, "target_unit", str))
+        checked_unit(unit)
+    checked_unit(get({"target_unit": "", **data}, "target_unit", str))
     if len(units) not in (0, n_in):
         raise Wrong("its units are not one for each column")
     return units
 
 
-def _checked_unit(unit: str) -> None:
+def checked_unit(unit: str) -> str:
     try:
         _quantities.parse(unit)
     except ValueError as error:
         raise Wrong(str(error).rstrip(".")) from None
+    return unit
 
 
 def _constant(data: Any) -> Constant:
     symbol, unit = get(data, "symbol", str), get(data, "unit", str)
     if not is_symbol(symbol) or number_of(data, "value") <= 0:
         raise Wrong("a constant of it has no symbol, or no positive value")
-    _checked_unit(unit)
+    checked_unit(unit)
     return Constant(get(data, "name", str), symbol, number_of(data, "value"), unit)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import _arguments, _progress
 from .._interrupt import deferred
-from . import _system_known, _system_written, _trajectories
+from . import _system_known, _system_measures, _system_written, _trajectories
 from ._found_system import FoundSystem
 from ._systems.families import Searched, search
 from ._systems.inputs import inputs as input_curves
@@ -40,7 +40,9 @@ def ode(
     ys: Any,
     *,
     names: Sequence[str] | None = None,
-    inputs: tuple[Sequence[str], Any] | None = None,
+    units: Any = None,
+    time_unit: Any = None,
+    inputs: Any = None,
     known: Callable[..., Any] | None = None,
     noise: float | None = None,
     missing: bool = False,
@@ -61,6 +63,9 @@ def ode(
         ts: (n_times,) increasing times; or a list with those of each trajectory.
         ys: (n_times, n_states), or (n_times,) of one state; or a list of them; a DataFrame has the names too.
         names: of the states; y0, y1, ... by default.
+        units: of all states and inputs, by name: SI units such as "mmol/L", "1" of a pure number. Elementary functions
+            are taken of pure numbers and angles only, and `found.best.rates` know the units of their coefficients.
+        time_unit: of the times, where `units` are given.
         inputs: (names, values) of what was measured beside the states and drives them, such as a force or a dose: of
             values (n_times, n_inputs), or (n_times,) of one; or of a list of them. They stand in equations as states
             do. Between samples they are interpolated, as smoothly as foretells most of the samples that are left out.
@@ -80,9 +85,9 @@ def ode(
 
     Raises:
         TypeError: data that are not real numbers, or masked arrays.
-        ValueError: times that do not increase, NaN without missing=True, too few points, two states of one name, inputs
-            that are not known at every time, or known rates of another shape. The message has trajectory, row and
-            state.
+        ValueError: times that do not increase, NaN without missing=True, too few points, two states of one name, units
+            that are none or not given, inputs that are not known at every time, or known rates of another shape. The
+            message has trajectory, row and state.
         KeyboardInterrupt: Ctrl-C came before anything was fitted.
         TimeoutError: so did the time limit.
 
@@ -95,6 +100,8 @@ def ode(
     allowed = _functions(functions)
     data = _trajectories.trajectories(ts, ys, names=names, missing=missing)
     driving = None if inputs is None else _trajectories.driving(inputs, data.times, data.names)
+    names = (*data.names, *(() if driving is None else driving.names))
+    measures = _system_measures.of(units, time_unit, names)
     rates = None if known is None else _system_known.of(known, data.scale)
     with deferred() as interrupted, _reporting(progress) as report:
         made = problem(
@@ -105,6 +112,7 @@ def ode(
             scale=data.scale,
             noise=noise,
             exact_starts=initial_states == "exact",
+            kinds=None if measures is None else measures.kinds,
         )
         searched = search(
             made, functions=allowed, nested=bool(nested), time_limit=time_limit, stop=interrupted, report=report
@@ -112,8 +120,8 @@ def ode(
         stopped = interrupted()
     if not searched.found:
         raise KeyboardInterrupt if stopped else TimeoutError(f"no equation within the time limit of {time_limit:g} s.")
-    names = (*data.names, *(() if driving is None else driving.names))
-    return _found(made, searched, names, known, stopped)
+    written = _system_written.Names(names, measures)
+    return _found(made, searched, written, known, stopped)
 
 
 def _functions(functions: Any) -> tuple[str, ...]:
@@ -125,7 +133,11 @@ def _functions(functions: Any) -> tuple[str, ...]:
 
 
 def _found(
-    made: Problem, searched: Searched, names: tuple[str, ...], known: Callable[..., Any] | None, stopped: bool
+    made: Problem,
+    searched: Searched,
+    names: _system_written.Names,
+    known: Callable[..., Any] | None,
+    stopped: bool,
 ) -> FoundSystem:
     systems = tuple(_system_written.system_of(each, made, names, known) for each in searched.found)
     return FoundSystem(

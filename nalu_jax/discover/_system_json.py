@@ -3,17 +3,18 @@
     schema, version      "nalu_jax.discover.ode", 1
     names, symbols       of the states
     inputs, input_symbols
+    units                of states and inputs, as text; [] where none were given
     verdict, reason, noise (of each state), rows, notes, interrupted
     equations, latex     of the best, for readers: the numbers below are what is loaded
     alike                places in candidates
     candidates           equations, complexity, error, description_length, rates; the best first
-      rates              of each state: kind ("sum" or "quotient"), groups, error, complexity, terms
+      rates              of each state: kind ("sum" or "quotient"), groups, unit, error, complexity, terms
 
 Terms, factors and numbers are those of tables, see `_json`.
 """
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,6 +31,14 @@ SCHEMA, VERSION = _json.SYSTEM_SCHEMA, 1
 
 KINDS = {"sum": 1, "quotient": 2}
 """Groups of terms of every form."""
+
+
+class Variables(NamedTuple):
+    """Names, symbols and units of the states and, after them, of the inputs."""
+
+    names: tuple[str, ...]
+    symbols: tuple[str, ...]
+    units: tuple[str, ...]
 
 
 def as_data(found: FoundSystem) -> dict[str, Any]:
@@ -51,6 +60,7 @@ def as_data(found: FoundSystem) -> dict[str, Any]:
         "symbols": list(found.symbols),
         "inputs": list(found.inputs),
         "input_symbols": list(found.input_symbols),
+        "units": list(found.best.rates[0].units),
         "verdict": found.verdict,
         "reason": found.reason,
         "equations": list(found.equations),
@@ -78,6 +88,7 @@ def _rate_data(rate: Formula) -> dict[str, Any]:
     return {
         "kind": rate.form.kind,
         "groups": list(rate.form.groups),
+        "unit": rate.target_unit,
         "error": _json.finite(rate.error),
         "complexity": rate.complexity,
         "terms": [_json.term_data(term) for term in rate.terms],
@@ -97,7 +108,8 @@ def from_data(data: Any) -> FoundSystem:
     every = (*names, *inputs)
     if not names or len(every) != len(symbols) or len(set(symbols)) < len(symbols) or not all(map(is_symbol, symbols)):
         raise Wrong("its symbols are not one name for each state and input")
-    candidates = tuple(_system(each, names, every, symbols) for each in get(data, "candidates", list))
+    variables = Variables(every, symbols, _json.units_of(data, len(every)))
+    candidates = tuple(_system(each, names, variables) for each in get(data, "candidates", list))
     alike = get(data, "alike", list)
     if not candidates or not all(_json.is_place(i, len(candidates)) for i in alike):
         raise Wrong("its candidates are not a list of systems")
@@ -116,12 +128,12 @@ def from_data(data: Any) -> FoundSystem:
     )
 
 
-def _system(data: Any, names: tuple[str, ...], every: tuple[str, ...], symbols: tuple[str, ...]) -> System:
+def _system(data: Any, names: tuple[str, ...], variables: Variables) -> System:
     rates = get(data, "rates", list)
     if len(rates) != len(names):
         raise Wrong("a system of it has not a rate for each state")
     length = _json.float_of(data, "description_length", math.nan)
-    formulas = (_rate(rate, name, every, symbols, length) for rate, name in zip(rates, names, strict=True))
+    formulas = (_rate(rate, name, variables, length) for rate, name in zip(rates, names, strict=True))
     return System(
         rates=tuple(formulas),
         known=None,
@@ -131,10 +143,10 @@ def _system(data: Any, names: tuple[str, ...], every: tuple[str, ...], symbols: 
     )
 
 
-def _rate(data: Any, name: str, every: tuple[str, ...], symbols: tuple[str, ...], length: float) -> Formula:
+def _rate(data: Any, name: str, variables: Variables, length: float) -> Formula:
     kind = one_of(data, "kind", tuple(KINDS))
     groups = tuple(get(data, "groups", list))
-    terms = tuple(_json.term_of(term, len(every), 0) for term in get(data, "terms", list))
+    terms = tuple(_json.term_of(term, len(variables.names), 0) for term in get(data, "terms", list))
     lowest = 0 if kind == "sum" else 1  # a state may stay as it is
     counted = all(isinstance(n, int) and lowest <= n <= _json.MOST_TERMS for n in groups)
     if len(groups) != KINDS[kind] or not counted or sum(groups) != len(terms):
@@ -142,11 +154,13 @@ def _rate(data: Any, name: str, every: tuple[str, ...], symbols: tuple[str, ...]
     return Formula(
         form=Form(kind, groups),
         terms=terms,
-        names=every,
-        symbols=symbols,
+        names=variables.names,
+        symbols=variables.symbols,
         target=f"d{name}/dt",
         absolute=False,
         complexity=get(data, "complexity", int),
         error=_json.float_of(data, "error", math.nan),
         description_length=length,
+        units=variables.units,
+        target_unit=_json.checked_unit(get(data, "unit", str)),
     )

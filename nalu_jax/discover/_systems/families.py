@@ -213,7 +213,7 @@ def functions_of_states(run: Search) -> None:
         return
     measured = run.problem.variables(run.problem.nodes(run.problem.curves[0]))
     terms = library.polynomials(count, settings.DEGREE_BESIDE_FUNCTIONS[count])
-    terms += library.functions(measured, run.problem.scale, tuple(FUNCTIONS))
+    terms += library.functions(measured, run.problem.scale, tuple(FUNCTIONS), run.problem.kinds)
     grown(run, small_systems(run, terms, "functions"), terms)
 
 

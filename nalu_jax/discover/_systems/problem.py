@@ -14,6 +14,7 @@ from scipy.interpolate import BSpline, make_interp_spline
 
 from nalu_jax.discover._systems import settings
 from nalu_jax.discover._systems.inputs import Inputs
+from nalu_jax.discover._systems.library import Kinds
 from nalu_jax.discover._systems.smoothing import Smoother, Spline
 
 FEWEST_SMOOTHED = 8  # measurements through which a spline is smoothed; fewer are interpolated
@@ -62,6 +63,7 @@ class Problem:
         known: the known part of the rates.
         exact_starts: whether first measurements have next to no noise.
         noise: that was given, as part of each state's standard deviation.
+        kinds: what units say of the variables; None where there are none.
     """
 
     times: tuple[np.ndarray, ...]
@@ -73,6 +75,7 @@ class Problem:
     known: Known | None
     exact_starts: bool
     noise: float | None
+    kinds: Kinds | None = None
 
     @property
     def n_states(self) -> int:
@@ -184,6 +187,7 @@ def problem(
     scale: np.ndarray,
     noise: float | None = None,
     exact_starts: bool = False,
+    kinds: Kinds | None = None,
 ) -> Problem:
     """The problem of trajectories ys (n_times, n_states) in the units of the data, NaN where not seen."""
     kept = [np.isfinite(y).any(1) | (inputs is not None) for y in ys]
@@ -194,7 +198,7 @@ def problem(
     curves = _all_curves(times, scaled, noise)
     scale = scale if inputs is None else np.concatenate([scale, inputs.scale])
     measured = np.where(seen, stacked, 0.0)
-    return Problem(tuple(times), measured, seen, inputs, scale, curves, known, exact_starts, noise)
+    return Problem(tuple(times), measured, seen, inputs, scale, curves, known, exact_starts, noise, kinds)
 
 
 def _all_curves(times: list[np.ndarray], ys: list[np.ndarray], noise: float | None) -> tuple[Curves, ...]:

@@ -178,13 +178,13 @@ class _Quotients:
     def _pairs(self, regression: Regression) -> list[list[int]]:
         return [pair for pair in subsets.pairs(regression, settings.PAIRS) if max(pair) < len(self.above)]
 
-    def fitted(self, subset: np.ndarray, coefficients: np.ndarray | None = None) -> Start | None:
+    def fitted(self, subset: np.ndarray, begin: np.ndarray | None = None) -> Start | None:
         """A quotient after Gauss-Newton steps on the changes of the state; None where its denominator vanishes.
 
         They begin from these coefficients, or from those of the implicit regression.
         """
-        if coefficients is None:
-            coefficients = np.linalg.lstsq(self._columns[:, subset], self._target, rcond=1e-13)[0] / self._sizes[subset]
+        regressed = np.linalg.lstsq(self._columns[:, subset], self._target, rcond=1e-13)[0] / self._sizes[subset]
+        coefficients = regressed if begin is None else begin
         over, under = subset[subset < len(self.above)], subset[subset >= len(self.above)] - len(self.above)
         left = self._left(over, under, coefficients)
         if left is None:
