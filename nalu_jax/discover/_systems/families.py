@@ -15,7 +15,7 @@ from nalu_jax.discover._systems.search import Progress, Search, around_best, cli
 from nalu_jax.discover._systems.shooting import Fit, fit
 from nalu_jax.discover._systems.structure import Key, Structure
 from nalu_jax.discover._systems.terms import FUNCTIONS, Term
-from nalu_jax.discover._systems.verdict import NONE, Verdict, judge
+from nalu_jax.discover._systems.verdict import NONE, Verdict, cut_short, judge
 from nalu_jax.discover._systems.weak import Start
 
 
@@ -59,6 +59,8 @@ def search(
     found = candidates([each for each in distinct(run.found()) if allowed(each)])
     barred = [each for each in distinct(run.found()) if not allowed(each)]
     verdict = judge(problem, found, barred) if found else Verdict(NONE, "nothing was fitted", ())
+    if (run.late or run.interrupted) and not run.solved():
+        verdict = cut_short(verdict)
     return Searched(found, verdict, run.late)
 
 

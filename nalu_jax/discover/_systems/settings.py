@@ -151,6 +151,10 @@ SINGULAR_PAIR = 1e-6  # the same beside a first column: what is left of two othe
 # --- the verdict ----------------------------------------------------------------------------------------------------
 
 GAP = tables.GAP  # nats to the next law that does not contain the best
+GAP_OF_MORE = 1.5
+"""Nats to the next law that contains the best. What is in it and not needed costs its price, and noise gains some of
+that back; with less between them the term may as well be there."""
+
 SAME_EXPONENT = 0.15  # difference of exponents up to which a law contains another
 FREE_EXPONENTS = tables.FREE_EXPONENTS  # most exponents of a law that are no simple numbers
 WEAKEST = tables.WEAKEST  # standard errors that each coefficient must be large

@@ -42,6 +42,9 @@ def judge(problem: Problem, found: list[Fit], barred: list[Fit]) -> Verdict:
         return Verdict(ALIKE, f"{what} within {settings.GAP:g} nats of it, the next at {behind:.1f}", alike)
     if any(each.length < best.length + settings.GAP and not contains(each, best) for each in barred):
         return Verdict(ALIKE, "a law that was not allowed fits as well", ())
+    more = min((each.length for each in found[1:] if contains(each, best)), default=np.inf) - best.length
+    if more < settings.GAP_OF_MORE and not best.is_exact:
+        return Verdict(ALIKE, f"a law that has more beside the same terms is only {more:.1f} nats behind", ())
     if best.structure.free and not best.is_exact:
         return Verdict(ALIKE, "an exponent is no simple number, and the data are noisy", ())
     if best.structure.longest > settings.LONGEST_EQUATION:
@@ -55,6 +58,13 @@ def judge(problem: Problem, found: list[Fit], barred: list[Fit]) -> Verdict:
         else "no other law comes near it"
     )
     return Verdict(RECOVERED, "it explains the data to rounding" if best.is_exact else behind, ())
+
+
+def cut_short(verdict: Verdict) -> Verdict:
+    """The verdict where a search ended before all rivals had been tried."""
+    if verdict.verdict != RECOVERED:
+        return verdict
+    return Verdict(ALIKE, f"{verdict.reason}, of those that were tried before the search was ended", ())
 
 
 def _against(problem: Problem, best: Fit) -> str | None:
