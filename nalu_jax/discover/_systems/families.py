@@ -132,7 +132,11 @@ def quotients(run: Search) -> None:
     for curves in problem.curves[: settings.QUOTIENT_CURVES]:
         if run.ended():
             return
-        begins = rational.starts(problem, curves)
+        windows, begins = weak.Windows(problem, curves), []
+        for i in range(problem.n_states):
+            if run.ended():
+                return
+            begins.append(rational.starts(windows, i))
         if problem.n_states > 1:
             _exchanged(run, begins)
         tried = _single(begins) if problem.n_states == 1 else _combined(run, begins)

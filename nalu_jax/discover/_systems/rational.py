@@ -14,16 +14,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from nalu_jax.discover._systems import library, settings, subsets
-from nalu_jax.discover._systems.problem import Curves, Problem
 from nalu_jax.discover._systems.subsets import Regression
 from nalu_jax.discover._systems.terms import Columns, Term
 from nalu_jax.discover._systems.weak import Start, Windows
 
 
-def starts(problem: Problem, curves: Curves) -> list[list[list[Start]]]:
-    """Of every equation and number of terms the best quotients, the best first; those over one power come last."""
-    windows = Windows(problem, curves)
-    return [_small(windows, i) + [_over_powers(windows, i)] for i in range(problem.n_states)]
+def starts(windows: Windows, equation: int) -> list[list[Start]]:
+    """Of every number of terms the best quotients of one equation, the best first; those over one power come last."""
+    return [*_small(windows, equation), _over_powers(windows, equation)]
 
 
 def _small(windows: Windows, equation: int) -> list[list[Start]]:
