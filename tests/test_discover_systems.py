@@ -204,7 +204,7 @@ def test_what_was_found_before_a_search_was_ended_is_not_recovered():
     assert said.verdict == ALIKE and "tried before the search was ended" in said.reason
     ts = np.linspace(0.0, 5.0, 60)
     ys = np.exp(-ts) + 0.01 * np.random.default_rng(0).normal(size=60)
-    begun = discover.ode(ts, ys, progress=False, time_limit=0.05)
+    begun = discover.ode(ts, ys, progress=False, time_limit=0.3)
     assert begun.notes and begun.verdict != RECOVERED
 
 
