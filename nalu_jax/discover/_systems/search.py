@@ -77,10 +77,11 @@ class Search:
         sigma: np.ndarray,
         *,
         patient: bool = True,
+        again: bool = False,
     ) -> Fit | None:
-        """The fit of a structure; the earlier one where it was tried before with as much patience."""
+        """The fit of a structure; the earlier one where it was tried before with as much patience, unless `again`."""
         key = structure.key
-        if key in self.fits and (key in self.patiently or not patient):
+        if not again and key in self.fits and (key in self.patiently or not patient):
             return self.fits[key]
         before = self.fits.get(key)
         best = self.best()
@@ -122,15 +123,19 @@ def climb(
 
 
 def pruned(search: Search) -> None:
-    """Fits without their weakest terms, one after another, as long as they explain the data to the last digit.
+    """Fits of next to exact data without their weakest terms, one after another, as long as they explain as much.
 
     A term below the error of data, spline and solver is no term, however many standard errors it seems to be large.
+    What is left may have been tried before, and from a worse beginning have led nowhere: in chaos the law itself does.
     """
-    for begin in [each for each in search.found() if each.is_exact][: settings.PRUNED]:
+    for begin in [each for each in search.found() if each.error < settings.PRECISE][: settings.PRUNED]:
+        most = settings.PRUNED_ERROR * begin.error
         current: Fit | None = begin
-        while current is not None and current.is_exact and current.structure.coefficients > 1 and not search.ended():
+        while current is not None and current.error < most and current.structure.coefficients > 1:
+            if search.ended():
+                return
             structure, parameters = without(current, place_of_weakest(current))
-            current = search.tried(structure, parameters, current.nodes, current.sigma)
+            current = search.tried(structure, parameters, current.nodes, current.sigma, again=True)
 
 
 def without(fit: Fit, place: int) -> tuple[Structure, np.ndarray]:

@@ -144,7 +144,8 @@ NEIGHBOURS = 8  # linearised neighbours of the best that are fitted
 SCREENED_COLUMNS = 300  # most columns of the linear search; more are screened
 NEIGHBOUR_ROUNDS = 12
 CANDIDATES = 12  # that are handed over, beside those of the front
-PRUNED = 2  # best exact fits from which terms are dropped one after another
+PRUNED = 2  # best fits of next to exact data from which terms are dropped one after another
+PRUNED_ERROR = 1.5  # times what the fit leaves, that it may leave without a term
 SINGULAR = 1e-7  # squared sine of the angle to other columns below which a column says nothing new
 SINGULAR_PAIR = 1e-6  # the same beside a first column: what is left of two others has fewer digits
 
