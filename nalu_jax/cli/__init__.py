@@ -121,6 +121,8 @@ def _ode_options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--no-nested", dest="nested", action="store_false", help="no quotients of sums")
     command.add_argument("--time-limit", type=float, default=60.0, metavar="SECONDS", help="end with the best so far")
+    command.add_argument("--report", type=pathlib.Path, metavar="OUT.html", help="write a page to keep")
+    command.add_argument("--quiet", action="store_true", help="no progress bar")
     command.add_argument("--json", action="store_true", help="print JSON, for machines")
 
 

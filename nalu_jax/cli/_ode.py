@@ -19,7 +19,7 @@ import numpy as np
 from .. import discover
 from ..discover import _names
 from ..discover._found import NOTHING
-from . import _csv
+from . import _csv, _page
 from ._fit import FAILED, INTERRUPTED, NO_FORMULA
 
 
@@ -36,6 +36,8 @@ def run(options: argparse.Namespace) -> int:
     """Search and print; returns the exit status."""
     beside = [] if options.trajectory is None else [options.trajectory]
     try:
+        if options.report is not None:
+            _page.check(options.report)
         drop = options.missing == "drop"
         columns = _csv.read(options.data, target=options.time, inputs=options.states, beside=beside, drop=drop)
         ts, ys = trajectories(columns, options.trajectory)
@@ -48,20 +50,29 @@ def run(options: argparse.Namespace) -> int:
             functions=options.functions,
             nested=options.nested,
             time_limit=options.time_limit,
-            progress=sys.stderr.isatty() and not options.json,
+            progress=sys.stderr.isatty() and not (options.json or options.quiet),
         )
     except (ValueError, TypeError, TimeoutError) as error:
-        name = "standard input" if str(options.data) == _csv.STANDARD_INPUT else _names.printable(options.data.name)
-        print(f"nalu-jax ode: {name}: {error}", file=sys.stderr)
-        return FAILED
+        return _failed(options, str(error))
     except KeyboardInterrupt:
         print("nalu-jax ode: interrupted before there was an equation.", file=sys.stderr)
         return INTERRUPTED
     notes = [f"note: {note}" for note in columns.notes]
     print(json.dumps(as_data(found), indent=1, allow_nan=False) if options.json else "\n".join([str(found), *notes]))
+    if options.report is not None:
+        try:
+            _page.write(options.report, found, ts, ys, options.typed)
+        except (OSError, ValueError) as error:
+            return _failed(options, f"--report {options.report}: cannot be written: {error}.")
     if found.interrupted:
         return INTERRUPTED
     return NO_FORMULA if found.verdict == NOTHING else 0
+
+
+def _failed(options: argparse.Namespace, message: str) -> int:
+    name = "standard input" if str(options.data) == _csv.STANDARD_INPUT else _names.printable(options.data.name)
+    print(f"nalu-jax ode: {name}: {message}", file=sys.stderr)
+    return FAILED
 
 
 def as_data(found: discover.FoundSystem) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from . import _style
 LABEL = 46  # characters of a formula beside the front
 BAND = 2.0  # standard deviations: 95 % of normal residuals
 GRID = 400  # points of a curve
+SPENT = 20.0
+"""Nats behind the chosen one from which a longer candidate is not shown: odds of 5e8 that its length buys nothing."""
 
 _TABLE = _arguments.instance("what discover.table returned", "Pass it whole.", Found)
 
@@ -26,13 +28,14 @@ def front(found: Found | FoundSystem, *, ax: Axes | None = None) -> Axes:
     """Error of the best formula of every complexity, a row for each, the simplest on top and the chosen one in blue.
 
     The number behind a formula is its complexity. Errors are those of the candidates: in the target's unit or as a
-    fraction, of trajectories in standard deviations.
+    fraction of the value, of trajectories in standard deviations of the states. Longer ones than the chosen one are
+    left out where they are 20 nats behind it and more.
 
     Args:
         found: what `discover.table` or `discover.ode` returned.
         ax: the axes to draw on.
     """
-    candidates = list(found.front)
+    candidates = weighed(found)
     ax = _style.single(ax, (7.0, 0.9 + 0.32 * len(candidates)))
     errors = np.array([float(candidate.error) for candidate in candidates])
     ranks = np.arange(len(candidates))
@@ -49,14 +52,37 @@ def front(found: Found | FoundSystem, *, ax: Axes | None = None) -> Axes:
     else:
         ax.xaxis.set_major_locator(MaxNLocator(4))
     ax.set(
-        xlabel="error, and in brackets complexity",
-        title=_names.as_mathtext(f"{found.verdict}"),
+        xlabel=f"error, {_measure(found)}",
+        title=_names.as_mathtext(f"{found.verdict}   [complexity]"),
         ylim=(len(candidates) - 0.5, -0.5),
     )
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.grid(axis="x", color="0.9")
     ax.set_axisbelow(True)
     return ax
+
+
+def weighed(found: Found | FoundSystem) -> list[Any]:
+    """The front, the simplest first, with the chosen one, and without longer ones that are far behind it."""
+    best = found.best
+    candidates = [each for each in found.front if each.complexity <= best.complexity or behind(found, each) < SPENT]
+    if not any(_same(each, best) for each in candidates):
+        candidates.append(best)
+    return sorted(candidates, key=lambda each: each.complexity)
+
+
+def behind(found: Found | FoundSystem, candidate: Any) -> float:
+    """How many nats the candidate is behind the chosen one."""
+    return float(candidate.description_length - found.best.description_length)
+
+
+def _measure(found: Found | FoundSystem) -> str:
+    """What an error of a candidate is in."""
+    if not isinstance(found, Found):
+        return "standard deviations"
+    if found.noise == "relative":
+        return "fraction of the value"
+    return _names.as_mathtext(f"in {found.best.target_unit}" if found.best.target_unit else f"as {found.target}")
 
 
 def _same(candidate: Any, best: Any) -> bool:
@@ -136,7 +162,7 @@ def residuals(found: Found, x: Any, y: Any, *, ax: Any = None) -> np.ndarray:
         panel.axhline(0.0, color="0.5", linewidth=1, zorder=1)
         panel.plot(values, scaled, "o", color=_style.CHOSEN, markersize=4)
         panel.set(xlabel=_names.as_mathtext(name), ylabel="residual, standard deviations" if place == 0 else "")
-        panel.xaxis.set_major_locator(MaxNLocator(4))
+        _style.compact(panel.xaxis)
         panel.set_ylim(*_limits(scaled))
     return panels
 
