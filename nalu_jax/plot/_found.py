@@ -127,7 +127,7 @@ def curve(found: Found, x: Any, y: Any, *, ax: Axes | None = None) -> Axes:
     ax.fill_between(line, middle - half, middle + half, color=_style.TRAINED, linewidth=0, label="95 % of points")
     ax.plot(inputs[:, 0], target, "o", color=_style.DATA, markersize=4, label="measured")
     ax.plot(line, middle, color=_style.CHOSEN, linewidth=2, label="formula")
-    ax.set(xlabel=_names.as_mathtext(found.names[0]), ylabel=_names.as_mathtext(found.target))
+    ax.set(xlabel=labels(found)[0], ylabel=target_label(found))
     ax.set_title(_names.as_mathtext(str(found.best)), fontsize="medium")
     ax.legend(frameon=False)
     return ax
@@ -155,16 +155,31 @@ def residuals(found: Found, x: Any, y: Any, *, ax: Any = None) -> np.ndarray:
     predicted = found.predict(inputs)
     scale = found.deviation * (np.abs(predicted) if found.noise == "relative" else np.ones_like(predicted))
     scaled = (target - predicted) / np.where(scale > 0, scale, 1.0)
-    columns = {f"{found.target}, predicted": predicted, **dict(zip(found.names, inputs.T, strict=True))}
+    columns = [(f"{target_label(found)}, predicted", predicted), *zip(labels(found), inputs.T, strict=True)]
     panels = _style.grid(ax, 1, len(columns), (2.7, 2.6))[0]
-    for place, (panel, (name, values)) in enumerate(zip(panels, columns.items(), strict=True)):
+    for place, (panel, (label, values)) in enumerate(zip(panels, columns, strict=True)):
         panel.axhspan(-BAND, BAND, color=_style.TRAINED, zorder=0)
         panel.axhline(0.0, color="0.5", linewidth=1, zorder=1)
         panel.plot(values, scaled, "o", color=_style.CHOSEN, markersize=4)
-        panel.set(xlabel=_names.as_mathtext(name), ylabel="residual, standard deviations" if place == 0 else "")
+        panel.set(xlabel=label, ylabel="residual, standard deviations" if place == 0 else "")
         _style.compact(panel.xaxis)
         panel.set_ylim(*_limits(scaled))
     return panels
+
+
+def labels(found: Found) -> list[str]:
+    """Names of the inputs for axes, with their units where these are known and no part of the name."""
+    units = found.best.units or ("",) * len(found.names)
+    return [_with_unit(name, unit) for name, unit in zip(found.names, units, strict=True)]
+
+
+def target_label(found: Found) -> str:
+    """The same of the target."""
+    return _with_unit(found.target, found.best.target_unit)
+
+
+def _with_unit(name: str, unit: str) -> str:
+    return _names.as_mathtext(f"{name} ({unit})" if unit and not name.endswith("]") else name)
 
 
 def _limits(scaled: np.ndarray) -> tuple[float, float]:

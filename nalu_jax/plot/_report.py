@@ -132,7 +132,7 @@ def _figures_of_table(found: Found, x: Any, y: Any, trained: Any) -> Iterator[tu
     if len(found.names) == 1:
         yield _found.curve(found, inputs, target).figure, "The formula and the measurements."
     if whole.any():
-        name = _names.as_mathtext(found.target)
+        name = _found.target_label(found)
         ax = _fits.predictions(target[whole], predicted[whole], trained=seen[whole], name=name)
         yield ax.figure, "Predicted against measured values" + "; red ones were held back." * bool((~seen).any())
     panels = _found.residuals(found, inputs, target)
