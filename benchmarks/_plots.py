@@ -51,6 +51,36 @@ def plot(cells: Sequence[Cell], path: pathlib.Path) -> None:
     plt.close(figure)
 
 
+def by_noise(rows: Sequence[Cell], path: pathlib.Path) -> None:
+    """Share of rows that are right, with 95 % intervals, by their noise; a colour a family."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axis = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
+    noises = sorted({row["noise"] for row in rows})
+    families = list(dict.fromkeys(row["family"] for row in rows))
+    for place, family in enumerate(families):
+        for x, noise in enumerate(noises):
+            right = [row["right"] for row in rows if (row["family"], row["noise"]) == (family, noise)]
+            if not right:
+                continue
+            share, (low, high) = sum(right) / len(right), training.wilson(sum(right), len(right))
+            bars = [[max(share - low, 0)], [max(high - share, 0)]]
+            axis.errorbar([x + 0.12 * (place - (len(families) - 1) / 2)], [share], bars, fmt="o", ms=4, capsize=2, lw=1,
+                          color=f"C{place}")  # fmt: skip
+        axis.errorbar([], [], [[], []], fmt="o", ms=4, capsize=2, lw=1, color=f"C{place}", label=family)
+    axis.set_xticks(range(len(noises)), [f"{100 * noise:g} %" for noise in noises])
+    axis.set_xlabel("noise, of each state's standard deviation")
+    axis.set_ylabel("systems found")
+    axis.set_ylim(-0.05, 1.05)
+    axis.grid(axis="y", alpha=0.3)
+    figure.legend(frameon=False, loc="outside upper center", ncols=4)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
 def _panels(cells: Sequence[Cell]) -> list[str]:
     measured = [
         name for name, key in zip(PANELS[1:], ("solved_at", "sparsity"), strict=False) if any(c[key] for c in cells)

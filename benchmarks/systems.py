@@ -7,9 +7,10 @@ failure     the answer is not the law, although the law has better evidence by a
             Other wrong answers are what the data prefer
 recovered   the verdict; wrong where the answer is not the law
 
-    python -m benchmarks.systems --json benchmarks/results/systems.json
+    python -m benchmarks.systems --json benchmarks/results/systems.json --plot systems.png
 """
 
+import pathlib
 import sys
 import time
 from collections.abc import Sequence
@@ -25,7 +26,7 @@ from nalu_jax.discover._systems.shooting import fit
 from nalu_jax.discover._systems.structure import Structure
 from nalu_jax.discover._systems.terms import Function, Term
 
-from . import _drawn_systems, _pool, _report
+from . import _drawn_systems, _plots, _pool, _report
 from ._drawn_systems import Product, System
 
 QUESTION = _report.question(__doc__)
@@ -188,13 +189,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--families", nargs="+", choices=list(DRAWN), default=list(DRAWN), metavar="FAMILY")
     parser.add_argument("--systems", type=int, help="of each family, instead of all")
     parser.add_argument("--odd", action="store_true", help="the seeds to tune on")
+    parser.add_argument("--plot", type=pathlib.Path, metavar="FILE.png", help="found against noise")
     _pool.add_options(parser)
     options = parser.parse_args(arguments)
     effort = _report.effort_of(options).name
     few = {"quick": 4, "smoke": 1}.get(effort, options.systems)
     counts = {family: DRAWN[family] if few is None else few for family in options.families}
     results = _report.results(__file__, QUESTION, options)
-    return _pool.run(results, tasks(counts, FIRST_SEED + options.odd), measure, table, options)
+    code = _pool.run(results, tasks(counts, FIRST_SEED + options.odd), measure, table, options)
+    rows = [row for row in results.data["rows"] if "skipped" not in row]
+    if options.plot is not None and rows:
+        _plots.by_noise(rows, options.plot)
+    return code
 
 
 if __name__ == "__main__":

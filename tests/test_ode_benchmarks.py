@@ -94,8 +94,11 @@ def test_tables_of_drawn_systems_count_what_was_right():
 
 @pytest.mark.slow
 def test_drawn_systems_are_judged(tmp_path):
-    rows = run_script(systems, tmp_path, "--processes", "1", "--families", "polynomial", "quotient")
+    plot = tmp_path / "systems.png"
+    options = "--processes", "1", "--plot", str(plot), "--families", "polynomial", "quotient"
+    rows = run_script(systems, tmp_path, *options)
     assert [row["family"] for row in rows] == ["polynomial", "quotient"] and all(row["equations"] for row in rows)
+    assert plot.read_bytes()[1:4] == b"PNG"
 
 
 @pytest.mark.slow

@@ -167,3 +167,17 @@ def test_rivals_are_in_the_order_of_their_evidence_and_longer_ones_far_behind_ar
     assert [each.complexity for each in shown] == sorted(each.complexity for each in shown)
     assert all(each.complexity <= one.best.complexity or _found.behind(one, each) < _found.SPENT for each in shown)
     assert _found.behind(one, one.best) == 0 and _found.behind(one, one.candidates[-1]) > 0
+
+
+@pytest.mark.slow
+def test_a_driven_system_is_drawn_with_its_inputs(tmp_path):
+    ts = np.linspace(0.0, 6.0, 61)
+    force = np.sin(2 * ts)
+    ys = (2 * force - 4 * np.cos(2 * ts) + 9 * np.exp(-ts)) / 5  # dy/dt = 2 f - y from y(0) = 1
+    options = {"functions": (), "nested": False, "progress": False}
+    driven = discover.ode(ts, ys, names=["y"], inputs=(("f",), force), **options)
+    plot.report(driven, tmp_path / "a.html", ts, ys, inputs=force)
+    assert "solved from the first of them" in (tmp_path / "a.html").read_text()
+    for inputs, words in ((None, "has the inputs 'f'"), ([force, force], "inputs of 2 trajectories, expected 1")):
+        with pytest.raises(ValueError, match=words):
+            plot.trajectories(driven, ts, ys, inputs=inputs)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _inputs, _text, _values
+from . import _inputs, _names, _text, _values
 from ._engine.candidate import Column
 from ._engine.forms import Form
 
@@ -211,6 +211,10 @@ class Formula:
     def to_python(self) -> str:
         """Source of a function of the inputs' symbols that needs NumPy only."""
         return _text.python(self)
+
+    def lines(self) -> tuple[str, ...]:
+        """target = right-hand side for people, as of a system each of its equations."""
+        return (f"{_names.printable(self.target)} = {self.with_errors}",)
 
     def __repr__(self) -> str:
         return f"<Formula {self.target!r}: {self.formula}>"

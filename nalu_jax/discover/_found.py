@@ -26,49 +26,9 @@ NOTHING = "no simple formula found"
 VERDICTS = (RECOVERED, ALIKE, NOTHING)
 
 
-class Front(tuple[Formula, ...]):
-    """Candidates, the simplest first: a tuple that prints as a table, with the place that `Found.choose` takes."""
-
-    found: "Found"
-
-    def __new__(cls, candidates: Iterable[Formula], found: "Found") -> "Front":
-        front = super().__new__(cls, candidates)
-        front.found = found
-        return front
-
-    def __reduce__(self) -> Any:
-        return tuple, (tuple(self),)
-
-    def rows(self) -> list[tuple[str, ...]]:
-        """Place, complexity, error, description length above the best's, weight among all candidates, formula."""
-        weights = {id(each): share for each, share in zip(self.found.candidates, self.found.weights, strict=True)}
-        least = min(candidate.description_length for candidate in self.found.candidates)
-        return [
-            (
-                str(place),
-                str(candidate.complexity),
-                f"{candidate.error:.3g}",
-                f"{candidate.description_length - least:.1f}",
-                f"{weights[id(candidate)]:.3f}",
-                f"{_names.printable(candidate.target)} = {candidate.with_errors}",
-            )
-            for place, candidate in enumerate(self)
-        ]
-
-    def __str__(self) -> str:
-        rows = [FRONT, *self.rows()]
-        widths = [max(len(row[i]) for row in rows) for i in range(len(FRONT) - 1)]
-        return "\n".join("  ".join([*map(str.rjust, row, widths), row[-1]]) for row in rows)
-
-    def _repr_html_(self) -> str:
-        cells = lambda row, tag: "".join(f"<{tag}>{_names.as_html(cell)}</{tag}>" for cell in row)
-        body = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in self.rows())
-        return f"<table><tr>{cells(FRONT, 'th')}</tr>{body}</table>"
-
-
 @runtime_checkable  # the tests check types as programs run
 class Ranked(Protocol):
-    """What is of a complexity and an error: the formula of a table, the system of a trajectory."""
+    """What a front has: the formula of a table, the system of a trajectory."""
 
     @property
     def complexity(self) -> int: ...
@@ -76,8 +36,61 @@ class Ranked(Protocol):
     @property
     def error(self) -> float: ...
 
+    @property
+    def description_length(self) -> float: ...
+
+    def lines(self) -> tuple[str, ...]: ...
+
 
 Candidate = TypeVar("Candidate", bound=Ranked)
+
+
+class Front(tuple[Candidate, ...]):
+    """Candidates, the simplest first: a tuple that prints as a table, with the place that `Found.choose` takes."""
+
+    every: tuple[Candidate, ...]
+
+    def __new__(cls, candidates: Iterable[Candidate], every: Iterable[Candidate]) -> "Front[Candidate]":
+        front = super().__new__(cls, candidates)
+        front.every = tuple(every)
+        return front
+
+    def __reduce__(self) -> Any:
+        return tuple, (tuple(self),)
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """Place, complexity, error, description length above the best's, weight among all candidates, equations."""
+        weights = {id(each): share for each, share in zip(self.every, weights_of(self.every), strict=True)}
+        least = min(candidate.description_length for candidate in self.every)
+        return [
+            (
+                str(place),
+                str(candidate.complexity),
+                f"{candidate.error:.3g}",
+                f"{candidate.description_length - least:.1f}",
+                f"{weights[id(candidate)]:.3f}",
+                "\n".join(candidate.lines()),
+            )
+            for place, candidate in enumerate(self)
+        ]
+
+    def __str__(self) -> str:
+        rows = [FRONT, *self.rows()]
+        widths = [max(len(row[i]) for row in rows) for i in range(len(FRONT) - 1)]
+        left = " " * (sum(widths) + 2 * len(widths))
+        return "\n".join("  ".join([*map(str.rjust, row, widths), row[-1].replace("\n", f"\n{left}")]) for row in rows)
+
+    def _repr_html_(self) -> str:
+        cells = lambda row, tag: "".join(f"<{tag}>{_names.as_html(cell)}</{tag}>".replace("\n", "<br>") for cell in row)
+        body = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in self.rows())
+        return f"<table><tr>{cells(FRONT, 'th')}</tr>{body}</table>"
+
+
+def weights_of(candidates: Sequence[Ranked]) -> tuple[float, ...]:
+    """Of every candidate its probability among them, by its evidence."""
+    lengths = np.array([candidate.description_length for candidate in candidates])
+    shares = np.exp(np.nanmin(lengths) - lengths)
+    return tuple((shares / np.nansum(shares)).tolist())
 
 
 def front_of(candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -160,19 +173,17 @@ class Found:
         return self.candidates[0]
 
     @functools.cached_property
-    def front(self) -> "Front":
+    def front(self) -> "Front[Formula]":
         """Of every complexity the candidate with the lowest error, the simplest first; the error never rises.
 
         It prints as a table.
         """
-        return Front(front_of(self.candidates), self)
+        return Front(front_of(self.candidates), self.candidates)
 
     @functools.cached_property
     def weights(self) -> tuple[float, ...]:
         """Of every candidate its probability among them, by its evidence."""
-        lengths = np.array([candidate.description_length for candidate in self.candidates])
-        shares = np.exp(np.nanmin(lengths) - lengths)
-        return tuple((shares / np.nansum(shares)).tolist())
+        return weights_of(self.candidates)
 
     @property
     def formula(self) -> str:
@@ -339,7 +350,7 @@ class Found:
         """
         from . import _json
 
-        _json.write(self, path)
+        _json.write(_json.as_data(self), path)
 
     def __repr__(self) -> str:
         return f"<Found {self.target!r}: {self.verdict}: {self.formula}>"

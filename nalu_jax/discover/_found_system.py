@@ -1,13 +1,14 @@
 """What `discover.ode` found: the verdict, the equations with their errors, their rivals."""
 
 import functools
+import pathlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _names
-from ._found import NOTHING, front_of, numbers_as_html, numbers_of
+from . import _measures, _names
+from ._found import NOTHING, Front, front_of, numbers_as_html, numbers_of, weights_of
 from ._system import System
 
 if TYPE_CHECKING:
@@ -48,9 +49,17 @@ class FoundSystem:
         return self.candidates[0]
 
     @functools.cached_property
-    def front(self) -> tuple[System, ...]:
-        """Of every complexity the candidate with the lowest error, the simplest first; the error never rises."""
-        return tuple(front_of(self.candidates))
+    def front(self) -> "Front[System]":
+        """Of every complexity the candidate with the lowest error, the simplest first; the error never rises.
+
+        It prints as a table.
+        """
+        return Front(front_of(self.candidates), self.candidates)
+
+    @functools.cached_property
+    def weights(self) -> tuple[float, ...]:
+        """Of every candidate its probability among them, by its evidence."""
+        return weights_of(self.candidates)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -61,6 +70,16 @@ class FoundSystem:
     def symbols(self) -> tuple[str, ...]:
         """What stands for the states in equations."""
         return self.best.symbols
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the inputs, which drive the states; empty where there are none."""
+        return self.best.inputs
+
+    @property
+    def input_symbols(self) -> tuple[str, ...]:
+        """What stands for the inputs in equations."""
+        return self.best.input_symbols
 
     @property
     def equations(self) -> tuple[str, ...]:
@@ -79,7 +98,10 @@ class FoundSystem:
 
     @property
     def model(self) -> "Chain | None":
-        """The rates of the best as a chain of units, `model.apply(params, y)`; None where they are none."""
+        """The rates of the best as a chain of units, `model.apply(params, y)`, y with the inputs after the states.
+
+        None where they are none.
+        """
         return self.best.model
 
     @property
@@ -92,19 +114,31 @@ class FoundSystem:
         """Why there is no model; empty where there is one."""
         return self.best.model_note
 
-    def simulate(self, y0: Any, ts: Any) -> np.ndarray:
+    def simulate(self, y0: Any, ts: Any, inputs: Any = None) -> np.ndarray:
         """States (n_times, n_states) of the best at the times ts from y0 at the first of them, in float64.
 
-        inf from where the solver did not get any further.
+        inf from where the solver did not get any further. `inputs` (n_times, n_inputs) are those at the times, where
+        the system has any.
 
         Raises:
-            ValueError: times or states do not fit.
+            ValueError: times, states or inputs do not fit.
         """
-        return self.best.simulate(y0, ts)
+        return self.best.simulate(y0, ts, inputs)
 
     def to_python(self) -> str:
         """Source of a function (t, y) -> dy/dt that needs NumPy only."""
         return self.best.to_python()
+
+    def save(self, path: str | pathlib.Path) -> None:
+        """Write all of it as JSON, which `discover.load` reads.
+
+        Raises:
+            OSError: the file cannot be written.
+            ValueError: a part of the rates is known: a function, which JSON cannot hold.
+        """
+        from . import _json, _system_json
+
+        _json.write(_system_json.as_data(self), path)
 
     def __repr__(self) -> str:
         return f"<FoundSystem {self.verdict}: {'; '.join(self.best.lines())}>"
@@ -114,7 +148,9 @@ class FoundSystem:
         lines = [f"{self.verdict}: {self.reason}", "", *closest, *self.best.lines()]
         legend = _names.legend(self.names, self.symbols)
         lines += [f"  {symbol} is the state {_names.printable(repr(name))}" for symbol, name in legend.items()]
-        lines += ["", _noise_line(self)]
+        beside = _names.legend(self.inputs, self.input_symbols)
+        lines += [f"  {symbol} is the input {_names.printable(repr(name))}" for symbol, name in beside.items()]
+        lines += [*_unit_lines(self.best), "", _noise_line(self)]
         if self.alike:
             lines += ["", "not told apart from it by these data:"]
             lines += ["  " + "; ".join(each.lines()) for each in self.alike]
@@ -134,7 +170,7 @@ class FoundSystem:
             for name, rate in zip(self.names, self.best.rates, strict=True)
             for label, number in numbers_of(rate)
         ]
-        below = [_noise_line(self), *self.notes]
+        below = [*filter(None, _unit_lines(self.best)), _noise_line(self), *self.notes]
         return (
             f"<p><b>{_names.as_html(self.verdict)}</b>: {_names.as_html(self.reason)}</p>{typeset}"
             f"<p>{'<br>'.join(map(_names.as_html, self.best.lines()))}</p>"
@@ -145,3 +181,16 @@ class FoundSystem:
 def _noise_line(found: FoundSystem) -> str:
     sizes = ", ".join(f"{size:.2g}" for size in found.noise)
     return f"residuals: {sizes} (standard deviations), {found.rows} samples"
+
+
+def _unit_lines(system: System) -> list[str]:
+    """What is measured in what, and the units of the coefficients in the order of the terms."""
+    first = system.rates[0]
+    if not first.units:
+        return []
+    named = zip(first.names, first.units, strict=True)
+    lines = ["", "units: " + ", ".join(f"{_names.printable(name)} in {unit or '1'}" for name, unit in named)]
+    for rate in system.rates:
+        found = ", ".join(_measures.coefficient_unit(rate, term) or "1" for term in rate.terms)
+        lines += [f"  coefficients of {_names.printable(rate.target)}: {found}"] if rate.terms else []
+    return lines

@@ -38,6 +38,7 @@ from ._found import VERDICTS, Found
 from ._names import is_symbol
 
 SCHEMA, VERSION = "nalu_jax.discover.table", 1
+SYSTEM_SCHEMA = "nalu_jax.discover.ode"  # of `_system_json`
 
 KINDS = {"sum": 1, "power": 1, "quotient": 2, "function": 3}
 """Groups of terms of every form."""
@@ -46,9 +47,9 @@ MOST_TERMS = 1_000
 """Of a formula: more are no formula but a file that is to fill the memory."""
 
 
-@_arguments.checked("load", path=_arguments.instance("a path", "Pass that of Found.save.", str, pathlib.Path))
-def load(path: str | pathlib.Path) -> Found:
-    """What `Found.save` wrote. Nothing in the file is executed.
+@_arguments.checked("load", path=_arguments.instance("a path", "Pass that of a result's save.", str, pathlib.Path))
+def load(path: str | pathlib.Path) -> Any:
+    """The `Found` or `FoundSystem` that `save` wrote. Nothing in the file is executed.
 
     Raises:
         OSError: the file cannot be read.
@@ -58,19 +59,25 @@ def load(path: str | pathlib.Path) -> Found:
     try:
         data = json.loads(path.read_bytes().decode())
     except (ValueError, RecursionError):
-        raise ValueError(f"load: {path.name} is no JSON file, expected one that `Found.save` wrote.") from None
+        raise ValueError(f"load: {path.name} is no JSON file, expected one that `save` of a result wrote.") from None
+    of_system = isinstance(data, dict) and data.get("schema") == SYSTEM_SCHEMA
     try:
-        return from_data(data)
-    except _Wrong as wrong:
-        raise ValueError(f"load: {path.name} is no result of discover.table: {wrong}.") from None
+        if not of_system:
+            return from_data(data)
+        from . import _system_json
+
+        return _system_json.from_data(data)
+    except Wrong as wrong:
+        door = "discover.ode" if of_system else "discover.table"
+        raise ValueError(f"load: {path.name} is no result of {door}: {wrong}.") from None
 
 
-def write(found: Found, path: str | pathlib.Path) -> None:
-    """Write found to the path at once: a file that is there is replaced when the new one is complete."""
+def write(data: dict[str, Any], path: str | pathlib.Path) -> None:
+    """Write a result's data to the path at once: a file that is there is replaced when the new one is complete."""
     path = pathlib.Path(path)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        part.write_text(json.dumps(as_data(found), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        part.write_text(json.dumps(data, indent=1, allow_nan=False) + "\n", encoding="utf-8")
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
@@ -127,7 +134,7 @@ def _candidate_data(formula: Formula) -> dict[str, Any]:
         ],
         "covariance": _covariance_data(formula),
         "known": _known_data(formula.known),
-        "terms": [_term_data(term) for term in formula.terms],
+        "terms": [term_data(term) for term in formula.terms],
     }
 
 
@@ -144,7 +151,7 @@ def _known_data(known: KnownPart | None) -> dict[str, Any] | None:
     return {"text": known.text, "formula": known.formula, "constants": constants}
 
 
-def _term_data(term: Term) -> dict[str, Any]:
+def term_data(term: Term) -> dict[str, Any]:
     factors = [
         {
             "inputs": list(factor.column.inputs),
@@ -170,43 +177,43 @@ def _number_data(number: Number) -> dict[str, Any]:
     }
 
 
-class _Wrong(Exception):
+class Wrong(Exception):
     """What is wrong with the data."""
 
 
 def from_data(data: Any) -> Found:
     """The result of what JSON knows."""
-    if _get(data, "schema", str) != SCHEMA:
-        raise _Wrong(f"its schema is not {SCHEMA!r}")
-    if _get(data, "version", int) != VERSION:
-        raise _Wrong(f"it is of version {data['version']}, this package reads version {VERSION}")
-    names, symbols = _texts(data, "names"), _texts(data, "symbols")
+    if get(data, "schema", str) != SCHEMA:
+        raise Wrong(f"its schema is not {SCHEMA!r}")
+    if get(data, "version", int) != VERSION:
+        raise Wrong(f"it is of version {data['version']}, this package reads version {VERSION}")
+    names, symbols = texts(data, "names"), texts(data, "symbols")
     if len(names) != len(symbols) or len(set(symbols)) < len(symbols) or not all(map(is_symbol, symbols)):
-        raise _Wrong("its symbols are not one name for each column")
-    target = _get(data, "target", str)
-    candidates = tuple(_candidate(each, names, symbols, target) for each in _get(data, "candidates", list))
-    alike = _get(data, "alike", list)
+        raise Wrong("its symbols are not one name for each column")
+    target = get(data, "target", str)
+    candidates = tuple(_candidate(each, names, symbols, target) for each in get(data, "candidates", list))
+    alike = get(data, "alike", list)
     if not candidates or not all(isinstance(i, int) and 0 <= i < len(candidates) for i in alike):
-        raise _Wrong("its candidates are not a list of formulas")
+        raise Wrong("its candidates are not a list of formulas")
     return Found(
-        verdict=_one_of(data, "verdict", VERDICTS),
-        reason=_get(data, "reason", str),
+        verdict=one_of(data, "verdict", VERDICTS),
+        reason=get(data, "reason", str),
         candidates=candidates,
         alike=tuple(candidates[i] for i in alike),
-        noise=_one_of(data, "noise", ("absolute", "relative")),
-        deviation=_float(data, "deviation", math.nan),
-        rows=_get(data, "rows", int),
-        notes=_texts(data, "notes"),
-        interrupted=_get(data, "interrupted", bool),
+        noise=one_of(data, "noise", ("absolute", "relative")),
+        deviation=float_of(data, "deviation", math.nan),
+        rows=get(data, "rows", int),
+        notes=texts(data, "notes"),
+        interrupted=get(data, "interrupted", bool),
     )
 
 
 def _candidate(data: Any, names: tuple[str, ...], symbols: tuple[str, ...], target: str) -> Formula:
-    form = _get(data, "form", dict)
-    kind = _one_of(form, "kind", tuple(KINDS))
-    groups = tuple(_get(form, "groups", list))
-    constants = tuple(map(_constant, _get({"constants": [], **data}, "constants", list)))
-    terms = tuple(_term(term, len(names), len(constants)) for term in _get(data, "terms", list))
+    form = get(data, "form", dict)
+    kind = one_of(form, "kind", tuple(KINDS))
+    groups = tuple(get(form, "groups", list))
+    constants = tuple(map(_constant, get({"constants": [], **data}, "constants", list)))
+    terms = tuple(term_of(term, len(names), len(constants)) for term in get(data, "terms", list))
     # a sum and a bar have terms; a function one in front, some inside, and none or some beside
     lowest = (1, 1, 0)[: KINDS[kind]]
     if (
@@ -215,49 +222,50 @@ def _candidate(data: Any, names: tuple[str, ...], symbols: tuple[str, ...], targ
         or sum(groups) != len(terms)
         or (kind == "function" and groups[0] != 1)
     ):
-        raise _Wrong("its terms do not fit the form of the formula")
-    function = _one_of(form, "function", tuple(FUNCTIONS) if kind == "function" else (None,))
+        raise Wrong("its terms do not fit the form of the formula")
+    function = one_of(form, "function", tuple(FUNCTIONS) if kind == "function" else (None,))
     return Formula(
-        form=Form(kind, groups, _number_of(form, "power"), _number_of(form, "below"), function),
+        form=Form(kind, groups, number_of(form, "power"), number_of(form, "below"), function),
         terms=terms,
         names=names,
         symbols=symbols,
         target=target,
-        absolute=_get(form, "absolute", bool),
-        complexity=_get(data, "complexity", int),
-        error=_float(data, "error", math.nan),
-        description_length=_float(data, "description_length", math.nan),
-        units=_units(data, len(names)),
-        target_unit=_get({"target_unit": "", **data}, "target_unit", str),
+        absolute=get(form, "absolute", bool),
+        complexity=get(data, "complexity", int),
+        error=float_of(data, "error", math.nan),
+        description_length=float_of(data, "description_length", math.nan),
+        units=units_of(data, len(names)),
+        target_unit=get({"target_unit": "", **data}, "target_unit", str),
         constants=constants,
         covariance=_covariance(data, terms),
         known=_known(data.get("known"), symbols),
     )
 
 
-def _units(data: Any, n_in: int) -> tuple[str, ...]:
-    units = _texts({"units": [], **data}, "units")
+def units_of(data: Any, n_in: int) -> tuple[str, ...]:
+    units = texts({"units": [], **data}, "units")
     for unit in units:
-        _checked_unit(unit)
-    _checked_unit(_get({"target_unit": "", **data}, "target_unit", str))
+        checked_unit(unit)
+    checked_unit(get({"target_unit": "", **data}, "target_unit", str))
     if len(units) not in (0, n_in):
-        raise _Wrong("its units are not one for each column")
+        raise Wrong("its units are not one for each column")
     return units
 
 
-def _checked_unit(unit: str) -> None:
+def checked_unit(unit: str) -> str:
     try:
         _quantities.parse(unit)
     except ValueError as error:
-        raise _Wrong(str(error).rstrip(".")) from None
+        raise Wrong(str(error).rstrip(".")) from None
+    return unit
 
 
 def _constant(data: Any) -> Constant:
-    symbol, unit = _get(data, "symbol", str), _get(data, "unit", str)
-    if not is_symbol(symbol) or _number_of(data, "value") <= 0:
-        raise _Wrong("a constant of it has no symbol, or no positive value")
-    _checked_unit(unit)
-    return Constant(_get(data, "name", str), symbol, _number_of(data, "value"), unit)
+    symbol, unit = get(data, "symbol", str), get(data, "unit", str)
+    if not is_symbol(symbol) or number_of(data, "value") <= 0:
+        raise Wrong("a constant of it has no symbol, or no positive value")
+    checked_unit(unit)
+    return Constant(get(data, "name", str), symbol, number_of(data, "value"), unit)
 
 
 def _covariance(data: Any, terms: tuple[Term, ...]) -> np.ndarray | None:
@@ -267,12 +275,12 @@ def _covariance(data: Any, terms: tuple[Term, ...]) -> np.ndarray | None:
     free = sum(factor.exponent.exact is None for term in terms for factor in term.factors)
     size = len(terms) + free
     square = isinstance(rows, list) and len(rows) == size and all(isinstance(r, list) and len(r) == size for r in rows)
-    if not square or not all(entry is None or _is_number(entry) for row in rows for entry in row):
-        raise _Wrong("its covariance is not a square of numbers, one row for each number that was fitted")
+    if not square or not all(entry is None or is_number(entry) for row in rows for entry in row):
+        raise Wrong("its covariance is not a square of numbers, one row for each number that was fitted")
     try:
         return np.array([[math.inf if entry is None else float(entry) for entry in row] for row in rows])
     except OverflowError:
-        raise _Wrong("its covariance has a number beyond the range of float64") from None
+        raise Wrong("its covariance has a number beyond the range of float64") from None
 
 
 def _known(data: Any, symbols: tuple[str, ...]) -> KnownPart | None:
@@ -280,47 +288,47 @@ def _known(data: Any, symbols: tuple[str, ...]) -> KnownPart | None:
 
     if data is None:
         return None
-    formula = _get(data, "formula", str)
+    formula = get(data, "formula", str)
     try:
         parse(formula, symbols)
     except ValueError as error:
-        raise _Wrong(f"its known part {str(error).rstrip('.')}") from None
-    pairs = _get(data, "constants", list)
+        raise Wrong(f"its known part {str(error).rstrip('.')}") from None
+    pairs = get(data, "constants", list)
     if not all(isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) for pair in pairs):
-        raise _Wrong("the constants of its known part are not names and numbers")
-    return KnownPart(_get(data, "text", str), formula, tuple((name, _number(number)) for name, number in pairs))
+        raise Wrong("the constants of its known part are not names and numbers")
+    return KnownPart(get(data, "text", str), formula, tuple((name, _number(number)) for name, number in pairs))
 
 
-def _term(data: Any, n_in: int, constants: int) -> Term:
+def term_of(data: Any, n_in: int, constants: int) -> Term:
     parts = ("sum", "above", "below", "front", "inside", "added")
-    factors = tuple(_factor(factor, n_in) for factor in _get(data, "factors", list))
-    known = _get({"known": [], **data}, "known", list)
-    if not all(isinstance(pair, list) and len(pair) == 2 and _is_place(pair[0], constants) for pair in known):
-        raise _Wrong("a constant of it is none of its constants")
+    factors = tuple(_factor(factor, n_in) for factor in get(data, "factors", list))
+    known = get({"known": [], **data}, "known", list)
+    if not all(isinstance(pair, list) and len(pair) == 2 and is_place(pair[0], constants) for pair in known):
+        raise Wrong("a constant of it is none of its constants")
     powers = tuple((place, _number(power)) for place, power in known)
-    return Term(_one_of(data, "part", parts), _number(_get(data, "coefficient", dict)), factors, powers)
+    return Term(one_of(data, "part", parts), _number(get(data, "coefficient", dict)), factors, powers)
 
 
-def _is_place(value: Any, count: int) -> bool:
+def is_place(value: Any, count: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < count
 
 
 def _factor(data: Any, n_in: int) -> Factor:
-    inputs, weights = _get(data, "inputs", list), _get(data, "weights", list)
+    inputs, weights = get(data, "inputs", list), get(data, "weights", list)
     if not inputs or not all(isinstance(i, int) and not isinstance(i, bool) and 0 <= i < n_in for i in inputs):
-        raise _Wrong("a factor of it is none of its columns")
-    if len(weights) != len(inputs) or not all(_is_number(weight) and weight != 0 for weight in weights):
-        raise _Wrong("a factor of it has no weights")
-    function = _one_of(data, "function", (None, *COLUMN_FUNCTIONS))
-    size = _number_of(data, "size")
+        raise Wrong("a factor of it is none of its columns")
+    if len(weights) != len(inputs) or not all(is_number(weight) and weight != 0 for weight in weights):
+        raise Wrong("a factor of it has no weights")
+    function = one_of(data, "function", (None, *COLUMN_FUNCTIONS))
+    size = number_of(data, "size")
     if size <= 0:
-        raise _Wrong("a factor of it is divided by what is not positive")
+        raise Wrong("a factor of it is divided by what is not positive")
     column = Column(tuple(inputs), tuple(map(float, weights)), function)
-    return Factor(column, _number(_get(data, "exponent", dict)), _one_of(data, "sign", ("own", "none", "kept")), size)
+    return Factor(column, _number(get(data, "exponent", dict)), one_of(data, "sign", ("own", "none", "kept")), size)
 
 
 def _number(data: Any) -> Number:
-    value, text = _number_of(data, "value"), data.get("exact")
+    value, text = number_of(data, "value"), data.get("exact")
     exact = None
     if text is not None:
         try:
@@ -329,8 +337,8 @@ def _number(data: Any) -> Number:
         except (ValueError, ZeroDivisionError, OverflowError):
             exact, apart = None, math.inf
         if exact is None or apart > 1e-9 * abs(value):
-            raise _Wrong(f"{value} and {text!r} are not the same number")
-    estimate, error = _float(data, "estimate", math.nan), _float(data, "error", math.inf)
+            raise Wrong(f"{value} and {text!r} are not the same number")
+    estimate, error = float_of(data, "estimate", math.nan), float_of(data, "error", math.inf)
     return Number(value, exact, estimate, error, _interval(data))
 
 
@@ -338,51 +346,51 @@ def _interval(data: Any) -> tuple[float, float] | None:
     ends = data.get("interval")
     if ends is None:
         return None
-    if not isinstance(ends, list) or len(ends) != 2 or not all(end is None or _is_number(end) for end in ends):
-        raise _Wrong("an interval of it is not two numbers")
+    if not isinstance(ends, list) or len(ends) != 2 or not all(end is None or is_number(end) for end in ends):
+        raise Wrong("an interval of it is not two numbers")
     low, high = (-math.inf if ends[0] is None else float(ends[0])), (math.inf if ends[1] is None else float(ends[1]))
     if low > high:
-        raise _Wrong("an interval of it ends before it begins")
+        raise Wrong("an interval of it ends before it begins")
     return low, high
 
 
-def _get(data: Any, key: str, kind: type) -> Any:
+def get(data: Any, key: str, kind: type) -> Any:
     value = data.get(key) if isinstance(data, Mapping) else None
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise _Wrong(f"{key!r} is missing, or not of type {kind.__name__}")
+        raise Wrong(f"{key!r} is missing, or not of type {kind.__name__}")
     return value
 
 
-def _one_of(data: Any, key: str, allowed: Sequence[Any]) -> Any:
+def one_of(data: Any, key: str, allowed: Sequence[Any]) -> Any:
     value = data.get(key) if isinstance(data, Mapping) else None
     if not isinstance(value, str | None) or value not in allowed:
-        raise _Wrong(f"{key!r} is none of {', '.join(map(repr, allowed))}")
+        raise Wrong(f"{key!r} is none of {', '.join(map(repr, allowed))}")
     return value
 
 
-def _texts(data: Any, key: str) -> tuple[str, ...]:
-    return _all(_get(data, key, list), lambda each: isinstance(each, str), key)
+def texts(data: Any, key: str) -> tuple[str, ...]:
+    return _all(get(data, key, list), lambda each: isinstance(each, str), key)
 
 
 def _all(values: list[Any], check: Callable[[Any], bool], key: str) -> tuple[Any, ...]:
     if not all(map(check, values)):
-        raise _Wrong(f"{key!r} is not a list of texts")
+        raise Wrong(f"{key!r} is not a list of texts")
     return tuple(values)
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
 
 
-def _number_of(data: Any, key: str) -> float:
+def number_of(data: Any, key: str) -> float:
     value: Any = data.get(key) if isinstance(data, Mapping) else None
-    if not _is_number(value):
-        raise _Wrong(f"{key!r} is no finite number")
+    if not is_number(value):
+        raise Wrong(f"{key!r} is no finite number")
     try:
         return float(value)
     except OverflowError:
-        raise _Wrong(f"{key!r} is no finite number") from None
+        raise Wrong(f"{key!r} is no finite number") from None
 
 
-def _float(data: Any, key: str, otherwise: float) -> float:
-    return otherwise if isinstance(data, Mapping) and data.get(key) is None else _number_of(data, key)
+def float_of(data: Any, key: str, otherwise: float) -> float:
+    return otherwise if isinstance(data, Mapping) and data.get(key) is None else number_of(data, key)

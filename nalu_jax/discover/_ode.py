@@ -12,9 +12,10 @@ import numpy as np
 
 from .. import _arguments, _progress
 from .._interrupt import deferred
-from . import _system_known, _system_written, _trajectories
+from . import _system_known, _system_measures, _system_written, _trajectories
 from ._found_system import FoundSystem
 from ._systems.families import Searched, search
+from ._systems.inputs import inputs as input_curves
 from ._systems.problem import Problem, problem
 from ._systems.search import Progress
 from ._systems.terms import FUNCTIONS
@@ -39,6 +40,9 @@ def ode(
     ys: Any,
     *,
     names: Sequence[str] | None = None,
+    units: Any = None,
+    time_unit: Any = None,
+    inputs: Any = None,
     known: Callable[..., Any] | None = None,
     noise: float | None = None,
     missing: bool = False,
@@ -59,6 +63,12 @@ def ode(
         ts: (n_times,) increasing times; or a list with those of each trajectory.
         ys: (n_times, n_states), or (n_times,) of one state; or a list of them; a DataFrame has the names too.
         names: of the states; y0, y1, ... by default.
+        units: of all states and inputs, by name: SI units such as "mmol/L", "1" of a pure number. Elementary functions
+            are taken of pure numbers and angles only, and `found.best.rates` know the units of their coefficients.
+        time_unit: of the times, where `units` are given.
+        inputs: (names, values) of what was measured beside the states and drives them, such as a force or a dose: of
+            values (n_times, n_inputs), or (n_times,) of one; or of a list of them. They stand in equations as states
+            do. Between samples they are interpolated, as smoothly as foretells most of the samples that are left out.
         known: (t, y) -> the known part of dy/dt (n_states,), in JAX and in the units of the data.
         noise: standard deviation of the measurements in standard deviations of each state; 0 says that they are exact.
             By default it is estimated with the law.
@@ -75,8 +85,9 @@ def ode(
 
     Raises:
         TypeError: data that are not real numbers, or masked arrays.
-        ValueError: times that do not increase, NaN without missing=True, too few points, two states of one name, or
-            known rates of another shape. The message has trajectory, row and state.
+        ValueError: times that do not increase, NaN without missing=True, too few points, two states of one name, units
+            that are none or not given, inputs that are not known at every time, or known rates of another shape. The
+            message has trajectory, row and state.
         KeyboardInterrupt: Ctrl-C came before anything was fitted.
         TimeoutError: so did the time limit.
 
@@ -88,15 +99,20 @@ def ode(
     """
     allowed = _functions(functions)
     data = _trajectories.trajectories(ts, ys, names=names, missing=missing)
+    driving = None if inputs is None else _trajectories.driving(inputs, data.times, data.names)
+    names = (*data.names, *(() if driving is None else driving.names))
+    measures = _system_measures.of(units, time_unit, names)
     rates = None if known is None else _system_known.of(known, data.scale)
     with deferred() as interrupted, _reporting(progress) as report:
         made = problem(
             data.times,
             data.states,
             known=rates,
+            inputs=None if driving is None else input_curves(data.times, driving.values),
             scale=data.scale,
             noise=noise,
             exact_starts=initial_states == "exact",
+            kinds=None if measures is None else measures.kinds,
         )
         searched = search(
             made, functions=allowed, nested=bool(nested), time_limit=time_limit, stop=interrupted, report=report
@@ -104,7 +120,8 @@ def ode(
         stopped = interrupted()
     if not searched.found:
         raise KeyboardInterrupt if stopped else TimeoutError(f"no equation within the time limit of {time_limit:g} s.")
-    return _found(made, searched, data.names, known, stopped)
+    written = _system_written.Names(names, measures)
+    return _found(made, searched, written, known, stopped)
 
 
 def _functions(functions: Any) -> tuple[str, ...]:
@@ -116,7 +133,11 @@ def _functions(functions: Any) -> tuple[str, ...]:
 
 
 def _found(
-    made: Problem, searched: Searched, names: tuple[str, ...], known: Callable[..., Any] | None, stopped: bool
+    made: Problem,
+    searched: Searched,
+    names: _system_written.Names,
+    known: Callable[..., Any] | None,
+    stopped: bool,
 ) -> FoundSystem:
     systems = tuple(_system_written.system_of(each, made, names, known) for each in searched.found)
     return FoundSystem(
@@ -124,7 +145,7 @@ def _found(
         reason=searched.verdict.reason,
         candidates=systems,
         alike=tuple(systems[i] for i in searched.verdict.alike),
-        noise=np.sqrt(searched.found[0].variance) * made.scale,
+        noise=np.sqrt(searched.found[0].variance) * made.scale[: made.n_states],
         rows=len(made.ys),
         notes=(LATE_NOTE,) if searched.late else (),
         interrupted=stopped,

@@ -6,9 +6,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy.interpolate import PPoly
 
 from ..ode import solve
 from ._formula import Factor, Formula, Term
+from ._systems.inputs import curve
 
 FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "sin": jnp.sin,
@@ -21,22 +23,53 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
 MOST_STEPS = 10**5  # of the solver
 
 
-def states(rates: Sequence[Formula], known: Callable[..., Any] | None, y0: Any, ts: Any) -> np.ndarray:
+def states(
+    rates: Sequence[Formula], known: Callable[..., Any] | None, y0: Any, ts: Any, inputs: Any = None
+) -> np.ndarray:
     """(n_times, n_states) from y0 on.
 
     Raises:
-        ValueError: y0 of another length, or times that do not increase.
+        ValueError: y0 of another length, times that do not increase, or inputs of another shape.
     """
     y0 = np.asarray(y0, float)
     if y0.shape != (len(rates),):
         raise ValueError(f"simulate: y0 must have shape ({len(rates)},), got {y0.shape}.")
 
+    driving = _driving(rates[0].names[len(rates) :], np.asarray(ts, float), inputs)
+
     def field(t: Any, y: Any, args: Any) -> Any:
-        found = jnp.stack([_rate(rate, y) for rate in rates])
+        found = jnp.stack([_rate(rate, jnp.concatenate([y, driving(t)])) for rate in rates])
         return found if known is None else found + known(t, y)
 
     with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):
         return np.asarray(solve(field, y0, np.asarray(ts, float), None, max_steps=MOST_STEPS).ys)
+
+
+def _driving(names: Sequence[str], ts: np.ndarray, inputs: Any) -> Callable[[Any], Any]:
+    """(t,) -> (n_inputs,) of samples at the times."""
+    if not names:
+        if inputs is not None:
+            raise ValueError("simulate: inputs were given, and the system has none.")
+        return lambda t: jnp.zeros(0)
+    wanted = f"simulate: the system has the inputs {', '.join(map(repr, names))}: pass inputs"
+    if inputs is None:
+        raise ValueError(f"{wanted}=values, a row for each time.")
+    rows = np.asarray(inputs, float)
+    rows = rows[:, None] if rows.ndim == 1 else rows
+    if rows.shape != (ts.size, len(names)) or not np.isfinite(rows).all():
+        raise ValueError(f"{wanted} of shape {(ts.size, len(names))}, finite numbers, got {rows.shape}.")
+    pieces = [PPoly.from_spline(curve(ts, column)) for column in rows.T]
+
+    def at(t: Any) -> Any:
+        return jnp.stack([_piece(jnp.asarray(each.x), jnp.asarray(each.c), t) for each in pieces])
+
+    return at
+
+
+def _piece(edges: Any, coefficients: Any, t: Any) -> Any:
+    """A piecewise polynomial: coefficients (degree + 1, pieces), those of the highest power first."""
+    place = jnp.clip(jnp.searchsorted(edges, t, side="right") - 1, 0, coefficients.shape[1] - 1)
+    return jnp.polyval(coefficients[:, place], t - edges[place])
 
 
 def _rate(rate: Formula, y: Any) -> Any:

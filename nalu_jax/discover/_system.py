@@ -23,10 +23,11 @@ Known = Callable[..., Any]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class System:
-    """A candidate: dy/dt = known(t, y) + rates of y, in the units of the data.
+    """A candidate: dy/dt = known(t, y) + rates of y and of inputs, in the units of the data.
 
     Attributes:
-        rates: a formula for every state, in the order of the states, without what is known.
+        rates: a formula for every state, in the order of the states, without what is known; its columns are the states
+            and, after them, the inputs.
         known: (t, y) -> the known part of dy/dt, as it was given; None where nothing is.
         complexity: number of coefficients, states and functions in the rates.
         error: the largest standard deviation of the residuals of a state, in standard deviations of that state.
@@ -42,12 +43,22 @@ class System:
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the states."""
-        return self.rates[0].names
+        return self.rates[0].names[: len(self.rates)]
 
     @property
     def symbols(self) -> tuple[str, ...]:
         """What stands for the states in equations: their names, where Python and SymPy read these as names."""
-        return self.rates[0].symbols
+        return self.rates[0].symbols[: len(self.rates)]
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the inputs, which drive the states."""
+        return self.rates[0].names[len(self.rates) :]
+
+    @property
+    def input_symbols(self) -> tuple[str, ...]:
+        """What stands for the inputs in equations."""
+        return self.rates[0].symbols[len(self.rates) :]
 
     @functools.cached_property
     def equations(self) -> tuple[str, ...]:
@@ -64,17 +75,17 @@ class System:
         """The rates in SymPy, the states real symbols."""
         from ..symbolic._parse import parse
 
-        return tuple(parse(equation, self.symbols) for equation in self.equations)
+        return tuple(parse(equation, self.rates[0].symbols) for equation in self.equations)
 
     @functools.cached_property
     def latex(self) -> tuple[str, ...]:
         """The equations, each with d state / dt on its left, for mathematics mode."""
-        symbols = [_names.as_latex(name) for name in self.names]
+        symbols = [_names.as_latex(name) for name in self.rates[0].names]
         rights = [_text.right_hand_side(rate, _text.LATEX, symbols) if rate.terms else "0" for rate in self.rates]
         known = r"\text{known}" if self.known is not None else ""
         return tuple(
             rf"\frac{{d {symbol}}}{{dt}} = {_added(known, right)}"
-            for symbol, right in zip(symbols, rights, strict=True)
+            for symbol, right in zip(symbols[: len(rights)], rights, strict=True)
         )
 
     @functools.cached_property
@@ -98,33 +109,37 @@ class System:
         """Why there is no model; empty where there is one."""
         return self._units[2]
 
-    def simulate(self, y0: Any, ts: Any) -> np.ndarray:
+    def simulate(self, y0: Any, ts: Any, inputs: Any = None) -> np.ndarray:
         """States (n_times, n_states) at the times ts from y0 at the first of them, by `nalu_jax.ode.solve` in float64.
 
-        inf from where the solver did not get any further.
+        inf from where the solver did not get any further. `inputs` (n_times, n_inputs) are those at the times, where
+        the system has any; between them they are interpolated as `discover.ode` does it.
 
         Raises:
-            ValueError: times or states do not fit.
+            ValueError: times, states or inputs do not fit.
         """
         from . import _simulated
 
-        return _simulated.states(self.rates, self.known, y0, ts)
+        return _simulated.states(self.rates, self.known, y0, ts, inputs)
 
     def to_python(self) -> str:
         """Source of a function (t, y) -> dy/dt that needs NumPy only, as `scipy.integrate.solve_ivp` takes it.
 
-        What is known is not in it.
+        Of (t, y, inputs) where there are inputs, those at time t. What is known is not in it.
         """
         rights = [_text.right_hand_side(rate, _text.NUMPY) if rate.terms else "0.0" for rate in self.rates]
         legend = _names.legend(self.names, self.symbols)
+        beside = _names.legend(self.inputs, self.input_symbols)
         lines = [
             *(f"# {_names.printable(line)}" for line in self.lines()),
             *(f"# {symbol}: state {_names.printable(repr(name))}" for symbol, name in legend.items()),
+            *(f"# {symbol}: input {_names.printable(repr(name))}" for symbol, name in beside.items()),
             "import numpy as np",
             "",
             "",
-            "def rates(t, y):",
-            f"    {', '.join(self.symbols)}{',' if len(self.symbols) == 1 else ''} = y",
+            f"def rates(t, y{', inputs' if self.inputs else ''}):",
+            f"    {_unpacked(self.symbols)} = y",
+            *([f"    {_unpacked(self.input_symbols)} = inputs"] if self.inputs else []),
             f"    return np.array([{', '.join(rights)}])",
         ]
         return "\n".join(lines) + "\n"
@@ -142,6 +157,10 @@ class System:
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
+
+
+def _unpacked(symbols: tuple[str, ...]) -> str:
+    return f"{', '.join(symbols)}{',' if len(symbols) == 1 else ''}"
 
 
 def _added(known: str, right: str) -> str:

@@ -31,16 +31,16 @@ def of(rates: Sequence["Formula"]) -> tuple["Chain | None", Any, str]:
 
 def _layers(rates: Sequence["Formula"]) -> tuple[Layer, ...]:
     """Products, their sums, and where there is a quotient the sums above by those below the bars."""
-    n_states = len(rates)
-    one = (0.0,) * n_states
-    products = {_exponents(term, n_states) for rate in rates for term in rate.terms}
+    n_states, n_variables = len(rates), len(rates[0].names)
+    one = (0.0,) * n_variables
+    products = {_exponents(term, n_variables) for rate in rates for term in rate.terms}
     quotients = any(rate.form.kind == "quotient" for rate in rates)
     place = {powers: k for k, powers in enumerate(sorted(products | {one} if quotients or not products else products))}
     weights = np.zeros((len(place), 2 * n_states if quotients else n_states))
     for i, rate in enumerate(rates):
         for k, term in enumerate(rate.terms):
             below = k >= rate.form.groups[0]
-            weights[place[_exponents(term, n_states)], i + n_states * below] += term.coefficient.value
+            weights[place[_exponents(term, n_variables)], i + n_states * below] += term.coefficient.value
     first = _powers(np.array(list(place)).T)
     if not quotients:
         return first, {"w": weights}
@@ -48,8 +48,8 @@ def _layers(rates: Sequence["Formula"]) -> tuple[Layer, ...]:
     return first, {"w": weights}, _powers(np.concatenate([np.eye(n_states), -np.eye(n_states)]))
 
 
-def _exponents(term: "Term", n_states: int) -> tuple[float, ...]:
-    powers = [0.0] * n_states
+def _exponents(term: "Term", n_variables: int) -> tuple[float, ...]:
+    powers = [0.0] * n_variables
     for factor in term.factors:
         powers[factor.column.inputs[0]] += factor.exponent.value
     return tuple(powers)

@@ -15,10 +15,18 @@ from ._engine.forms import Form
 from ._engine.rounding import simple_number
 from ._formula import Factor, Formula, Number, Term, complexity, exact, measured
 from ._system import Known, System
+from ._system_measures import Measures
 from ._systems import terms as engine
 from ._systems.problem import Problem
 from ._systems.shooting import Fit
 from ._systems.verdict import covariance_of
+
+
+class Names(NamedTuple):
+    """Of the states and, after them, of the inputs, and their units; None where there are none."""
+
+    variables: tuple[str, ...]
+    measures: Measures | None = None
 
 
 class Numbers(NamedTuple):
@@ -31,10 +39,10 @@ class Numbers(NamedTuple):
     simple: dict[int, float]
 
 
-def system_of(fit: Fit, problem: Problem, names: tuple[str, ...], known: Known | None) -> System:
+def system_of(fit: Fit, problem: Problem, names: Names, known: Known | None) -> System:
     """The system of a fit."""
     numbers = _numbers_of(fit, problem)
-    rates = tuple(_rate(fit, problem, numbers, names, i) for i in range(len(names)))
+    rates = tuple(_rate(fit, problem, numbers, names, i) for i in range(problem.n_states))
     return System(
         rates=rates,
         known=known,
@@ -106,7 +114,7 @@ def _conditional(covariance: np.ndarray, simple: dict[int, float]) -> np.ndarray
     return result
 
 
-def _rate(fit: Fit, problem: Problem, numbers: Numbers, names: tuple[str, ...], i: int) -> Formula:
+def _rate(fit: Fit, problem: Problem, numbers: Numbers, names: Names, i: int) -> Formula:
     structure = fit.structure
     begin, bar, end = structure.spans[i]
     above = [
@@ -120,13 +128,15 @@ def _rate(fit: Fit, problem: Problem, numbers: Numbers, names: tuple[str, ...], 
     return Formula(
         form=form,
         terms=terms,
-        names=names,
-        symbols=_names.symbols(names),
-        target=f"d{names[i]}/dt",
+        names=names.variables,
+        symbols=_names.symbols(names.variables),
+        target=f"d{names.variables[i]}/dt",
         absolute=False,
         complexity=complexity(form, terms),
         error=float(np.sqrt(fit.variance[i]) * problem.scale[i]),
         description_length=fit.length,
+        units=() if names.measures is None else names.measures.variables,
+        target_unit="" if names.measures is None else names.measures.rates[i],
     )
 
 

@@ -39,6 +39,59 @@ def trajectories(ts: Any, ys: Any, *, names: Sequence[str] | None, missing: bool
     return Trajectories(names, times, states, _scale(data))
 
 
+class Driving(NamedTuple):
+    """Names of the inputs, and of each trajectory their values (n_times, n_inputs)."""
+
+    names: tuple[str, ...]
+    values: list[np.ndarray]
+
+
+def driving(inputs: Any, times: list[np.ndarray], states: Sequence[str]) -> Driving:
+    """What was measured beside the states, after a check.
+
+    Raises:
+        TypeError, ValueError: see `discover.ode`.
+    """
+    pair = isinstance(inputs, tuple | list) and len(inputs) == 2
+    if not pair or isinstance(inputs[0], str) or not all(isinstance(name, str) for name in inputs[0]):
+        raise TypeError(
+            "discover.ode: inputs must be names and values, such as inputs=(('force',), force), with a row of values "
+            f"for each time, got {inputs!r:.60}."
+        )
+    names = tuple(inputs[0])
+    twice = [name for name in names if names.count(name) > 1 or name in states]
+    if twice:
+        raise ValueError(f"discover.ode: two states or inputs are named {twice[0]!r}. Give each a name of its own.")
+    several = isinstance(inputs[1], list | tuple) and len(inputs[1]) > 0 and np.ndim(inputs[1][0]) >= 1
+    values = list(inputs[1]) if several else [inputs[1]]
+    if len(values) != len(times):
+        raise ValueError(f"discover.ode: inputs of {len(values)} trajectories, expected {len(times)}, as many as ts.")
+    return Driving(names, [_input_rows(i, each, times[i], names) for i, each in enumerate(values)])
+
+
+def _input_rows(trajectory: int, values: Any, times: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
+    where = f"discover.ode: inputs of trajectory {trajectory}"
+    if isinstance(values, np.ma.MaskedArray):
+        raise TypeError(f"{where} are a masked array, whose mask would be lost. Inputs must be known at every time.")
+    rows = np.asarray(values)
+    if rows.dtype.kind not in "iuf":
+        raise TypeError(f"{where} must be real numbers, got {rows.dtype}.")
+    rows = rows.astype(float).reshape(-1, 1) if rows.ndim == 1 else rows.astype(float)
+    if rows.shape != (len(times), len(names)):
+        raise ValueError(
+            f"{where} have shape {np.shape(values)}, expected {(len(times), len(names))}: a row for each time and a "
+            f"column for each of {', '.join(map(repr, names))}."
+        )
+    bad = np.argwhere(~np.isfinite(rows))
+    if bad.size:
+        row, column = bad[0].tolist()
+        raise ValueError(
+            f"{where} are {rows[row, column]} in row {row} of {names[column]!r}. They must be known at every time: "
+            "fill them, for example with numpy.interp, or leave the row out of all."
+        )
+    return rows
+
+
 def _plain(values: Any) -> Any:
     """Arrays and lists of them, after a refusal of what NumPy would read as something else."""
     several = isinstance(values, list | tuple)

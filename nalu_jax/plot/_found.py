@@ -191,7 +191,7 @@ def _limits(scaled: np.ndarray) -> tuple[float, float]:
     "plot.trajectories",
     found=_arguments.instance("what discover.ode returned", "Pass it whole.", FoundSystem),
 )
-def trajectories(found: FoundSystem, ts: Any, ys: Any, *, ax: Any = None) -> np.ndarray:
+def trajectories(found: FoundSystem, ts: Any, ys: Any, *, inputs: Any = None, ax: Any = None) -> np.ndarray:
     """Measured states over time, and the equations solved from the first measurement of every trajectory.
 
     Args:
@@ -199,31 +199,44 @@ def trajectories(found: FoundSystem, ts: Any, ys: Any, *, ax: Any = None) -> np.
         ts: (n_times,) times, or a list of them, one for each trajectory.
         ys: (n_times, n_states), of one state also (n_times,), or a list of them; NaN where nothing was measured, but in
             the first row.
+        inputs: values at the times of what drives the system, as `FoundSystem.simulate` takes them, or a list of them.
         ax: as many axes as there are states, in any shape.
 
     Returns:
         Axes (n_states,), one below the other.
 
     Raises:
-        ValueError: times and states are not as many, or no finite numbers where these are needed.
+        ValueError: times and states are not as many, or no finite numbers where these are needed; inputs of another
+            shape, or none where the system has some.
     """
     names = list(found.names)
     measured = list(_trajectories(ts, ys, len(names)))
+    units = found.best.rates[0].units or ("",) * len(names)
     panels = _style.grid(ax, len(names), 1, (6.4, 1.9))[:, 0]
-    for times, states in measured:
+    for (times, states), driving in zip(measured, _each(inputs, len(measured)), strict=True):
         fine = np.unique(np.concatenate([np.linspace(times[0], times[-1], GRID), times]))
-        solved = np.asarray(found.simulate(states[0], fine))
+        fine = fine if driving is None else times  # inputs are known at the measured times
+        solved = np.asarray(found.simulate(states[0], fine, driving))
         solved = np.where(np.isfinite(solved), solved, np.nan)
         for panel, points, line in zip(panels, states.T, solved.T, strict=True):
             panel.plot(times, points, "o", color=_style.DATA, markersize=3.5, label="measured")
             panel.plot(fine, line, color=_style.CHOSEN, linewidth=1.8, label="equations, from the first measurement")
-    for panel, name in zip(panels, names, strict=True):
-        panel.set_ylabel(_names.as_mathtext(name))
+    for panel, name, unit in zip(panels, names, units[: len(names)], strict=True):
+        panel.set_ylabel(_with_unit(name, unit))
         panel.label_outer()
     panels[-1].set_xlabel("time")
     handles, labels = panels[0].get_legend_handles_labels()
     panels[0].legend(handles[:2], labels[:2], frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0.0, 1.0))
     return panels
+
+
+def _each(inputs: Any, count: int) -> list[Any]:
+    """Inputs of every trajectory."""
+    if isinstance(inputs, list | tuple) and len(inputs) > 0 and np.ndim(inputs[0]) > 0:
+        if len(inputs) != count:
+            raise ValueError(f"plot.trajectories: inputs of {len(inputs)} trajectories, expected {count}.")
+        return list(inputs)
+    return [inputs] * count
 
 
 def _trajectories(ts: Any, ys: Any, n_states: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

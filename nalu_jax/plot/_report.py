@@ -33,6 +33,7 @@ def report(
     x: Any = None,
     y: Any = None,
     *,
+    inputs: Any = None,
     trained: Any = None,
     command: str = "",
 ) -> None:
@@ -46,6 +47,7 @@ def report(
         path: of the file to write.
         x, y: the measurements, for the figures: inputs and target, or times and states. Without them the page has the
             front alone.
+        inputs: of a system that has some, values at the times, as `plot.trajectories` takes them.
         trained: (rows,) bool, the rows of a table that were fitted; all where not given.
         command: that makes the page again, to be told on it.
 
@@ -55,7 +57,7 @@ def report(
     """
     if (x is None) != (y is None):
         raise ValueError("plot.report: x and y go together: pass both, or neither.")
-    figures = [(_svg(figure), caption) for figure, caption in _figures(found, x, y, trained)]
+    figures = [(_svg(figure), caption) for figure, caption in _figures(found, x, y, inputs, trained)]
     pathlib.Path(path).write_text(_page(found, figures, command), encoding="utf-8")
 
 
@@ -73,7 +75,9 @@ def _page(found: Found | FoundSystem, figures: list[tuple[str, str]], command: s
 
 def _numbers(found: Found | FoundSystem) -> str:
     """Verdict, reason and numbers as a notebook shows them, and which column or state a symbol is."""
-    legend = _names.legend(found.names, found.symbols)
+    legend = dict(_names.legend(found.names, found.symbols))
+    if isinstance(found, FoundSystem):
+        legend |= _names.legend(found.inputs, found.input_symbols)
     columns = "".join(f"<p>{symbol} stands for {_names.as_html(repr(name))}</p>" for symbol, name in legend.items())
     return found._repr_html_() + columns
 
@@ -110,12 +114,14 @@ def _made_with(command: str) -> str:
     return f"<footer>{remade}<p>Python {platform.python_version()}, {', '.join(installed)}</p></footer>"
 
 
-def _figures(found: Found | FoundSystem, x: Any, y: Any, trained: Any) -> Iterator[tuple[Figure | SubFigure, str]]:
+def _figures(
+    found: Found | FoundSystem, x: Any, y: Any, inputs: Any, trained: Any
+) -> Iterator[tuple[Figure | SubFigure, str]]:
     """Those that there are data for, each with what it shows."""
     if x is not None and isinstance(found, Found):
         yield from _figures_of_table(found, x, y, trained)
     if x is not None and isinstance(found, FoundSystem):
-        panels = _found.trajectories(found, x, y)
+        panels = _found.trajectories(found, x, y, inputs=inputs)
         yield panels[0].figure, "Measurements, and the equations solved from the first of them."
     if len(_found.weighed(found)) > 1:
         yield _found.front(found).figure, "The best formula of every complexity; the chosen one in blue."

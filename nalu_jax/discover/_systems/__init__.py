@@ -10,6 +10,7 @@ The rooms, in the order in which trajectories go through them:
     terms       products of powers and functions of states: values and gradients; `library` which of them there are
     structure   which terms the equations have: rates and their derivatives
     smoothing   splines through trajectories, with as much noise as the likelihood says
+    inputs      what drives the states, between its samples
     problem     trajectories made ready: scaled, smoothed in several ways
     weak        starts: regression on integrals of the splines
     flow        every interval between two samples at once: end states, propagators

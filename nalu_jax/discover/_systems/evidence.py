@@ -40,7 +40,8 @@ def length(
 def _sizes(problem: Problem, structure: Structure, parameters: np.ndarray, nodes: np.ndarray) -> float:
     """Nats of the sizes and signs of the coefficients, and of the sizes of free exponents."""
     spread = settings.COEFFICIENT_SPREAD
-    terms = np.sqrt(np.mean(structure.columns.values(nodes, structure.powers(parameters)) ** 2, 0)) + 1e-300
+    values = structure.columns.values(problem.variables(nodes), structure.powers(parameters))
+    terms = np.sqrt(np.mean(values**2, 0)) + 1e-300
     place = {term: k for k, term in enumerate(structure.columns.terms)}
     total = 0.0
     for i, (begin, _, end) in enumerate(structure.spans):

@@ -11,11 +11,11 @@ import numpy as np
 
 from nalu_jax.discover._systems import library, powers, rational, settings, weak
 from nalu_jax.discover._systems.problem import Problem
-from nalu_jax.discover._systems.search import Progress, Search, around_best, climb, composed, from_starts
+from nalu_jax.discover._systems.search import Progress, Search, around_best, climb, composed, from_starts, pruned
 from nalu_jax.discover._systems.shooting import Fit, fit
 from nalu_jax.discover._systems.structure import Key, Structure
 from nalu_jax.discover._systems.terms import FUNCTIONS, Term
-from nalu_jax.discover._systems.verdict import NONE, Verdict, judge
+from nalu_jax.discover._systems.verdict import NONE, Verdict, cut_short, judge
 from nalu_jax.discover._systems.weak import Start
 
 
@@ -52,10 +52,15 @@ def search(
         if run.ended() or run.solved():
             break
         family(run)
+        pruned(run)
+    if run.solved() and is_series(run.found()[0].structure):
+        functions_of_states(run)
     allowed = lambda each: is_allowed(each.structure, functions, nested)
     found = candidates([each for each in distinct(run.found()) if allowed(each)])
     barred = [each for each in distinct(run.found()) if not allowed(each)]
     verdict = judge(problem, found, barred) if found else Verdict(NONE, "nothing was fitted", ())
+    if (run.late or run.interrupted) and not run.solved():
+        verdict = cut_short(verdict)
     return Searched(found, verdict, run.late)
 
 
@@ -79,7 +84,7 @@ def small_products(run: Search) -> None:
         best = next(each for each in begins if each.structure.size == size)
         if run.solved() or run.ended():
             break
-        powers.free_and_round(run, best, _signed(run.problem))
+        powers.free_and_round(run, best, run.problem.signed)
     if run.solved():
         around_best(run, terms)
 
@@ -93,9 +98,9 @@ def _again(run: Search, begins: Sequence[Fit]) -> None:
 
 def polynomials(run: Search) -> None:
     """Sums of products of whole powers."""
-    n_states = run.problem.n_states
-    terms = library.polynomials(n_states, library.degree_of(n_states))
-    from_starts(run, terms, "products", settings.TERMS_PER_EQUATION.get(n_states, settings.TERMS_OF_MANY))
+    count = run.problem.n_variables
+    terms = library.polynomials(count, library.degree_of(count))
+    from_starts(run, terms, "products", settings.TERMS_PER_EQUATION.get(count, settings.TERMS_OF_MANY))
     around_best(run, terms)
 
 
@@ -107,34 +112,33 @@ def real_exponents(run: Search) -> None:
     grown(run, [], terms)
     for begin in run.found()[: settings.FREED_AGAIN]:
         if begin.structure.size:
-            powers.free_and_round(run, begin, _signed(run.problem))
-
-
-def _signed(problem: Problem) -> list[bool]:
-    """Of each state whether it has negative values."""
-    return [bool((problem.ys[problem.seen[:, j], j] < 0).any()) for j in range(problem.n_states)]
+            powers.free_and_round(run, begin, run.problem.signed)
 
 
 def _products(problem: Problem) -> tuple[Term, ...]:
     """Polynomials of low degree, and products with real exponents where there are not too many states."""
-    n_states = problem.n_states
-    simple = library.polynomials(n_states, settings.DEGREE_BESIDE_REAL if n_states <= 3 else 2)
-    signed = _signed(problem)
-    if all(signed) or n_states > settings.MOST_REAL_STATES:
+    count = problem.n_variables
+    simple = library.polynomials(count, settings.DEGREE_BESIDE_REAL if count <= 3 else 2)
+    if all(problem.signed) or count > settings.MOST_REAL_STATES:
         return simple
-    lowest = [problem.ys[problem.seen[:, j], j].min() for j in range(n_states)]
-    return simple + library.real_products(signed, [bool(value > settings.AWAY_FROM_ZERO) for value in lowest])
+    return simple + library.real_products(problem.signed, [low > settings.AWAY_FROM_ZERO for low in problem.lowest])
 
 
 def quotients(run: Search) -> None:
     """Quotients of sums of products."""
     problem = run.problem
-    if problem.n_states > settings.QUOTIENT_STATES:
+    if problem.n_variables > settings.SATURATING_STATES:
         return
     for curves in problem.curves[: settings.QUOTIENT_CURVES]:
         if run.ended():
             return
-        begins = [rational.starts(problem, curves, i) for i in range(problem.n_states)]
+        windows, begins = weak.Windows(problem, curves), []
+        for i in range(problem.n_states):
+            if run.ended():
+                return
+            begins.append(rational.starts(windows, i))
+        if problem.n_states > 1:
+            _exchanged(run, begins)
         tried = _single(begins) if problem.n_states == 1 else _combined(run, begins)
         for i, equations in enumerate(tried):
             run.report("quotients", i / settings.COMBINATIONS)
@@ -142,8 +146,20 @@ def quotients(run: Search) -> None:
                 break
             structure, parameters = composed(equations)
             run.tried(structure, parameters, problem.nodes(curves), curves.noise, patient=False)
-    above, _ = settings.QUOTIENT_DEGREES.get(problem.n_states, (2, 2))
-    around_best(run, library.polynomials(problem.n_states, above))
+    best = run.best()
+    if best is not None:
+        around_best(run, _over_bars(best))
+
+
+def _over_bars(fit: Fit) -> tuple[Term, ...]:
+    """Simple products, and where there is a power below a bar these times that: what does not saturate."""
+    count = fit.structure.n_variables
+    above, _ = settings.QUOTIENT_DEGREES.get(count, (2, 2))
+    found = list(library.polynomials(count, above))
+    bars = {below[0] for below in fit.structure.denominators if len(below) == 1}
+    for bar in sorted((bar for bar in bars if bar.whole), key=lambda bar: bar.powers):
+        found += [library.product(term, bar) for term in rational.simple(count)]
+    return tuple(dict.fromkeys(found))
 
 
 def _single(begins: Sequence[Sequence[Sequence[Start]]]) -> list[list[Start]]:
@@ -151,15 +167,46 @@ def _single(begins: Sequence[Sequence[Sequence[Start]]]) -> list[list[Start]]:
     return [[start] for of_size in begins[0] for start in of_size]
 
 
+def _exchanged(run: Search, begins: Sequence[Sequence[Sequence[Start]]]) -> None:
+    """One equation of the best so far after another is exchanged for quotients, and the best of these grow."""
+    for i, of_sizes in enumerate(begins):
+        best = _best_of_numbers(run)
+        equations = _equations(best)
+        fitted = []
+        for start in _ranked(of_sizes)[: settings.QUOTIENTS_EXCHANGED]:
+            if run.ended() or run.solved():
+                return
+            structure, parameters = composed([*equations[:i], start, *equations[i + 1 :]])
+            found = run.tried(structure, parameters, best.nodes, best.sigma, patient=False)
+            fitted += [] if found is None else [found]
+        if fitted and not run.solved():
+            begin = min(fitted, key=lambda each: each.length)
+            terms = _over_bars(begin)
+            climb(run, begin.structure, begin.parameters, begin.nodes, begin.sigma, [terms], settings.TERMS_OF_OTHERS)
+
+
+def _best_of_numbers(run: Search) -> Fit:
+    """The best whose exponents are all numbers."""
+    return next(each for each in run.found() if not each.structure.free)
+
+
+def _equations(fit: Fit) -> list[Start]:
+    """A fit as a start of each equation."""
+    structure, parameters = fit.structure, fit.parameters
+    parts = zip(structure.numerators, structure.denominators, structure.spans, strict=True)
+    return [Start(0.0, above, below, parameters[begin:end]) for above, below, (begin, _, end) in parts]
+
+
+def _ranked(of_sizes: Sequence[Sequence[Start]]) -> list[Start]:
+    """Starts of one equation, the likeliest first."""
+    return sorted((start for of_size in of_sizes for start in of_size), key=lambda start: start.cost)
+
+
 def _combined(run: Search, begins: Sequence[Sequence[Sequence[Start]]]) -> list[list[Start]]:
     """Of several equations the best starts, beside the equations of the best so far, in the order of their ranks."""
-    best = next(each for each in run.found() if not each.structure.free)
-    each = []
-    for i, (begin, _, end) in enumerate(best.structure.spans):
-        above, below = best.structure.numerators[i], best.structure.denominators[i]
-        own = Start(0.0, above, below, best.parameters[begin:end])
-        ranked = sorted((start for of_size in begins[i] for start in of_size), key=lambda start: start.cost)
-        each.append([own, *ranked[: settings.QUOTIENTS_COMBINED]])
+    kept = settings.QUOTIENTS_COMBINED.get(len(begins), 2)
+    owns = _equations(_best_of_numbers(run))
+    each = [[own, *_ranked(of_sizes)[:kept]] for own, of_sizes in zip(owns, begins, strict=True)]
     ranks = sorted(itertools.product(*(range(len(starts)) for starts in each)), key=lambda rank: (sum(rank), rank))
     chosen = ranks[1 : settings.COMBINATIONS + 1]
     return [[starts[k] for starts, k in zip(each, rank, strict=True)] for rank in chosen]
@@ -167,12 +214,12 @@ def _combined(run: Search, begins: Sequence[Sequence[Sequence[Start]]]) -> list[
 
 def functions_of_states(run: Search) -> None:
     """Elementary functions of states, beside polynomials of low degree."""
-    n_states = run.problem.n_states
-    if n_states > settings.MOST_FUNCTION_STATES:
+    count = run.problem.n_variables
+    if count > settings.MOST_FUNCTION_STATES:
         return
-    measured = run.problem.nodes(run.problem.curves[0])
-    terms = library.polynomials(n_states, settings.DEGREE_BESIDE_FUNCTIONS[n_states])
-    terms += library.functions(measured, run.problem.scale, tuple(FUNCTIONS))
+    measured = run.problem.variables(run.problem.nodes(run.problem.curves[0]))
+    terms = library.polynomials(count, settings.DEGREE_BESIDE_FUNCTIONS[count])
+    terms += library.functions(measured, run.problem.scale, tuple(FUNCTIONS), run.problem.kinds)
     grown(run, small_systems(run, terms, "functions"), terms)
 
 
@@ -219,6 +266,21 @@ def grown(run: Search, begins: Sequence[Fit], terms: Sequence[Term]) -> None:
         if begin.structure.size and not begin.structure.free:
             climb(run, begin.structure, begin.parameters, begin.nodes, begin.sigma, [terms], settings.TERMS_OF_OTHERS)
     around_best(run, terms)
+
+
+def is_series(structure: Structure) -> bool:
+    """Whether an equation has three powers of one variable beside the same others: a sine has them too, to some digits.
+
+    >>> from nalu_jax.discover._systems.structure import plain
+    >>> sine, lorenz = [(0, 1), (0, 3), (0, 5)], [(1, 0), (0, 1), (1, 1)]
+    >>> [is_series(plain([tuple(Term(powers) for powers in terms)] * 2)) for terms in (sine, lorenz)]
+    [True, False]
+    """
+    for terms, j in itertools.product(structure.numerators, range(structure.n_variables)):
+        others = [(term.powers[:j], term.powers[j + 1 :], term.functions) for term in terms]
+        if any(others.count(each) >= settings.SERIES_TERMS for each in others):
+            return True
+    return False
 
 
 def is_allowed(structure: Structure, functions: Sequence[str], nested: bool) -> bool:

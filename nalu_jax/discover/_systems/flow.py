@@ -18,7 +18,7 @@ class Flow(NamedTuple):
     Attributes:
         ends: (I, n).
         propagators: (I, n, n) derivatives of the ends by the beginnings.
-        path: (I, 5, n) states at the ends of the substeps.
+        path: (I, 5, n_variables) states and inputs at the ends of the substeps.
         times: (I, 5).
         onward: (I, 5, n, n) derivatives of the ends by the states of the path.
     """
@@ -57,7 +57,9 @@ def flow(problem: Problem, structure: Structure, parameters: np.ndarray, nodes: 
             spreads.append(spread)
             at.append(times)
         onward = _onward(np.stack(spreads, 1))
-    return Flow(states, spread, np.stack(path, 1), np.stack(at, 1), onward)
+    ends = np.stack(at, 1)
+    variables = np.concatenate([np.stack(path, 1), problem.inputs_at(ends)], -1)
+    return Flow(states, spread, variables, ends, onward)
 
 
 def _onward(spreads: np.ndarray) -> np.ndarray:
@@ -71,21 +73,26 @@ class _Moving:
     """Rates of states and of their derivatives by where they began. All that does not change is made ready once."""
 
     def __init__(self, problem: Problem, structure: Structure, parameters: np.ndarray):
-        self.known, self.columns = problem.known, structure.columns
+        self.problem, self.columns = problem, structure.columns
         self.powers = structure.powers(parameters)
         self.above, self.below = structure.weights(parameters)
         self.is_rational = structure.is_rational
 
     def __call__(self, times: np.ndarray, states: np.ndarray, spread: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        values, gradients = self.columns.gradients(states, self.powers)
+        known, n_states = self.problem.known, states.shape[-1]
+        variables = states
+        if self.problem.inputs is not None:
+            variables = np.concatenate([states, self.problem.inputs_at(times)], -1)
+        values, gradients = self.columns.gradients(variables, self.powers)
+        gradients = gradients[..., :n_states]
         rates, slopes = values @ self.above.T, self.above @ gradients
         if self.is_rational:
             under = denominator(values, self.below)
             rates = rates / under
             slopes = (slopes - rates[..., None] * (self.below @ gradients)) / under[..., None]
-        if self.known is not None:
-            rates = rates + self.known.rates(times, states)
-            slopes = slopes + self.known.jacobian(times, states)
+        if known is not None:
+            rates = rates + known.rates(times, states)
+            slopes = slopes + known.jacobian(times, states)
         return rates, slopes @ spread
 
 

@@ -7,6 +7,7 @@
 import itertools
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,6 +30,12 @@ def monomial_price(n_states: int, degree: int) -> float:
     """Of a product of whole powers: how rare its degree is, and how many products have it."""
     of_degree = settings.DEGREE[min(degree, len(settings.DEGREE) - 1)]
     return math.log(math.comb(n_states + degree - 1, degree)) + of_degree
+
+
+def product(term: Term, other: Term) -> Term:
+    """The product of two products of whole powers."""
+    powers = tuple(a + b for a, b in zip(term.powers, other.powers, strict=True))
+    return Term(powers, price=monomial_price(len(powers), int(sum(powers))))
 
 
 def degree_of(n_states: int) -> int:
@@ -70,16 +77,27 @@ def real_price(powers: Sequence[float], n_states: int, free: Sequence[bool] = ()
     return settings.FRACTION + monomial_price(n_states, len(used)) + sum(rarities) + inverse
 
 
-def functions(states: np.ndarray, scale: np.ndarray, names: Sequence[str]) -> tuple[Term, ...]:
+class Kinds(NamedTuple):
+    """What units say of variables: which are pure numbers, and a number that those of one unit share."""
+
+    pure: tuple[bool, ...]
+    unit: tuple[int, ...]
+
+
+def functions(
+    states: np.ndarray, scale: np.ndarray, names: Sequence[str], kinds: Kinds | None = None
+) -> tuple[Term, ...]:
     """Functions of single states, sines and cosines of differences, each alone, times a state, and products of two.
 
     Args:
         states: (n, n_states) that were measured, in units of `scale`.
         scale: of the states, in the units of the data: inside a function stands the state as it was measured.
         names: of functions that may appear.
+        kinds: of the states; None where units are not known, and any of them may be a pure number.
     """
     n_states = len(scale)
-    single = _single(states, scale, names)
+    kinds = Kinds((True,) * n_states, (0,) * n_states) if kinds is None else kinds
+    single = _single(states, scale, names, kinds)
     if not single:
         return ()
     name = settings.FUNCTION + math.log(len(single))
@@ -99,7 +117,7 @@ def functions(states: np.ndarray, scale: np.ndarray, names: Sequence[str]) -> tu
     return tuple(found)
 
 
-def _single(states: np.ndarray, scale: np.ndarray, names: Sequence[str]) -> list[Function]:
+def _single(states: np.ndarray, scale: np.ndarray, names: Sequence[str], kinds: Kinds) -> list[Function]:
     n_states = len(scale)
     unit = np.diag(scale)
     found = []
@@ -107,10 +125,11 @@ def _single(states: np.ndarray, scale: np.ndarray, names: Sequence[str]) -> list
         lowest, highest = states[:, j].min(), states[:, j].max()
         signs = lowest < -settings.CLEAR_SIGN and highest > settings.CLEAR_SIGN
         applies = {"log": lowest > 0, "abs": signs, "sin": True, "cos": True, "tanh": True}
+        applies = {name: does and (name == "abs" or kinds.pure[j]) for name, does in applies.items()}
         found += [Function(name, tuple(unit[j])) for name, does in applies.items() if does and name in names]
-        if "exp" in names:
+        if "exp" in names and kinds.pure[j]:
             found += [Function("exp", tuple(sign * unit[j])) for sign in (-1.0, 1.0)]
-        for i in range(j):
+        for i in (i for i in range(j) if kinds.pure[j] and kinds.unit[i] == kinds.unit[j]):
             found += [Function(name, tuple(unit[j] - unit[i])) for name in ("sin", "cos") if name in names]
     return [function for function in found if not _is_plain(function, states)]
 

@@ -95,7 +95,7 @@ def _screened(problem: Problem, library: Sequence[Term], fit: Fit) -> list[Seque
     if len(library) * n <= settings.SCREENED_COLUMNS * max(1, n / 4):
         return [library] * n
     kept = max(10, int(settings.SCREENED_COLUMNS * max(1, n / 4) / n))
-    columns = Columns(library, n)
+    columns = Columns(library, problem.n_variables)
     with np.errstate(all="ignore"):
         values = columns.values(fit.flow.path)
     values = np.where(np.isfinite(values), values, 0.0)

@@ -31,7 +31,7 @@ def free_and_round(run: Search, begin: Fit, signed: Sequence[bool]) -> None:
 
 
 def freed(structure: Structure, parameters: np.ndarray, signed: Sequence[bool]) -> tuple[Structure, np.ndarray]:
-    """The structure with all exponents of states that are never negative as parameters, where they are not 0."""
+    """The structure with all exponents of variables that are never negative as parameters, where they are not 0."""
     known = structure.powers(parameters)
     place = {term: k for k, term in enumerate(structure.columns.terms)}
 
@@ -72,7 +72,7 @@ def _rounded(fit: Fit) -> tuple[Structure, np.ndarray] | None:
     )
     free = np.ones((1, len(structure.free)), bool)
     odd = np.zeros((1, len(structure.free), len(lattice.VALUES)))
-    names = lattice.prices(structure.n_states)
+    names = lattice.prices(structure.n_variables)
     losses = rounding.losses(quadratic, free, names, rows, odd)[0]
     place, value = np.unravel_index(int(losses.argmin()), losses.shape)
     if losses[place, value] > settings.ROUNDING_SLACK:

@@ -13,6 +13,8 @@ import numpy as np
 from scipy.interpolate import BSpline, make_interp_spline
 
 from nalu_jax.discover._systems import settings
+from nalu_jax.discover._systems.inputs import Inputs
+from nalu_jax.discover._systems.library import Kinds
 from nalu_jax.discover._systems.smoothing import Smoother, Spline
 
 FEWEST_SMOOTHED = 8  # measurements through which a spline is smoothed; fewer are interpolated
@@ -47,31 +49,77 @@ class Curves(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """Trajectories, one below the other. States are divided by `scale`.
+    """Trajectories, one below the other. States and inputs are divided by `scale`.
+
+    Variables are the states and, after them, the inputs.
 
     Attributes:
         times: of each trajectory.
         ys: (N, n_states) measurements, 0 where not seen.
         seen: (N, n_states).
-        scale: (n_states,) standard deviations, in the units of the data.
+        inputs: what drives the states; None where nothing does.
+        scale: (n_variables,) of states their standard deviations, in the units of the data.
         curves: ways in which the trajectories are smoothed.
         known: the known part of the rates.
         exact_starts: whether first measurements have next to no noise.
         noise: that was given, as part of each state's standard deviation.
+        kinds: what units say of the variables; None where there are none.
     """
 
     times: tuple[np.ndarray, ...]
     ys: np.ndarray
     seen: np.ndarray
+    inputs: Inputs | None
     scale: np.ndarray
     curves: tuple[Curves, ...]
     known: Known | None
     exact_starts: bool
     noise: float | None
+    kinds: Kinds | None = None
 
     @property
     def n_states(self) -> int:
         return self.ys.shape[1]
+
+    @property
+    def n_variables(self) -> int:
+        return len(self.scale)
+
+    @functools.cached_property
+    def signed(self) -> list[bool]:
+        """Of each variable whether it has negative values."""
+        return [bool((values < 0).any()) for values in self._measured]
+
+    @functools.cached_property
+    def lowest(self) -> list[float]:
+        """Of each variable the smallest value."""
+        return [float(values.min()) for values in self._measured]
+
+    @functools.cached_property
+    def _measured(self) -> list[np.ndarray]:
+        states = [self.ys[self.seen[:, j], j] for j in range(self.n_states)]
+        return [*states, *self._input_samples.T]
+
+    @functools.cached_property
+    def _input_samples(self) -> np.ndarray:
+        """(N, n_inputs)."""
+        return np.concatenate([self.inputs_of(i, ts) for i, ts in enumerate(self.times)])
+
+    def variables(self, nodes: np.ndarray) -> np.ndarray:
+        """(N, n_variables) of states (N, n_states) at the samples."""
+        return np.concatenate([nodes, self._input_samples], 1)
+
+    def inputs_at(self, times: np.ndarray) -> np.ndarray:
+        """(I, ..., n_inputs) at times (I, ...) within the intervals."""
+        if self.inputs is None:
+            return np.zeros((*times.shape, 0))
+        ends = np.cumsum([len(ts) - 1 for ts in self.times])[:-1]
+        parts = np.split(times, ends)
+        return np.concatenate([self.inputs_of(i, part) for i, part in enumerate(parts)])
+
+    def inputs_of(self, trajectory: int, times: np.ndarray) -> np.ndarray:
+        """(..., n_inputs) of one trajectory."""
+        return np.zeros((*times.shape, 0)) if self.inputs is None else self.inputs.at(trajectory, times)
 
     @functools.cached_property
     def firsts(self) -> np.ndarray:
@@ -135,18 +183,22 @@ def problem(
     ys: list[np.ndarray],
     *,
     known: Known | None = None,
+    inputs: Inputs | None = None,
     scale: np.ndarray,
     noise: float | None = None,
     exact_starts: bool = False,
+    kinds: Kinds | None = None,
 ) -> Problem:
     """The problem of trajectories ys (n_times, n_states) in the units of the data, NaN where not seen."""
-    kept = [np.isfinite(y).any(1) for y in ys]
+    kept = [np.isfinite(y).any(1) | (inputs is not None) for y in ys]
     times = [ts[rows] for ts, rows in zip(times, kept, strict=True)]
     scaled = [y[rows] / scale for y, rows in zip(ys, kept, strict=True)]
     stacked = np.concatenate(scaled)
     seen = np.isfinite(stacked)
     curves = _all_curves(times, scaled, noise)
-    return Problem(tuple(times), np.where(seen, stacked, 0.0), seen, scale, curves, known, exact_starts, noise)
+    scale = scale if inputs is None else np.concatenate([scale, inputs.scale])
+    measured = np.where(seen, stacked, 0.0)
+    return Problem(tuple(times), measured, seen, inputs, scale, curves, known, exact_starts, noise, kinds)
 
 
 def _all_curves(times: list[np.ndarray], ys: list[np.ndarray], noise: float | None) -> tuple[Curves, ...]:

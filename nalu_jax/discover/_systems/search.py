@@ -16,7 +16,7 @@ from nalu_jax.discover._systems.problem import Curves, Problem
 from nalu_jax.discover._systems.shooting import Fit, fit
 from nalu_jax.discover._systems.structure import Key, Structure
 from nalu_jax.discover._systems.terms import Term
-from nalu_jax.discover._systems.verdict import weakest_of
+from nalu_jax.discover._systems.verdict import place_of_weakest, weakest_of
 from nalu_jax.discover._systems.weak import Start
 
 Progress = Callable[[str, float], None]
@@ -60,9 +60,14 @@ class Search:
         )
 
     def solved(self) -> bool:
-        """Whether the data are explained to the last digit, and by no series: each of its terms counts."""
+        """Whether the data are explained to the last digit, and by nothing that others are seen through.
+
+        In a series not all terms count, or one equation has many; powers that no simple number fits may be a logarithm.
+        """
         best = self.best()
-        return best is not None and best.is_exact and weakest_of(best) > settings.WEAKEST
+        if best is None or not best.is_exact or best.structure.free:
+            return False
+        return best.structure.longest <= settings.LONGEST_EQUATION and weakest_of(best) > settings.WEAKEST
 
     def tried(
         self,
@@ -114,6 +119,40 @@ def climb(
         best = search.best()
         assert best is not None
         structure, parameters, nodes, sigma = best.structure, best.parameters, best.nodes, best.sigma
+
+
+def pruned(search: Search) -> None:
+    """Fits without their weakest terms, one after another, as long as they explain the data to the last digit.
+
+    A term below the error of data, spline and solver is no term, however many standard errors it seems to be large.
+    """
+    for begin in [each for each in search.found() if each.is_exact][: settings.PRUNED]:
+        current: Fit | None = begin
+        while current is not None and current.is_exact and current.structure.coefficients > 1 and not search.ended():
+            structure, parameters = without(current, place_of_weakest(current))
+            current = search.tried(structure, parameters, current.nodes, current.sigma)
+
+
+def without(fit: Fit, place: int) -> tuple[Structure, np.ndarray]:
+    """A structure without one of its coefficients, and the parameters that are left."""
+    parts = []
+    for above, below, (begin, bar, _) in zip(
+        fit.structure.numerators, fit.structure.denominators, fit.structure.spans, strict=True
+    ):
+        parts.append((_left_out(above, place - begin), _left_out(below, place - bar)))
+    made = Structure(tuple(above for above, _ in parts), tuple(below for _, below in parts))
+    exponents = dict(zip(named(fit.structure), fit.parameters[fit.structure.coefficients :], strict=True))
+    coefficients = np.delete(fit.parameters[: fit.structure.coefficients], place)
+    return made, np.concatenate([coefficients, [exponents[each] for each in named(made)]])
+
+
+def named(structure: Structure) -> list[tuple[Term, int]]:
+    """Term and state of every free exponent."""
+    return [(structure.columns.terms[k], j) for k, j in structure.free]
+
+
+def _left_out(terms: tuple[Term, ...], place: int) -> tuple[Term, ...]:
+    return tuple(term for k, term in enumerate(terms) if k != place)
 
 
 def from_starts(search: Search, terms: Sequence[Term], stage: str, per_equation: int) -> None:

@@ -52,6 +52,7 @@ EXACT_START = 1e-3  # noise of initial states that are known, as part of that of
 # --- splines --------------------------------------------------------------------------------------------------------
 
 SPLINE_DEGREE = 7
+INPUT_DEGREES = (1, 3, 7)  # of interpolations of what drives the states
 SPLINE_COEFFICIENTS = 300  # most of one spline: its decomposition costs their third power
 ROUGHNESS = (2, 3, 4)  # derivatives of which the integrated square is penalised
 PENALTIES = (-32.0, 8.0, 161)  # logarithms of the penalty: first, last, number
@@ -83,7 +84,7 @@ SMALL_STARTS = {1: 4, 2: 2, 3: 2}  # supports of one, two and three terms of an 
 SMALL_CURVES = 2  # smoothings from which small systems are searched
 SMALL_SYSTEMS = 20  # the likeliest by their regressions
 GROWN = 2  # best small systems from which others grow
-FREED_TERMS = 2  # most terms per equation, on average, of small systems whose exponents are fitted
+FREED_TERMS = 3  # most terms per equation, on average, of small systems whose exponents are fitted
 FREED_AGAIN = 2  # best of all, in the end
 ROUNDING_SLACK = tables.ROUNDING_SLACK  # nats that one step of rounding may cost; the best of the path is kept
 
@@ -92,12 +93,17 @@ ROUNDING_SLACK = tables.ROUNDING_SLACK  # nats that one step of rounding may cos
 QUOTIENT_DEGREES = {1: (6, 5), 2: (3, 2), 3: (2, 2)}  # of terms above and below the bar, by the number of states
 QUOTIENT_TERMS = 6  # above and below, of up to three states
 QUOTIENT_TERMS_OF_MANY = 4
-QUOTIENT_STATES = 4  # states of which quotients are searched
+QUOTIENT_STATES = 4  # states of which quotients of all small sets of terms are searched
+SATURATING_STATES = 6  # states of which quotients over a single power are
+SATURATING_POWERS = (1, 2, 3, 4)  # that stand alone beside 1 below a bar
 QUOTIENT_CURVES = 2  # smoothings from which quotients are searched
+SATURATING_SIZES = (0.1, 0.25, 0.4, 0.55, 0.7, 0.85)  # quantiles of a state at which a rate is half of what it was
+SATURATING_STARTS = 6
 QUOTIENTS_REGRESSED = 60  # of each number of terms, fitted to the changes
 QUOTIENT_STEPS = 6  # Gauss-Newton steps of that
 QUOTIENTS_FITTED = 25  # of each number of terms, fitted to the trajectories where there is one state
-QUOTIENTS_COMBINED = 8  # of one equation beside those of others
+QUOTIENTS_EXCHANGED = 4  # of one equation, one after another, beside the best so far
+QUOTIENTS_COMBINED = {2: 8, 3: 8, 4: 8}  # of one equation beside those of others, by the number of states; 2 of more
 COMBINATIONS = 40
 SMALL_DENOMINATOR = 1e-3  # a quotient whose denominator comes nearer to 0 is left
 
@@ -105,6 +111,7 @@ SMALL_DENOMINATOR = 1e-3  # a quotient whose denominator comes nearer to 0 is le
 
 SUBSTEPS = 4  # of the solver in each interval between samples
 STEPS = 10  # Gauss-Newton steps
+FREE_STEPS = 30  # where exponents are free: their noise falls by NOISE_SHRINKAGE at most in each
 FEWER_STEPS = 6  # of small systems, most of which are hopeless
 STEP_SIZES = (1.0, 0.4, 0.15, 0.05)
 DEFECTS = 10.0  # weight of the whitened jumps between intervals in what a step must not raise
@@ -127,16 +134,27 @@ TERMS_PER_EQUATION = {1: 8, 2: 6}  # of polynomials, on average over the equatio
 TERMS_OF_MANY = 5  # of more states
 TERMS_OF_OTHERS = 3  # of other families: more are series of what they have not
 LINEAR_FLOOR = 1e-4  # of the mean square in the linear search: what is nonlinear is not gained
+LONGEST_EQUATION = 5
+"""Numbers of one equation that may explain exact data and be the law: to the seven digits of the floor, each must add
+more than one. Eight powers follow a Hill function of one state so far, as its series."""
+
+SERIES_TERMS = 3  # powers of one variable from which functions are tried though exact data are explained
+
 NEIGHBOURS = 8  # linearised neighbours of the best that are fitted
 SCREENED_COLUMNS = 300  # most columns of the linear search; more are screened
 NEIGHBOUR_ROUNDS = 12
 CANDIDATES = 12  # that are handed over, beside those of the front
+PRUNED = 2  # best exact fits from which terms are dropped one after another
 SINGULAR = 1e-7  # squared sine of the angle to other columns below which a column says nothing new
 SINGULAR_PAIR = 1e-6  # the same beside a first column: what is left of two others has fewer digits
 
 # --- the verdict ----------------------------------------------------------------------------------------------------
 
 GAP = tables.GAP  # nats to the next law that does not contain the best
+GAP_OF_MORE = 1.5
+"""Nats to the next law that contains the best. What is in it and not needed costs its price, and noise gains some of
+that back; with less between them the term may as well be there."""
+
 SAME_EXPONENT = 0.15  # difference of exponents up to which a law contains another
 FREE_EXPONENTS = tables.FREE_EXPONENTS  # most exponents of a law that are no simple numbers
 WEAKEST = tables.WEAKEST  # standard errors that each coefficient must be large

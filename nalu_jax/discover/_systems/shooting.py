@@ -99,7 +99,8 @@ def fit(
         patient: whether what the solver of fourth order cannot follow is tried with that of eighth.
         bar: description length from which a fit that leaves much is hopeless, and not solved more precisely.
     """
-    steps = settings.STEPS if patient else settings.FEWER_STEPS
+    full = settings.FREE_STEPS if structure.free else settings.STEPS
+    steps = full if patient else settings.FEWER_STEPS
     with np.errstate(all="ignore"):
         found = _fit(problem, structure, parameters, nodes, sigma, steps, level=0)
         if found is None and patient:
@@ -109,7 +110,7 @@ def fit(
                 return None
             if (found.length > bar and found.error > settings.HOPELESS_ERROR) or _solved(problem, found, level):
                 break
-            better = _fit(problem, structure, found.parameters, found.nodes, found.sigma, settings.STEPS, level=level)
+            better = _fit(problem, structure, found.parameters, found.nodes, found.sigma, full, level=level)
             found = found if better is None or not better.explains else better
         return found
 

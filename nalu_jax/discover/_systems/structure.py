@@ -35,6 +35,12 @@ class Structure:
         return len(self.numerators)
 
     @functools.cached_property
+    def n_variables(self) -> int:
+        """States and inputs of its terms; the states where it has none."""
+        parts = (*self.numerators, *self.denominators)
+        return next((len(term.powers) for part in parts for term in part), self.n_states)
+
+    @functools.cached_property
     def key(self) -> Key:
         """The same for structures that differ in the order of terms only."""
         pairs = zip(self.numerators, self.denominators, strict=True)
@@ -44,7 +50,7 @@ class Structure:
     def columns(self) -> Columns:
         """Every term once."""
         every = (term for terms in (*self.numerators, *self.denominators) for term in terms)
-        return Columns(tuple(dict.fromkeys(every)), self.n_states)
+        return Columns(tuple(dict.fromkeys(every)), self.n_variables)
 
     @functools.cached_property
     def _places(self) -> tuple[list[list[int]], list[list[int]]]:
@@ -78,6 +84,14 @@ class Structure:
         return self.coefficients + len(self.free)
 
     @functools.cached_property
+    def longest(self) -> int:
+        """Most parameters of one equation."""
+        sizes = []
+        for above, below, (begin, _, end) in zip(*self._places, self.spans, strict=True):
+            sizes.append(end - begin + sum(k in above or k in below for k, _ in self.free))
+        return max(sizes)
+
+    @functools.cached_property
     def is_rational(self) -> bool:
         return any(self.denominators)
 
@@ -90,7 +104,7 @@ class Structure:
         return sum(term.price + settings.TERM for term in terms) - orders + quotients
 
     def powers(self, parameters: np.ndarray) -> np.ndarray:
-        """(n_terms, n_states) exponents of `columns`."""
+        """(n_terms, n_variables) exponents of `columns`."""
         powers = self.columns.powers.copy()
         for (k, j), value in zip(self.free, parameters[self.coefficients :], strict=True):
             powers[k, j] = value
@@ -116,7 +130,7 @@ class Structure:
         return above, below
 
     def rates(self, states: np.ndarray, parameters: np.ndarray) -> np.ndarray:
-        """(..., n_states)."""
+        """(..., n_states) of states (..., n_variables), the inputs after them."""
         above, below = self.weights(parameters)
         values = self.columns.values(states, self.powers(parameters))
         if not self.is_rational:
@@ -146,7 +160,7 @@ class Structure:
             (values[..., [k]] * log_base(states[..., [j]])) * (above[:, k] - rates * below[:, k]) / under
             for k, j in self.free
         ]
-        return np.stack(found, -1) if found else np.zeros((*states.shape, 0))
+        return np.stack(found, -1) if found else np.zeros((*rates.shape, 0))
 
 
 def denominator(values: np.ndarray, below: np.ndarray) -> np.ndarray:

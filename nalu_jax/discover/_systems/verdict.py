@@ -42,8 +42,13 @@ def judge(problem: Problem, found: list[Fit], barred: list[Fit]) -> Verdict:
         return Verdict(ALIKE, f"{what} within {settings.GAP:g} nats of it, the next at {behind:.1f}", alike)
     if any(each.length < best.length + settings.GAP and not contains(each, best) for each in barred):
         return Verdict(ALIKE, "a law that was not allowed fits as well", ())
+    more = min((each.length for each in found[1:] if contains(each, best)), default=np.inf) - best.length
+    if more < settings.GAP_OF_MORE and not best.is_exact:
+        return Verdict(ALIKE, f"a law that has more beside the same terms is only {more:.1f} nats behind", ())
     if best.structure.free and not best.is_exact:
         return Verdict(ALIKE, "an exponent is no simple number, and the data are noisy", ())
+    if best.structure.longest > settings.LONGEST_EQUATION:
+        return Verdict(ALIKE, f"{best.structure.longest} numbers in one equation, as a series of another has them", ())
     weakest = weakest_of(best)
     if weakest < settings.WEAKEST:
         return Verdict(ALIKE, f"one of its coefficients is only {weakest:.1f} standard errors large", ())
@@ -53,6 +58,13 @@ def judge(problem: Problem, found: list[Fit], barred: list[Fit]) -> Verdict:
         else "no other law comes near it"
     )
     return Verdict(RECOVERED, "it explains the data to rounding" if best.is_exact else behind, ())
+
+
+def cut_short(verdict: Verdict) -> Verdict:
+    """The verdict where a search ended before all rivals had been tried."""
+    if verdict.verdict != RECOVERED:
+        return verdict
+    return Verdict(ALIKE, f"{verdict.reason}, of those that were tried before the search was ended", ())
 
 
 def _against(problem: Problem, best: Fit) -> str | None:
@@ -116,8 +128,18 @@ def errors_of(fit: Fit) -> np.ndarray:
 
 def weakest_of(fit: Fit) -> float:
     """The smallest coefficient by its standard error; free exponents may be near 0."""
+    return float(np.min(_sizes(fit), initial=np.inf))
+
+
+def place_of_weakest(fit: Fit) -> int:
+    """Where it is among the parameters."""
+    return int(np.argmin(_sizes(fit)))
+
+
+def _sizes(fit: Fit) -> np.ndarray:
+    """Of every coefficient, in standard errors."""
     count = fit.structure.coefficients
-    return float(np.min(np.abs(fit.parameters[:count]) / np.maximum(errors_of(fit)[:count], 1e-300), initial=np.inf))
+    return np.abs(fit.parameters[:count]) / np.maximum(errors_of(fit)[:count], 1e-300)
 
 
 def contains(other: Fit, best: Fit) -> bool:

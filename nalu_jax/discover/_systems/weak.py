@@ -33,14 +33,19 @@ class Windows:
     def __init__(self, problem: Problem, curves: Curves):
         self.problem, self.curves = problem, curves
         points, weights = np.polynomial.legendre.leggauss(GAUSS)
-        exact = bool(curves.noise.min() < settings.EXACT_SPLINE)
+        self.noisy = bool(curves.noise.min() >= settings.EXACT_SPLINE)
         self.widths = [
-            1 if exact else max(1, min(len(ts) - 1, max(2, len(ts) // settings.WINDOWS))) for ts in problem.times
+            1 if not self.noisy else max(1, min(len(ts) - 1, max(2, len(ts) // settings.WINDOWS)))
+            for ts in problem.times
         ]
         halves = [np.diff(ts)[:, None] / 2 for ts in problem.times]
         self.times = [ts[:-1, None] + half * (1 + points) for ts, half in zip(problem.times, halves, strict=True)]
         self.weights = [half * weights for half in halves]
         self.states = [curves.states(i, times) for i, times in enumerate(self.times)]
+        self.variables = [
+            np.concatenate([states, problem.inputs_of(i, times)], -1)
+            for i, (states, times) in enumerate(zip(self.states, self.times, strict=True))
+        ]
         self.rows = sum((len(ts) - width) / width for ts, width in zip(problem.times, self.widths, strict=True))
 
     def integrals(self, values: Sequence[np.ndarray]) -> np.ndarray:
@@ -55,9 +60,9 @@ class Windows:
 
     def columns(self, terms: Sequence[Term]) -> np.ndarray:
         """(windows, M) integrals of terms."""
-        columns = Columns(terms, self.problem.n_states)
+        columns = Columns(terms, self.problem.n_variables)
         with np.errstate(all="ignore"):
-            return self.integrals([columns.values(states) for states in self.states])
+            return self.integrals([columns.values(each) for each in self.variables])
 
     def changes(self) -> np.ndarray:
         """(windows, n_states) of the states, without what is known of them."""
