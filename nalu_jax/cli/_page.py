@@ -26,9 +26,16 @@ def check(path: pathlib.Path) -> None:
 
 
 def write(
-    path: pathlib.Path, found: Found | FoundSystem, x: Any, y: Any, command: str, *, trained: np.ndarray | None = None
+    path: pathlib.Path,
+    found: Found | FoundSystem,
+    x: Any,
+    y: Any,
+    command: str,
+    *,
+    inputs: Any = None,
+    trained: np.ndarray | None = None,
 ) -> None:
     """The page of a table, of whose rows some were fitted, or of trajectories, with the command that was typed."""
     from .. import plot
 
-    plot.report(found, path, x, y, trained=trained, command=command)
+    plot.report(found, path, x, y, inputs=inputs, trained=trained, command=command)
