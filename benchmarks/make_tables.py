@@ -94,10 +94,7 @@ FACTS = {  # of the README: the file of a result, what it is about, and which pa
     "layers": ("time of a product unit", slice(1)),
     "memory": ("memory of product units", slice(1)),
     "ode": ("time of a differential equation with units in it", slice(1)),
-    "loop_throughput": ("training steps a second, over all restarts at once, each with batches of its own", slice(1)),
-    "compile": ("time to trace and compile the gradient of a unit", slice(1)),
     "table_speed": ("time until a table has its formula", slice(4)),
-    "imports": ("time of `import nalu_jax` against `import jax`", slice(1)),
 }
 COMPARED_UNITS = ("nmu", "inalu", "nru", "nmru", "npu", "real_npu")
 

@@ -116,7 +116,7 @@ units = {"height": "m", "diameter": "m", "time": "s"}
 physical = discover.table(
     table[["height", "diameter"]], table["time"], target="time", units=units, constants={"g": (9.81, "m/s^2")}
 )
-print(physical)
+physical  # the last line of a cell is shown with its formula set
 
 # %% [markdown]
 # 1.414 is the square root of 2: the formula is sqrt(2 h / g). Units also help where data are few or noisy, since they

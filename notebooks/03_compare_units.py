@@ -123,6 +123,17 @@ for name, row in errors.items():
 # * The dense network is good in the square and nowhere else; its root is fine as far as the root is smooth.
 #
 # None of these is exact: two right digits are not a formula. Notebook 02 takes an NPU and a NAU there.
+#
+# **Exercise.** Which of these models can be right everywhere for `x**2 * y`, and with which weights? Which could be
+# with one layer more?
+#
+# <details><summary>An answer</summary>
+#
+# NPU and RealNPU, with powers 2 and 1 in one hidden unit, and a NAU weight of 1. An NMU has each input once in a
+# product. Two of them can: the first makes `x` and `x * y`, the second multiplies these. A NALU could write the power 2
+# only as a weight, and its weights end at 1.
+#
+# </details>
 
 # %%
 powers = np.minimum(errors["NPU"], errors["RealNPU"])

@@ -204,6 +204,23 @@ coefficient = float(period[io] / product[io])
 apart = np.abs(coefficient * np.asarray(product) / period - 1)
 print(f"coefficient from Io alone: {coefficient:.4f}; largest error on the other 29 bodies: {apart.max():.2%}")
 
+# %% [markdown]
+# **Exercise.** A pendulum has a length l in metres, and swings in a field g in m / s^2. Which product of powers of
+# the two is in seconds? What do the units not know?
+#
+# <details><summary>An answer</summary>
+#
+# ```
+# pendulum = symbolic.consistent({"l": (1, 0), "g": (1, -2)}, (0, 1))
+# params = pendulum.init(jax.random.key(0), (2, 1), jnp.float64)
+# print(symbolic.to_sympy(pendulum, params, ("l", "g"), domain="positive", eps=False)[0])
+# ```
+#
+# sqrt(l / g), and nothing is left to learn. The units do not know its coefficient, 2 pi, nor that the angle, which has
+# no unit, must be small.
+#
+# </details>
+
 # %%
 [term] = law.terms
 assert law.verdict == "recovered" and law.formula.endswith("*distance**(3/2)")

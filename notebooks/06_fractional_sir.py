@@ -19,9 +19,9 @@
 #
 # r = 0.06 sqrt(S I), dS/dt = -r + 0.01 R, dI/dt = r - 0.05 I, dR/dt = 0.05 I - 0.01 R,
 #
-# is solved once, and 40 points of the solution are all that is given. No library of candidate terms that somebody wrote
-# down holds a square root by chance; a unit with real exponents does not need one. The best network of the paper came
-# to S^0.62 I^0.57 in the place of sqrt(S I).
+# is solved once, and 40 points of the solution are all that is given. Times are days. No library of candidate terms
+# that somebody wrote down holds a square root by chance; a unit with real exponents does not need one. The best
+# network of the paper came to S^0.62 I^0.57 in the place of sqrt(S I).
 #
 # Under a minute.
 
@@ -84,16 +84,20 @@ truth = np.asarray(ode.solve(epidemic, other, later, rtol=1e-10, atol=1e-12).ys)
 simulated = found.simulate(np.asarray(other), np.asarray(later))
 print(f"largest difference: {np.abs(simulated - truth).max():.1e} of 100 people")
 
-figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
-for k, colour in enumerate(("#2166ac", "#b2182b", "#4d9221")):
-    fine = found.simulate(ys[0], np.linspace(0.0, 200.0, 201))
-    axes[0].plot(np.linspace(0.0, 200.0, 201), fine[:, k], color=colour, label=names[k])
-    axes[0].plot(ts, ys[:, k], "o", color=colour, markersize=3)
-    axes[1].plot(later, truth[:, k], color="0.75", linewidth=4)
-    axes[1].plot(later, simulated[:, k], color=colour)
-axes[0].set(title="the 40 points, and the equations found", xlabel="time", ylabel="people")
-axes[1].set(title="another epidemic: grey is the truth", xlabel="time")
-axes[0].legend(frameon=False)
+fine = np.linspace(0.0, 200.0, 201)
+fitted = found.simulate(ys[0], fine)
+figure, axes = plt.subplots(3, 2, figsize=(8, 4.6), sharex="col", sharey="row", layout="constrained")
+for k, (left, right) in enumerate(axes):
+    left.plot(ts, ys[:, k], "o", color="#404040", markersize=3, label="given")
+    left.plot(fine, fitted[:, k], color="#2166ac", label="equations found")
+    right.plot(later, truth[:, k], color="#bdbdbd", linewidth=5, label="truth")
+    right.plot(later, simulated[:, k], color="#2166ac", label="equations found")
+    left.set_ylabel(f"{names[k]} (people)")
+for ax, title in zip(axes[0], ("the 40 points", "another epidemic, twice as long"), strict=True):
+    ax.set_title(title)
+    ax.legend(frameon=False)
+for ax in axes[-1]:
+    ax.set_xlabel("time (days)")
 plt.show()
 
 # %% [markdown]
@@ -113,6 +117,25 @@ print(uncertain)
 # With exact data the powers are square roots because nothing else fits to nine digits. With 1 % noise they are square
 # roots because these are simple and fit as well as anything near them: the search begins at simple powers, and leaves
 # them only where the data ask for it. That is a prior belief, and yours to hold or not.
+#
+# **Exercise.** Let the infections grow like S I in place of its square root, `0.002 * s * i`. Which equations come out,
+# and what does the front have beyond them?
+#
+# <details><summary>An answer</summary>
+#
+# ```
+# def ordinary(t, y, args):
+#     s, i, r = y
+#     infections = 0.002 * s * i
+#     return jnp.stack([-infections + 0.01 * r, infections - 0.05 * i, 0.05 * i - 0.01 * r])
+#
+# points = np.asarray(ode.solve(ordinary, start, ts, rtol=1e-10, atol=1e-12).ys)
+# print(discover.ode(ts, points, names=names, initial_states="exact", progress=False))
+# ```
+#
+# The law itself. Beyond it there are terms of the size of 1e-10 with errors as large: they buy nothing.
+#
+# </details>
 
 # %%
 products = {tuple(float(power) for power in row) for row in found.params[0]["re"].T}

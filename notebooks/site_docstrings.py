@@ -20,10 +20,17 @@ class AsMarkdown(Extension):
 
 
 def as_markdown(text: str) -> str:
-    """The docstring with its doctests fenced, and its params as a block of code."""
+    """The docstring with doctests fenced, params as a block of code, and an item for each name of `a, b: both`."""
     text = re.sub(r"^Params:\n", "**Params**\n\n", text, flags=re.MULTILINE)
+    text = re.sub(r"^( +)(\w+(?:, \w+)+)(?=: )", _one_each, text, flags=re.MULTILINE)
     doctest = re.compile(r"^( *)>>> .*(?:\n(?! *$).*)*", re.MULTILINE)
     return doctest.sub(lambda match: f"{_gap(match)}{match[1]}```pycon\n{match[0]}\n{match[1]}```", text)
+
+
+def _one_each(match: re.Match[str]) -> str:
+    """griffe takes all before the colon for one name."""
+    *others, last = match[2].split(", ")
+    return "".join(f"{match[1]}{other}: see `{last}`.\n" for other in others) + match[1] + last
 
 
 def _gap(match: re.Match[str]) -> str:

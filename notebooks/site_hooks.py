@@ -45,7 +45,7 @@ def on_config(config: MkDocsConfig) -> None:
     config.nav = [
         *(config.nav or []),
         {"Notebooks": [{_title(path): f"notebooks/{path.stem}.md"} for path in notebooks()]},
-        {"Reference": [{name: page} for name, page in reference_pages().items()]},
+        {"Reference": _reference_nav()},
     ]
 
 
@@ -99,6 +99,14 @@ def reference_pages() -> dict[str, str]:
     public = ["nalu_jax", *[f"nalu_jax.{name}" for name in PACKAGES if inspect.ismodule(getattr(nalu_jax, name))]]
     every_unit = [f"nalu_jax.units.{name}" for name in units.UNITS]
     return {name: f"api/{name.split('.')[-1]}.md" for name in (*public, "nalu_jax.cli", *every_unit)}
+
+
+def _reference_nav() -> list[dict[str, Any]]:
+    """The packages, and behind them the units as a group of their own."""
+    pages = reference_pages()
+    is_unit = lambda name: name.startswith("nalu_jax.units.")
+    packages = [{name: page} for name, page in pages.items() if not is_unit(name)]
+    return [*packages, {"units": [{name.split(".")[-1]: page} for name, page in pages.items() if is_unit(name)]}]
 
 
 def reference(name: str) -> str:

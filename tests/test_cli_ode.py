@@ -42,6 +42,22 @@ def test_a_mistake_is_one_line_and_status_2(arguments, words, tmp_path, capsys):
     assert words in error and error.count("\n") == 1 and "Traceback" not in error
 
 
+def test_a_column_that_drives_the_states_and_units(tmp_path, capsys):
+    ts = np.linspace(0.0, 6.0, 61)
+    force = np.sin(2 * ts)
+    ys = (2 * force - 4 * np.cos(2 * ts) + 9 * np.exp(-ts)) / 5  # dy/dt = 2 f - y from y(0) = 1
+    path, page = tmp_path / "driven.csv", tmp_path / "law.html"
+    rows = zip(ts.tolist(), force.tolist(), ys.tolist(), strict=True)
+    path.write_text("t,f,y\n" + "".join(",".join(map(repr, row)) + "\n" for row in rows))
+    options = ["ode", str(path), "--time", "t", "--inputs", "f", "--functions", "none", "--no-nested"]
+    told = ["--units", "f=m/s,y=m", "--time-unit", "s", "--report", str(page)]
+    assert cli.main([*options, *told]) == 0
+    assert "y in m, f in m/s" in capsys.readouterr().out
+    assert "solved from the first of them" in page.read_text()
+    assert cli.main([*options, "--states", "z"]) == 2
+    assert "no column 'z'" in capsys.readouterr().err
+
+
 def gas_lines():
     rng = np.random.default_rng(1)
     n, t, v = rng.uniform(0.5, 3, 30), rng.uniform(250, 400, 30), rng.uniform(0.5, 4, 30)

@@ -100,6 +100,8 @@ def test_docstrings_become_markdown():
     )
     assert "**Params**\n\n    w  (n_in, n_out)\n" in text
     assert text.endswith("Example:\n    ```pycon\n    >>> 1 + 1\n    2\n    ```\n")
+    several = hooks("site_docstrings").as_markdown("Two.\n\nArgs:\n    true, predicted: (n,).\n    log: axes.\n")
+    assert "    true: see `predicted`.\n    predicted: (n,).\n    log: axes.\n" in several
 
 
 def test_the_drawn_figures_are_there_and_can_be_drawn_again():
@@ -143,17 +145,28 @@ SEARCH = """<!doctype html><iframe src="/index.html?q=npu" width="1280" height="
 })();</script>"""
 
 
+PHONE = """<!doctype html>FRAMES<pre></pre><script>
+onload = () => {
+  const wide = frame => frame.contentDocument.documentElement.scrollWidth > frame.clientWidth;
+  const pages = [...document.querySelectorAll("iframe")].filter(wide).map(frame => frame.getAttribute("src"));
+  document.querySelector("pre").textContent = "too wide: " + pages.join();
+};</script>"""
+ON_A_PHONE = "index units choose command_line benchmarks/index notebooks/06_fractional_sir api/ode contributing".split()
+FRAMES = "".join(f'<iframe src="{page}.html" width="390" height="800"></iframe>' for page in ON_A_PHONE)
+MADE = {"/search.html": SEARCH, "/phone.html": PHONE.replace("FRAMES", FRAMES)}
+
+
 class Handler(http.server.SimpleHTTPRequestHandler):
-    """The site, a page that searches it, and answers that take a while: Chromium's clock stands still meanwhile."""
+    """The site, pages that look at it, and answers that take a while: Chromium's clock stands still meanwhile."""
 
     def do_GET(self):
-        if not self.path.startswith(("/search.html", "/wait")):
+        if self.path not in MADE and not self.path.startswith("/wait"):
             return super().do_GET()
         self.send_response(200)
         self.send_header("Content-Type", "text/html")
         self.end_headers()
-        if self.path == "/search.html":
-            self.wfile.write(SEARCH.encode())
+        if self.path in MADE:
+            self.wfile.write(MADE[self.path].encode())
         else:
             time.sleep(0.5)
 
@@ -171,10 +184,10 @@ def served(folder):
     server.server_close()
 
 
-def rendered(address, *options, width=1280):
-    """The page as Chromium has it after its scripts have run."""
-    command = [CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", f"--window-size={width},900"]
-    command += ["--virtual-time-budget=30000", "--dump-dom", *options, address]
+def rendered(address, *options):
+    """The page as Chromium has it once it is loaded."""
+    command = [CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1280,900"]
+    command += ["--dump-dom", *options, address]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
 
 
@@ -185,7 +198,20 @@ def test_a_browser_finds_npu_and_asks_no_other_host(site, tmp_path):
     """The log of the network has a URL for whatever was asked for, by the pages or by the browser for itself."""
     log = tmp_path / "log.json"
     with served(site) as address:
-        page = rendered(f"{address}/search.html", f"--log-net-log={log}")
+        page = rendered(f"{address}/search.html", "--virtual-time-budget=30000", f"--log-net-log={log}")
     assert "NPU, the neural power unit" in page.split("<pre>")[1].split("</pre>")[0]
     asked = re.findall(r'"initiator":"http://127.0.0.1:\d+".*?"url":"(?:https?|wss?)://([^/:"]+)', log.read_text())
     assert set(asked) <= {"127.0.0.1"} and "127.0.0.1" in re.findall(r'"url":"http://([^/:"]+)', log.read_text())
+
+
+@pytest.mark.slow
+@needs_docs
+@needs_chromium
+def test_no_page_scrolls_sideways_on_a_phone_and_dark_is_dark(site):
+    with served(site) as address:
+        assert rendered(f"{address}/phone.html").split("<pre>")[1].split("</pre>")[0] == "too wide: "
+        schemes = [
+            re.findall(r'<body[^>]*data-md-color-scheme="(\w+)"', rendered(f"{address}/units.html", *options))
+            for options in ([], ["--force-dark-mode"])
+        ]
+    assert schemes == [["default"], ["slate"]]

@@ -183,16 +183,22 @@ def test_a_misspelt_name_is_an_attribute_error():
         getattr(nalu_jax, "trainign")  # noqa: B009 (type checkers refuse it too)
 
 
-def test_without_matplotlib_everything_but_plot_is_there_and_plot_says_what_it_needs():
+def test_without_extras_everything_else_is_there_and_what_needs_them_says_so():
     code = (
-        "import sys; sys.modules['matplotlib'] = None\n"
+        "import sys; sys.modules['matplotlib'] = sys.modules['sklearn'] = None\n"
         "import nalu_jax\n"
         "assert nalu_jax.training and not hasattr(nalu_jax, 'plot')\n"
         "try:\n    from nalu_jax import plot\n"
         "except ImportError as error:\n    print(error)\n"
+        "assert nalu_jax.discover.table and not hasattr(nalu_jax.discover, 'FormulaRegressor')\n"
+        "try:\n    nalu_jax.discover.FormulaRegressor\n"
+        "except AttributeError as error:\n    print(error)\n"
     )
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert out == 'nalu_jax.plot needs Matplotlib: pip install "nalu_jax[plot]".\n'
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert out == [
+        'nalu_jax.plot needs Matplotlib: pip install "nalu_jax[plot]".',
+        'nalu_jax.discover.FormulaRegressor: it needs scikit-learn: pip install "nalu_jax[sklearn]".',
+    ]
 
 
 def test_the_version_is_that_of_the_distribution_and_leads_the_changelog():

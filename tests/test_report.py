@@ -141,3 +141,43 @@ def test_quiet_shows_no_progress(tmp_path, capsys, monkeypatch):
     assert capsys.readouterr().err
     assert cli.main([*options, "--quiet"]) == 0
     assert not capsys.readouterr().err
+
+
+def test_a_page_of_trajectories_has_equations_numbers_and_what_was_typed(tmp_path, capsys):
+    table, path, ts = tmp_path / "decay.csv", tmp_path / "law.html", np.linspace(0.0, 2.0, 21)
+    table.write_text("t,m\n" + "".join(f"{t!r},{np.exp(-1.5 * t).item()!r}\n" for t in ts.tolist()))
+    options = ["ode", str(table), "--time", "t", "--functions", "none", "--no-nested", "--quiet"]
+    assert cli.main([*options, "--report", str(tmp_path)]) == 2
+    assert "is a folder" in capsys.readouterr().err
+    assert cli.main([*options, "--report", str(path)]) == 0
+    text = path.read_text()
+    tags = Tags(text)
+    assert not tags.open and "solved from the first of them" in text and "--time t --functions none" in text
+    assert "dm/dt, coefficient" in tags.text and "<mfrac><mrow><mi>d</mi><mi>m</mi></mrow>" in text
+
+
+def test_rivals_are_in_the_order_of_their_evidence_and_longer_ones_far_behind_are_left_out():
+    from nalu_jax.plot import _found
+
+    line = np.linspace(1.0, 3.0, 30)
+    noisy = 2 * line * (1 + 0.05 * np.random.default_rng(0).normal(size=30))
+    one = discover.table(line[:, None], noisy, names=["t"], target="h", functions=(), nested=False, terms=2)
+    shown = _found.weighed(one)
+    assert any(each.with_errors == one.best.with_errors for each in shown)
+    assert [each.complexity for each in shown] == sorted(each.complexity for each in shown)
+    assert all(each.complexity <= one.best.complexity or _found.behind(one, each) < _found.SPENT for each in shown)
+    assert _found.behind(one, one.best) == 0 and _found.behind(one, one.candidates[-1]) > 0
+
+
+@pytest.mark.slow
+def test_a_driven_system_is_drawn_with_its_inputs(tmp_path):
+    ts = np.linspace(0.0, 6.0, 61)
+    force = np.sin(2 * ts)
+    ys = (2 * force - 4 * np.cos(2 * ts) + 9 * np.exp(-ts)) / 5  # dy/dt = 2 f - y from y(0) = 1
+    options = {"functions": (), "nested": False, "progress": False}
+    driven = discover.ode(ts, ys, names=["y"], inputs=(("f",), force), **options)
+    plot.report(driven, tmp_path / "a.html", ts, ys, inputs=force)
+    assert "solved from the first of them" in (tmp_path / "a.html").read_text()
+    for inputs, words in ((None, "has the inputs 'f'"), ([force, force], "inputs of 2 trajectories, expected 1")):
+        with pytest.raises(ValueError, match=words):
+            plot.trajectories(driven, ts, ys, inputs=inputs)

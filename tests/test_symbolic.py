@@ -283,6 +283,9 @@ def test_table_and_its_latex(key):
     path = symbolic.prune(powers, power_start(key), power_data(0.0))
     lines = symbolic.table(path, POWERS, domain="positive", outputs=["f"]).splitlines()
     assert lines[0].split() == ["complexity", "loss", "formula"] and len(lines) == 1 + len(path.steps)
+    printed = str(path).splitlines()
+    assert len(printed) == 1 + len(path.steps) and printed[1 + path.chosen].startswith("*")
+    assert repr(path.best) == f"<Step {path.best.complexity} numbers, loss {path.best.loss:.3g}>"
     (chosen,) = [line for line in lines if line.startswith("*")]
     assert chosen.split()[1] == "5" and chosen.endswith("f = 2*x**1.5/y - 0.75*y**0.3333")
     counts = [int(line[1:].split()[0]) for line in lines[1:]]

@@ -60,6 +60,15 @@ def test_second_order_stages_survive_a_loss_that_is_nan_beyond_a_wall(stage, mon
     assert (found.validation < 0.7 * report.validation_before).any()
 
 
+def test_a_bar_names_the_stages(capsys):
+    run = {"steps": 3, "finish": [training.rounding()], **ROSENBROCK}
+    training.fit(rosenbrock, start, progress="probe", **run)
+    shown = capsys.readouterr().err
+    assert "Rounding" in shown and "1/1" in shown and "probe" in shown
+    fit(rosenbrock, start, **run)
+    assert not capsys.readouterr().err
+
+
 def test_rounding_is_kept_only_where_validation_does_not_get_worse():
     """Restart 0 has learned 1 and -1, restart 1 a weight of 0.7."""
     weights = jnp.array([[[1.0], [-1.0]], [[0.7], [-1.0]]])

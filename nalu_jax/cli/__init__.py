@@ -109,6 +109,9 @@ def _ode_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--time", required=True, metavar="COLUMN", help="the column of times")
     command.add_argument("--trajectory", metavar="COLUMN", help="which trajectory a row belongs to (default: one)")
     command.add_argument("--states", type=names, metavar="A,B", help="the columns of states (default: all others)")
+    command.add_argument("--inputs", type=names, default=[], metavar="A,B", help="columns that drive the states")
+    command.add_argument("--units", metavar="p=Pa,V=L", help="of all states and inputs")
+    command.add_argument("--time-unit", metavar="s", help="of the times, with --units")
     command.add_argument(
         "--noise", type=float, metavar="SHARE", help="of the measurements, in deviations of the states"
     )
@@ -121,6 +124,8 @@ def _ode_options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--no-nested", dest="nested", action="store_false", help="no quotients of sums")
     command.add_argument("--time-limit", type=float, default=60.0, metavar="SECONDS", help="end with the best so far")
+    command.add_argument("--report", type=pathlib.Path, metavar="OUT.html", help="write a page to keep")
+    command.add_argument("--quiet", action="store_true", help="no progress bar")
     command.add_argument("--json", action="store_true", help="print JSON, for machines")
 
 

@@ -199,12 +199,18 @@ def run(options: argparse.Namespace) -> int:
             return _failed(options, f"--plot {options.plot}: cannot be written: {error}.")
     if options.report is not None:
         try:
-            _page.write(options.report, fitted.found, fitted.columns, fitted.rows.train, options.typed)
+            columns, trained = fitted.columns, _trained(fitted)
+            _page.write(options.report, fitted.found, columns.x, columns.y, options.typed, trained=trained)
         except (OSError, ValueError) as error:
             return _failed(options, f"--report {options.report}: cannot be written: {error}.")
     if fitted.found.interrupted:
         return INTERRUPTED
     return NO_FORMULA if fitted.found.verdict == NOTHING else 0
+
+
+def _trained(fitted: Fitted) -> np.ndarray:
+    """(rows,) bool: which rows the formula was fitted to."""
+    return np.isin(np.arange(fitted.columns.y.size), fitted.rows.train)
 
 
 def _failed(options: argparse.Namespace, message: str) -> int:
@@ -257,7 +263,7 @@ def _write_plot(path: pathlib.Path, fitted: Fitted) -> None:
     from .. import plot
 
     found, columns = fitted.found, fitted.columns
-    trained = np.isin(np.arange(columns.y.size), fitted.rows.train)
+    trained = _trained(fitted)
     predicted = found.predict(columns.x)
     shown = np.isfinite(predicted)
     wide = (columns.y > 0).all() and columns.y.max() > 30 * columns.y.min()

@@ -12,6 +12,7 @@ import argparse
 import json
 import math
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,8 @@ import numpy as np
 from .. import discover
 from ..discover import _names
 from ..discover._found import NOTHING
-from . import _csv
-from ._fit import FAILED, INTERRUPTED, NO_FORMULA
+from . import _csv, _page
+from ._fit import FAILED, INTERRUPTED, NO_FORMULA, _pairs
 
 
 def trajectories(columns: _csv.Columns, trajectory: str | None) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -36,32 +37,62 @@ def run(options: argparse.Namespace) -> int:
     """Search and print; returns the exit status."""
     beside = [] if options.trajectory is None else [options.trajectory]
     try:
+        if options.report is not None:
+            _page.check(options.report)
         drop = options.missing == "drop"
-        columns = _csv.read(options.data, target=options.time, inputs=options.states, beside=beside, drop=drop)
-        ts, ys = trajectories(columns, options.trajectory)
+        read = None if options.states is None else [*options.states, *options.inputs]
+        columns = _csv.read(options.data, target=options.time, inputs=read, beside=beside, drop=drop)
+        ts, every = trajectories(columns, options.trajectory)
+        states = options.states or [name for name in columns.names if name not in options.inputs]
+        ys, driving = (_columns(columns, every, names) for names in (states, options.inputs))
         found = discover.ode(
             ts,
             ys,
-            names=columns.names,
+            names=states,
+            units=None if options.units is None else dict(_pairs("--units", options.units, ",")),
+            time_unit=options.time_unit,
+            inputs=(options.inputs, driving) if options.inputs else None,
             noise=options.noise,
             initial_states=options.initial_states,
             functions=options.functions,
             nested=options.nested,
             time_limit=options.time_limit,
-            progress=sys.stderr.isatty() and not options.json,
+            progress=sys.stderr.isatty() and not (options.json or options.quiet),
         )
     except (ValueError, TypeError, TimeoutError) as error:
-        name = "standard input" if str(options.data) == _csv.STANDARD_INPUT else _names.printable(options.data.name)
-        print(f"nalu-jax ode: {name}: {error}", file=sys.stderr)
-        return FAILED
+        return _failed(options, str(error))
     except KeyboardInterrupt:
         print("nalu-jax ode: interrupted before there was an equation.", file=sys.stderr)
         return INTERRUPTED
     notes = [f"note: {note}" for note in columns.notes]
     print(json.dumps(as_data(found), indent=1, allow_nan=False) if options.json else "\n".join([str(found), *notes]))
+    if options.report is not None:
+        try:
+            _page.write(options.report, found, ts, ys, options.typed, inputs=driving if options.inputs else None)
+        except (OSError, ValueError) as error:
+            return _failed(options, f"--report {options.report}: cannot be written: {error}.")
     if found.interrupted:
         return INTERRUPTED
     return NO_FORMULA if found.verdict == NOTHING else 0
+
+
+def _columns(columns: _csv.Columns, every: list[np.ndarray], names: Sequence[str]) -> list[np.ndarray]:
+    """These columns of every trajectory.
+
+    Raises:
+        ValueError: a name is that of no column.
+    """
+    missing = [name for name in names if name not in columns.names]
+    if missing:
+        raise ValueError(f"no column {missing[0]!r}; there are {', '.join(map(repr, columns.names))}.")
+    places = [list(columns.names).index(name) for name in names]
+    return [rows[:, places] for rows in every]
+
+
+def _failed(options: argparse.Namespace, message: str) -> int:
+    name = "standard input" if str(options.data) == _csv.STANDARD_INPUT else _names.printable(options.data.name)
+    print(f"nalu-jax ode: {name}: {message}", file=sys.stderr)
+    return FAILED
 
 
 def as_data(found: discover.FoundSystem) -> dict[str, Any]:

@@ -1,12 +1,12 @@
-"""`nalu-jax fit --report OUT.html`: a page to keep, checked before the search and written after it."""
+"""`--report OUT.html` of `nalu-jax fit` and `nalu-jax ode`: a page to keep, checked before the search."""
 
 import os
 import pathlib
+from typing import Any
 
 import numpy as np
 
-from ..discover import Found
-from . import _csv
+from ..discover import Found, FoundSystem
 
 
 def check(path: pathlib.Path) -> None:
@@ -25,9 +25,17 @@ def check(path: pathlib.Path) -> None:
         raise ValueError(f"--report {path}: it may not be written. Name another place.")
 
 
-def write(path: pathlib.Path, found: Found, columns: _csv.Columns, train: np.ndarray, command: str) -> None:
-    """The page of a table's rows, of which `train` were fitted, with the command that was typed."""
+def write(
+    path: pathlib.Path,
+    found: Found | FoundSystem,
+    x: Any,
+    y: Any,
+    command: str,
+    *,
+    inputs: Any = None,
+    trained: np.ndarray | None = None,
+) -> None:
+    """The page of a table, of whose rows some were fitted, or of trajectories, with the command that was typed."""
     from .. import plot
 
-    trained = np.isin(np.arange(columns.y.size), train)
-    plot.report(found, path, columns.x, columns.y, trained=trained, command=command)
+    plot.report(found, path, x, y, inputs=inputs, trained=trained, command=command)

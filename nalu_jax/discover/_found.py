@@ -369,16 +369,14 @@ class Found:
         return f"$\\displaystyle {self.latex}$"
 
     def _repr_html_(self) -> str:
-        rows = [
-            f"<tr><td>{_names.as_html(label)}</td><td>{_names.as_html(number)}</td></tr>"
-            for label, number in _numbers_of(self.best)
-        ]
+        from . import _mathml
+
         below = [*_unit_lines(self.best), _noise_line(self), *self.notes]
-        notes = "".join(f"<p>{_names.as_html(line)}</p>" for line in below)
         return (
             f"<p><b>{_names.as_html(self.verdict)}</b>: {_names.as_html(self.reason)}</p>"
+            f"{_mathml.equation(_mathml.identifier(self.target), self.expression)}"
             f"<p>{_names.as_html(f'{self.target} = {self.best.with_errors}')}</p>"
-            f"<table><tr><th>number</th><th>value, standard error</th></tr>{''.join(rows)}</table>{notes}"
+            f"{numbers_as_html(numbers_of(self.best))}{''.join(f'<p>{_names.as_html(line)}</p>' for line in below)}"
         )
 
 
@@ -439,12 +437,12 @@ def _noise_line(found: Found) -> str:
 
 def _term_lines(formula: Formula) -> list[str]:
     """Every number of a formula with its standard error."""
-    pairs = _numbers_of(formula)
+    pairs = numbers_of(formula)
     width = max(len(label) for label, _ in pairs)
     return [f"  {label:{width}}  {number}" for label, number in pairs]
 
 
-def _numbers_of(formula: Formula) -> list[tuple[str, str]]:
+def numbers_of(formula: Formula) -> list[tuple[str, str]]:
     """(what it is, value and error) of every number that was fitted; an exact one beside what was measured."""
     pairs = [(f"{name}, in the known part", _number_text(number)) for name, number in _known_constants(formula)]
     for place, term in enumerate(formula.terms, 1):
@@ -457,6 +455,14 @@ def _numbers_of(formula: Formula) -> list[tuple[str, str]]:
                 column = _text.column_text(factor.column, formula.symbols)
                 pairs.append((f"exponent of {column} {where}".rstrip(), _number_text(factor.exponent)))
     return pairs
+
+
+def numbers_as_html(pairs: Iterable[tuple[str, str]]) -> str:
+    """The numbers as a table."""
+    rows = "".join(
+        f"<tr><td>{_names.as_html(label)}</td><td>{_names.as_html(value)}</td></tr>" for label, value in pairs
+    )
+    return f"<table><tr><th>number</th><th>value, standard error</th></tr>{rows}</table>" if rows else ""
 
 
 def _known_constants(formula: Formula) -> tuple[tuple[str, Number], ...]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _measures, _names
-from ._found import NOTHING, Front, front_of, weights_of
+from ._found import NOTHING, Front, front_of, numbers_as_html, numbers_of, weights_of
 from ._system import System
 
 if TYPE_CHECKING:
@@ -150,9 +150,7 @@ class FoundSystem:
         lines += [f"  {symbol} is the state {_names.printable(repr(name))}" for symbol, name in legend.items()]
         beside = _names.legend(self.inputs, self.input_symbols)
         lines += [f"  {symbol} is the input {_names.printable(repr(name))}" for symbol, name in beside.items()]
-        lines += _unit_lines(self.best)
-        sizes = ", ".join(f"{size:.2g}" for size in self.noise)
-        lines += ["", f"residuals: {sizes} (standard deviations), {self.rows} samples"]
+        lines += [*_unit_lines(self.best), "", _noise_line(self)]
         if self.alike:
             lines += ["", "not told apart from it by these data:"]
             lines += ["  " + "; ".join(each.lines()) for each in self.alike]
@@ -162,10 +160,27 @@ class FoundSystem:
         return r"$\displaystyle \begin{aligned}" + r" \\ ".join(self.latex).replace(" = ", " &= ") + r"\end{aligned}$"
 
     def _repr_html_(self) -> str:
-        equations = "<br>".join(map(_names.as_html, self.best.lines()))
-        below = [*_unit_lines(self.best), *self.notes]
-        notes = "".join(f"<p>{_names.as_html(line)}</p>" for line in below if line)
-        return f"<p><b>{_names.as_html(self.verdict)}</b>: {_names.as_html(self.reason)}</p><p>{equations}</p>{notes}"
+        from . import _mathml
+
+        known = self.best.known is not None
+        equations = zip(self.names, self.expressions, strict=True)
+        typeset = "".join(_mathml.equation(_mathml.rate(name), right, known=known) for name, right in equations)
+        numbers = [
+            (f"d{name}/dt, {label}", number)
+            for name, rate in zip(self.names, self.best.rates, strict=True)
+            for label, number in numbers_of(rate)
+        ]
+        below = [*filter(None, _unit_lines(self.best)), _noise_line(self), *self.notes]
+        return (
+            f"<p><b>{_names.as_html(self.verdict)}</b>: {_names.as_html(self.reason)}</p>{typeset}"
+            f"<p>{'<br>'.join(map(_names.as_html, self.best.lines()))}</p>"
+            f"{numbers_as_html(numbers)}{''.join(f'<p>{_names.as_html(line)}</p>' for line in below)}"
+        )
+
+
+def _noise_line(found: FoundSystem) -> str:
+    sizes = ", ".join(f"{size:.2g}" for size in found.noise)
+    return f"residuals: {sizes} (standard deviations), {found.rows} samples"
 
 
 def _unit_lines(system: System) -> list[str]:

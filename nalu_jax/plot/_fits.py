@@ -108,6 +108,9 @@ def predictions(
         ax.plot(true[~seen], predicted[~seen], "D", color=_style.NEGATIVE, markersize=5, label="never seen")
     if log:
         ax.set(xscale="log", yscale="log")
+    else:
+        _style.compact(ax.xaxis)
+        _style.compact(ax.yaxis)
     ax.set(xlabel=f"{name}, true", ylabel=f"{name}, predicted")
     if not seen.all():
         ax.legend(loc="upper left", framealpha=1)

@@ -14,6 +14,8 @@ from . import _style
 LABEL = 46  # characters of a formula beside the front
 BAND = 2.0  # standard deviations: 95 % of normal residuals
 GRID = 400  # points of a curve
+SPENT = 20.0
+"""Nats behind the chosen one from which a longer candidate is not shown: odds of 5e8 that its length buys nothing."""
 
 _TABLE = _arguments.instance("what discover.table returned", "Pass it whole.", Found)
 
@@ -26,13 +28,14 @@ def front(found: Found | FoundSystem, *, ax: Axes | None = None) -> Axes:
     """Error of the best formula of every complexity, a row for each, the simplest on top and the chosen one in blue.
 
     The number behind a formula is its complexity. Errors are those of the candidates: in the target's unit or as a
-    fraction, of trajectories in standard deviations.
+    fraction of the value, of trajectories in standard deviations of the states. Longer ones than the chosen one are
+    left out where they are 20 nats behind it and more.
 
     Args:
         found: what `discover.table` or `discover.ode` returned.
         ax: the axes to draw on.
     """
-    candidates = list(found.front)
+    candidates = weighed(found)
     ax = _style.single(ax, (7.0, 0.9 + 0.32 * len(candidates)))
     errors = np.array([float(candidate.error) for candidate in candidates])
     ranks = np.arange(len(candidates))
@@ -49,14 +52,37 @@ def front(found: Found | FoundSystem, *, ax: Axes | None = None) -> Axes:
     else:
         ax.xaxis.set_major_locator(MaxNLocator(4))
     ax.set(
-        xlabel="error, and in brackets complexity",
-        title=_names.as_mathtext(f"{found.verdict}"),
+        xlabel=f"error, {_measure(found)}",
+        title=_names.as_mathtext(f"{found.verdict}   [complexity]"),
         ylim=(len(candidates) - 0.5, -0.5),
     )
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.grid(axis="x", color="0.9")
     ax.set_axisbelow(True)
     return ax
+
+
+def weighed(found: Found | FoundSystem) -> list[Any]:
+    """The front, the simplest first, with the chosen one, and without longer ones that are far behind it."""
+    best = found.best
+    candidates = [each for each in found.front if each.complexity <= best.complexity or behind(found, each) < SPENT]
+    if not any(_same(each, best) for each in candidates):
+        candidates.append(best)
+    return sorted(candidates, key=lambda each: each.complexity)
+
+
+def behind(found: Found | FoundSystem, candidate: Any) -> float:
+    """How many nats the candidate is behind the chosen one."""
+    return float(candidate.description_length - found.best.description_length)
+
+
+def _measure(found: Found | FoundSystem) -> str:
+    """What an error of a candidate is in."""
+    if not isinstance(found, Found):
+        return "standard deviations"
+    if found.noise == "relative":
+        return "fraction of the value"
+    return _names.as_mathtext(f"in {found.best.target_unit}" if found.best.target_unit else f"as {found.target}")
 
 
 def _same(candidate: Any, best: Any) -> bool:
@@ -101,7 +127,7 @@ def curve(found: Found, x: Any, y: Any, *, ax: Axes | None = None) -> Axes:
     ax.fill_between(line, middle - half, middle + half, color=_style.TRAINED, linewidth=0, label="95 % of points")
     ax.plot(inputs[:, 0], target, "o", color=_style.DATA, markersize=4, label="measured")
     ax.plot(line, middle, color=_style.CHOSEN, linewidth=2, label="formula")
-    ax.set(xlabel=_names.as_mathtext(found.names[0]), ylabel=_names.as_mathtext(found.target))
+    ax.set(xlabel=labels(found)[0], ylabel=target_label(found))
     ax.set_title(_names.as_mathtext(str(found.best)), fontsize="medium")
     ax.legend(frameon=False)
     return ax
@@ -129,16 +155,31 @@ def residuals(found: Found, x: Any, y: Any, *, ax: Any = None) -> np.ndarray:
     predicted = found.predict(inputs)
     scale = found.deviation * (np.abs(predicted) if found.noise == "relative" else np.ones_like(predicted))
     scaled = (target - predicted) / np.where(scale > 0, scale, 1.0)
-    columns = {f"{found.target}, predicted": predicted, **dict(zip(found.names, inputs.T, strict=True))}
+    columns = [(f"{target_label(found)}, predicted", predicted), *zip(labels(found), inputs.T, strict=True)]
     panels = _style.grid(ax, 1, len(columns), (2.7, 2.6))[0]
-    for place, (panel, (name, values)) in enumerate(zip(panels, columns.items(), strict=True)):
+    for place, (panel, (label, values)) in enumerate(zip(panels, columns, strict=True)):
         panel.axhspan(-BAND, BAND, color=_style.TRAINED, zorder=0)
         panel.axhline(0.0, color="0.5", linewidth=1, zorder=1)
         panel.plot(values, scaled, "o", color=_style.CHOSEN, markersize=4)
-        panel.set(xlabel=_names.as_mathtext(name), ylabel="residual, standard deviations" if place == 0 else "")
-        panel.xaxis.set_major_locator(MaxNLocator(4))
+        panel.set(xlabel=label, ylabel="residual, standard deviations" if place == 0 else "")
+        _style.compact(panel.xaxis)
         panel.set_ylim(*_limits(scaled))
     return panels
+
+
+def labels(found: Found) -> list[str]:
+    """Names of the inputs for axes, with their units where these are known and no part of the name."""
+    units = found.best.units or ("",) * len(found.names)
+    return [_with_unit(name, unit) for name, unit in zip(found.names, units, strict=True)]
+
+
+def target_label(found: Found) -> str:
+    """The same of the target."""
+    return _with_unit(found.target, found.best.target_unit)
+
+
+def _with_unit(name: str, unit: str) -> str:
+    return _names.as_mathtext(f"{name} ({unit})" if unit and not name.endswith("]") else name)
 
 
 def _limits(scaled: np.ndarray) -> tuple[float, float]:
@@ -150,7 +191,7 @@ def _limits(scaled: np.ndarray) -> tuple[float, float]:
     "plot.trajectories",
     found=_arguments.instance("what discover.ode returned", "Pass it whole.", FoundSystem),
 )
-def trajectories(found: FoundSystem, ts: Any, ys: Any, *, ax: Any = None) -> np.ndarray:
+def trajectories(found: FoundSystem, ts: Any, ys: Any, *, inputs: Any = None, ax: Any = None) -> np.ndarray:
     """Measured states over time, and the equations solved from the first measurement of every trajectory.
 
     Args:
@@ -158,31 +199,44 @@ def trajectories(found: FoundSystem, ts: Any, ys: Any, *, ax: Any = None) -> np.
         ts: (n_times,) times, or a list of them, one for each trajectory.
         ys: (n_times, n_states), of one state also (n_times,), or a list of them; NaN where nothing was measured, but in
             the first row.
+        inputs: values at the times of what drives the system, as `FoundSystem.simulate` takes them, or a list of them.
         ax: as many axes as there are states, in any shape.
 
     Returns:
         Axes (n_states,), one below the other.
 
     Raises:
-        ValueError: times and states are not as many, or no finite numbers where these are needed.
+        ValueError: times and states are not as many, or no finite numbers where these are needed; inputs of another
+            shape, or none where the system has some.
     """
     names = list(found.names)
     measured = list(_trajectories(ts, ys, len(names)))
+    units = found.best.rates[0].units or ("",) * len(names)
     panels = _style.grid(ax, len(names), 1, (6.4, 1.9))[:, 0]
-    for times, states in measured:
+    for (times, states), driving in zip(measured, _each(inputs, len(measured)), strict=True):
         fine = np.unique(np.concatenate([np.linspace(times[0], times[-1], GRID), times]))
-        solved = np.asarray(found.simulate(states[0], fine))
+        fine = fine if driving is None else times  # inputs are known at the measured times
+        solved = np.asarray(found.simulate(states[0], fine, driving))
         solved = np.where(np.isfinite(solved), solved, np.nan)
         for panel, points, line in zip(panels, states.T, solved.T, strict=True):
             panel.plot(times, points, "o", color=_style.DATA, markersize=3.5, label="measured")
             panel.plot(fine, line, color=_style.CHOSEN, linewidth=1.8, label="equations, from the first measurement")
-    for panel, name in zip(panels, names, strict=True):
-        panel.set_ylabel(_names.as_mathtext(name))
+    for panel, name, unit in zip(panels, names, units[: len(names)], strict=True):
+        panel.set_ylabel(_with_unit(name, unit))
         panel.label_outer()
     panels[-1].set_xlabel("time")
     handles, labels = panels[0].get_legend_handles_labels()
     panels[0].legend(handles[:2], labels[:2], frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0.0, 1.0))
     return panels
+
+
+def _each(inputs: Any, count: int) -> list[Any]:
+    """Inputs of every trajectory."""
+    if isinstance(inputs, list | tuple) and len(inputs) > 0 and np.ndim(inputs[0]) > 0:
+        if len(inputs) != count:
+            raise ValueError(f"plot.trajectories: inputs of {len(inputs)} trajectories, expected {count}.")
+        return list(inputs)
+    return [inputs] * count
 
 
 def _trajectories(ts: Any, ys: Any, n_states: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -11,7 +11,6 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-import sympy
 from matplotlib.figure import Figure, SubFigure
 
 from .. import _arguments
@@ -34,6 +33,7 @@ def report(
     x: Any = None,
     y: Any = None,
     *,
+    inputs: Any = None,
     trained: Any = None,
     command: str = "",
 ) -> None:
@@ -47,6 +47,7 @@ def report(
         path: of the file to write.
         x, y: the measurements, for the figures: inputs and target, or times and states. Without them the page has the
             front alone.
+        inputs: of a system that has some, values at the times, as `plot.trajectories` takes them.
         trained: (rows,) bool, the rows of a table that were fitted; all where not given.
         command: that makes the page again, to be told on it.
 
@@ -56,7 +57,7 @@ def report(
     """
     if (x is None) != (y is None):
         raise ValueError("plot.report: x and y go together: pass both, or neither.")
-    figures = [(_svg(figure), caption) for figure, caption in _figures(found, x, y, trained)]
+    figures = [(_svg(figure), caption) for figure, caption in _figures(found, x, y, inputs, trained)]
     pathlib.Path(path).write_text(_page(found, figures, command), encoding="utf-8")
 
 
@@ -64,7 +65,6 @@ def _page(found: Found | FoundSystem, figures: list[tuple[str, str]], command: s
     title = _names.as_html(", ".join(found.names) if not isinstance(found, Found) else found.target)
     parts = [
         f"<h1>{title}</h1>",
-        *(f'<p class="formula">{formula}</p>' for formula in _formulas(found)),
         _numbers(found),
         *(f"<figure>{svg}<figcaption>{html.escape(caption)}</figcaption></figure>" for svg, caption in figures),
         _candidates(found),
@@ -73,47 +73,39 @@ def _page(found: Found | FoundSystem, figures: list[tuple[str, str]], command: s
     return PAGE.format(title=title, style=STYLE, body="\n".join(parts))
 
 
-def _formulas(found: Found | FoundSystem) -> Iterator[str]:
-    """MathML of the best, an equation for each state of a system."""
-    if isinstance(found, Found):
-        yield _mathml(_identifier(found.target), found.expression)
-        return
-    for name, equation in zip(found.names, found.expressions, strict=True):
-        rate = f"<mfrac><mrow><mi>d</mi>{_identifier(name)}</mrow><mrow><mi>d</mi><mi>t</mi></mrow></mfrac>"
-        yield _mathml(rate, equation)
-
-
-def _identifier(name: str) -> str:
-    return f"<mi>{_names.as_html(name)}</mi>"
-
-
-def _mathml(left: str, right: sympy.Expr) -> str:
-    """left = right; SymPy writes names of symbols as they are, so that they are escaped before."""
-    safe = {each: sympy.Symbol(_names.as_html(str(each)), real=True) for each in right.free_symbols}
-    text = sympy.mathml(right.xreplace(safe), printer="presentation", disable_split_super_sub=True, mul_symbol="dot")
-    return (
-        f'<math xmlns="http://www.w3.org/1998/Math/MathML" display="block"><mrow>{left}<mo>=</mo>{text}</mrow></math>'
-    )
-
-
 def _numbers(found: Found | FoundSystem) -> str:
     """Verdict, reason and numbers as a notebook shows them, and which column or state a symbol is."""
-    legend = _names.legend(found.names, found.symbols)
+    legend = dict(_names.legend(found.names, found.symbols))
+    if isinstance(found, FoundSystem):
+        legend |= _names.legend(found.inputs, found.input_symbols)
     columns = "".join(f"<p>{symbol} stands for {_names.as_html(repr(name))}</p>" for symbol, name in legend.items())
     return found._repr_html_() + columns
 
 
 def _candidates(found: Found | FoundSystem) -> str:
-    """The front and the rivals as a table."""
-    rivals = [("front", candidate) for candidate in found.front]
-    rivals += [("not told apart", candidate) for candidate in found.alike]
+    """The chosen one, those that the data do not tell from it, and the front, as a table."""
+    alike = sorted(found.alike, key=lambda each: _found.behind(found, each))
+    shown = [found.best, *alike]
+    front = [each for each in _found.weighed(found) if not any(each is other for other in shown)]
+    kinds = [("chosen", found.best), *(("not told apart", each) for each in alike[:MOST_ALIKE])]
+    kinds += [("simpler" if each.complexity < found.best.complexity else "longer", each) for each in front]
     rows = "".join(
-        f"<tr><td>{kind}</td><td>{candidate.complexity}</td><td>{float(candidate.error):.3g}</td>"
-        f"<td><code>{_names.as_html(_found.text_of(candidate))}</code></td></tr>"
-        for kind, candidate in rivals
+        f"<tr><td>{kind}</td><td>{_found.behind(found, each):.1f}</td><td>{each.complexity}</td>"
+        f"<td>{float(each.error):.3g}</td><td><code>{_names.as_html(_found.text_of(each))}</code></td></tr>"
+        for kind, each in kinds
     )
-    header = "<tr><th></th><th>complexity</th><th>error</th><th>formula</th></tr>"
-    return f"<h2>What was weighed</h2><div class='wide'><table>{header}{rows}</table></div>" if rows else ""
+    header = "<tr><th></th><th>nats behind</th><th>complexity</th><th>error</th><th>formula</th></tr>"
+    more = len(alike) - MOST_ALIKE
+    notes = f"<p>and {more} more that the data do not tell apart</p>" if more > 0 else ""
+    return f"<h2>What was weighed</h2><p>{WEIGHED}</p><div class='wide'><table>{header}{rows}</table></div>{notes}"
+
+
+MOST_ALIKE = 10  # formulas not told apart: who reads ten does not miss the eleventh
+
+WEIGHED = (
+    "By evidence, in nats: 6 are odds of 400 for the chosen one. Errors are in the unit of the target, as a fraction "
+    "of its value, or of trajectories in standard deviations of the states, as the residuals above."
+)
 
 
 def _made_with(command: str) -> str:
@@ -122,14 +114,16 @@ def _made_with(command: str) -> str:
     return f"<footer>{remade}<p>Python {platform.python_version()}, {', '.join(installed)}</p></footer>"
 
 
-def _figures(found: Found | FoundSystem, x: Any, y: Any, trained: Any) -> Iterator[tuple[Figure | SubFigure, str]]:
+def _figures(
+    found: Found | FoundSystem, x: Any, y: Any, inputs: Any, trained: Any
+) -> Iterator[tuple[Figure | SubFigure, str]]:
     """Those that there are data for, each with what it shows."""
     if x is not None and isinstance(found, Found):
         yield from _figures_of_table(found, x, y, trained)
     if x is not None and isinstance(found, FoundSystem):
-        panels = _found.trajectories(found, x, y)
+        panels = _found.trajectories(found, x, y, inputs=inputs)
         yield panels[0].figure, "Measurements, and the equations solved from the first of them."
-    if len(found.front) > 1:
+    if len(_found.weighed(found)) > 1:
         yield _found.front(found).figure, "The best formula of every complexity; the chosen one in blue."
 
 
@@ -144,7 +138,7 @@ def _figures_of_table(found: Found, x: Any, y: Any, trained: Any) -> Iterator[tu
     if len(found.names) == 1:
         yield _found.curve(found, inputs, target).figure, "The formula and the measurements."
     if whole.any():
-        name = _names.as_mathtext(found.target)
+        name = _found.target_label(found)
         ax = _fits.predictions(target[whole], predicted[whole], trained=seen[whole], name=name)
         yield ax.figure, "Predicted against measured values" + "; red ones were held back." * bool((~seen).any())
     panels = _found.residuals(found, inputs, target)
@@ -168,8 +162,9 @@ STYLE = """
 body { font: 1rem/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
 body { color: #222; background: #fff; }
 h1, h2 { font-weight: 500; }
-math { font-size: 1.3rem; }
-.formula, .wide { overflow-x: auto; }
+math { font-size: 1.3rem; margin: .6rem 0; }
+math, .wide { overflow-x: auto; max-width: 100%; }
+.wide td:last-child { min-width: 18rem; }
 table { border-collapse: collapse; }
 th, td { text-align: left; padding: .25rem .8rem .25rem 0; border-bottom: 1px solid #ddd; }
 figure { margin: 1.5rem 0; break-inside: avoid; }

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 NEGATIVE, POSITIVE = "#b2182b", "#2166ac"  # the ends of the red-white-blue map
 CHOSEN, OTHERS, FAILED = "#2166ac", "#8c8c8c", "#b2182b"
@@ -62,3 +63,19 @@ def short(value: float) -> str:
     """
     mantissa, exponent = f"{value:.1e}".split("e")
     return f"{mantissa}e{int(exponent)}"
+
+
+def compact(axis: Any) -> None:
+    """Few ticks on a linear axis, each with the whole of its number, where Matplotlib has a power of ten beside it."""
+    axis.set_major_locator(MaxNLocator(4))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: tick(value)))
+
+
+def tick(value: float) -> str:
+    """A number at a tick.
+
+    >>> tick(120000.0), tick(0.25), tick(-2.5e-5), tick(0.0)
+    ('120000', '0.25', '\N{MINUS SIGN}2.5e\N{MINUS SIGN}5', '0')
+    """
+    mantissa, _, exponent = f"{value:.6g}".partition("e")
+    return (f"{mantissa}e{int(exponent)}" if exponent else mantissa).replace("-", "\N{MINUS SIGN}")

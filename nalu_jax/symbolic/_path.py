@@ -48,6 +48,9 @@ class Step(NamedTuple):
     description_length: float
     changed: str
 
+    def __repr__(self) -> str:
+        return f"<Step {self.complexity} numbers, loss {self.loss:.3g}>"
+
 
 class Path(NamedTuple):
     """Steps from the first refit, with everything free, to the simplest formula that was tried.
@@ -64,6 +67,13 @@ class Path(NamedTuple):
     def best(self) -> Step:
         """The chosen step: `path.best.params`, `path.best.free`."""
         return self.steps[self.chosen]
+
+    def __repr__(self) -> str:
+        rows = [
+            f"{'*' if place == self.chosen else ' '} {step.complexity:>10}  {step.loss:8.2e}  {step.changed}".rstrip()
+            for place, step in enumerate(self.steps)
+        ]
+        return "\n".join(["  complexity  loss      changed (* chosen)", *rows])
 
 
 class State(NamedTuple):

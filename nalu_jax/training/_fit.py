@@ -11,7 +11,7 @@ import numpy as np
 import optax
 from jax import Array
 
-from .. import _arguments, _interrupt
+from .. import _arguments, _interrupt, _progress
 from . import _checks, _finish, _loop, _program, _run, _saving
 
 Tree = Any
@@ -256,7 +256,7 @@ def fit(
     trained = _run.train(spec, inputs, restarts, steps, every, store, progress=progress)
     with _interrupt.deferred() as asked:
         interrupted = lambda: _program.any_process(trained.interrupted or asked())
-        return _result(spec, inputs, trained, restarts, steps, finish, keep, interrupted)
+        return _result(spec, inputs, trained, restarts, steps, finish, keep, interrupted, progress)
 
 
 def _result(
@@ -268,18 +268,22 @@ def _result(
     finish: Sequence[_finish.Stage],
     keep: str,
     interrupted: Callable[[], bool],
+    progress: bool | str | None,
 ) -> Fit:
     """The stages of `finish`, and the choice of the best."""
     states, last = trained.states, keep == "last"
     log: Any = trained.log  # NumPy arrays, which its annotations are not
     params, failed = states.params if last else states.best_params, states.failed_at >= 0
     reports = []
-    for stage in finish:
-        if interrupted():
-            break
-        run = _finish.compiled(spec, stage)
-        params, report = run(params, failed, inputs, jnp.asarray(steps, jnp.int32))
-        reports.append(jax.block_until_ready(report))
+    with _progress.bar(progress if finish else False, "finish", total=len(finish), unit="stage") as bar:
+        for stage in finish:
+            if interrupted():
+                break
+            bar.set_postfix_str(type(stage).__name__)
+            run = _finish.compiled(spec, stage)
+            params, report = run(params, failed, inputs, jnp.asarray(steps, jnp.int32))
+            reports.append(jax.block_until_ready(report))
+            bar.update()
     own = lambda tree: jax.tree.map(lambda leaf: leaf[:restarts], _program.gather(tree))
     states, params, reports = own((states, params, reports))
     validation = states.validation if last else states.best_validation
