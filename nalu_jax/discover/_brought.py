@@ -26,6 +26,8 @@ class Brought(NamedTuple):
         table: inputs, target and headers.
         sigma: (rows,) standard errors of the target, or None.
         weights: (rows,) weights, or None.
+        groups: (rows,) labels of experiments, or None.
+        header: of the groups.
         kept: (rows,) places in what was brought.
         notes: sentences about what was left out.
     """
@@ -33,6 +35,8 @@ class Brought(NamedTuple):
     table: _inputs.Table
     sigma: np.ndarray | None
     weights: np.ndarray | None
+    groups: np.ndarray | None
+    header: str
     kept: np.ndarray
     notes: tuple[str, ...]
 
@@ -45,22 +49,24 @@ def of(
     target: str = "y",
     sigma: Any = None,
     weights: Any = None,
+    groups: Any = None,
     missing: str = "raise",
 ) -> Brought:
-    """The table and what belongs to its rows, checked; a text among y, sigma and weights is a column of x.
+    """The table and what belongs to its rows, checked; a text among y, sigma, weights and groups is a column of x.
 
     Raises:
         TypeError, ValueError: as `_inputs.table`, and where errors or weights are none.
     """
     if missing not in ("raise", "drop"):
         raise ValueError(f'missing must be "raise" or "drop", got {missing!r}.')
-    rows = {"y": y, "sigma": sigma, "weights": weights}
+    rows = {"y": y, "sigma": sigma, "weights": weights, "groups": groups}
+    header = groups if isinstance(groups, str) else getattr(groups, "name", None) or "group"
     if isinstance(y, str) and target == "y":
         target = y
     x, names, rows = _taken(x, names, rows)
     _inputs.check_categories(x)
     count = len(_inputs.shaped(x))
-    for name in ("sigma", "weights"):
+    for name in ("sigma", "weights", "groups"):
         if rows[name] is not None and (np.ndim(rows[name]) != 1 or len(rows[name]) != count):
             raise ValueError(
                 f"{name} has shape {np.shape(rows[name])}, expected ({count},): one for each row, or a column's name."
@@ -71,7 +77,8 @@ def of(
     named = _inputs.table(x, rows["y"], names=names, target=target)
     errors = _positive("sigma", rows["sigma"], zero=False)
     shares = _positive("weights", rows["weights"], zero=True)
-    found = Brought(named, errors, shares, kept, notes)
+    labels = None if rows["groups"] is None else np.asarray(rows["groups"], object)
+    found = Brought(named, errors, shares, labels, str(header), kept, notes)
     return found if shares is None or shares.all() else _without_weight(found)
 
 
@@ -169,7 +176,8 @@ def _without_weight(brought: Brought) -> Brought:
     checked = _inputs.table(table.x[kept], table.y[kept], names=table.names, target=table.target)
     note = f"{len(brought.weights) - len(kept)} rows left out, since their weight is 0"
     notes = (*brought.notes, note)
-    return Brought(checked, some(brought.sigma), some(brought.weights), brought.kept[kept], notes)
+    sigma, weights, groups = some(brought.sigma), some(brought.weights), some(brought.groups)
+    return Brought(checked, sigma, weights, groups, brought.header, brought.kept[kept], notes)
 
 
 def row_weights(brought: Brought) -> tuple[np.ndarray | None, float | None]:

@@ -25,6 +25,7 @@ class FormulaRegressor(RegressorMixin, BaseEstimator):
 
     Args:
         units, target_unit, constants: units of measure of the columns and the target, and known constants.
+        groups, varies: name of the column of X that says which experiment a row belongs to, and which numbers differ.
         robust: whether single rows far off are weighted down; None where they are seen.
         known, guess: text of a part of the formula that is known, and of a formula to try.
         include, exclude: names of columns that the formula must have, and must not have.
@@ -51,6 +52,8 @@ class FormulaRegressor(RegressorMixin, BaseEstimator):
         units: Any = None,
         target_unit: Any = None,
         constants: Any = None,
+        groups: str | None = None,
+        varies: Literal["all", "coefficients", "exponents", "offset"] | None = None,
         robust: bool | None = None,
         known: str | None = None,
         guess: Any = None,
@@ -66,6 +69,8 @@ class FormulaRegressor(RegressorMixin, BaseEstimator):
         self.units = units
         self.target_unit = target_unit
         self.constants = constants
+        self.groups = groups
+        self.varies: Any = varies
         self.robust = robust
         self.known = known
         self.guess = guess
@@ -90,7 +95,7 @@ class FormulaRegressor(RegressorMixin, BaseEstimator):
         if sample_weight is not None:
             sample_weight = np.asarray(sample_weight, float)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        names = tuple(getattr(self, "feature_names_in_", [f"x{i}" for i in range(X.shape[1])]))
+        names = self._names()
         target = "y"
         while target in names:
             target += "_"
@@ -103,6 +108,8 @@ class FormulaRegressor(RegressorMixin, BaseEstimator):
             target_unit=self.target_unit,
             constants=self.constants,
             weights=sample_weight,
+            groups=self.groups,
+            varies=self.varies,
             robust=self.robust,
             known=self.known,
             guess=self.guess,
@@ -122,4 +129,12 @@ class FormulaRegressor(RegressorMixin, BaseEstimator):
     def predict(self, X: Any) -> np.ndarray:
         """y (n,) of X (n, n_features), by the formula."""
         check_is_fitted(self)
-        return self.found_.predict(validate_data(self, X, reset=False))
+        X = validate_data(self, X, reset=False)
+        if self.groups is None:
+            return self.found_.predict(X)
+        place = self._names().index(self.groups)
+        return self.found_.predict(np.delete(X, place, 1), groups=X[:, place])
+
+    def _names(self) -> tuple[str, ...]:
+        """Of the columns."""
+        return tuple(getattr(self, "feature_names_in_", [f"x{i}" for i in range(self.n_features_in_)]))

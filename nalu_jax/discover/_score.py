@@ -91,9 +91,14 @@ def score(formula: "str | Found", x: Any, y: Any, *, names: Sequence[str] | None
         return of_values(_known.values(part, data.x, np.zeros(0)), data.x, data.y)
     if not hasattr(formula, "predict") or not hasattr(formula, "names"):
         raise TypeError(f"discover.score: formula must be text or a result of discover.table, got {formula!r:.60}.")
-    rows = _inputs.rows(x, formula.names)
-    data = _inputs.table(rows, y, names=formula.names, target=formula.target)
-    return of_values(formula.predict(data.x), data.x, data.y)
+    return of_result(formula, x, y, None)
+
+
+def of_result(found: "Found", x: Any, y: Any, groups: Any) -> Score:
+    """The score of a result on a table, whose rows are of these groups."""
+    rows = _inputs.rows(x, found.names)
+    data = _inputs.table(rows, y, names=found.names, target=found.target)
+    return of_values(found.predict(x, groups=groups), data.x, data.y)
 
 
 def of_values(values: np.ndarray, x: np.ndarray, y: np.ndarray) -> Score:
