@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nalu_jax import discover
+from nalu_jax import cli, discover
 from nalu_jax.discover._engine.candidate import Column
 from nalu_jax.discover._engine.columns import TableOptions
 from nalu_jax.discover._engine.forms import Form
@@ -17,6 +17,7 @@ from nalu_jax.discover._engine.grouped_search import GroupedTable, without_laten
 from nalu_jax.discover._engine.search import search
 from nalu_jax.discover._engine.structure import fit_structure
 from nalu_jax.discover._found import RECOVERED
+from nalu_jax.discover._regressor import FormulaRegressor
 
 FAST: Any = {"functions": (), "nested": False, "terms": 2}
 NAMES = ("soft", "old", "hard", "new")
@@ -194,3 +195,23 @@ def test_what_is_no_group_is_said_before_the_search(options, message):
     x, y, _ = springs()
     with pytest.raises(ValueError, match=message):
         discover.table(x, y, names=["stretch"], **options)
+
+
+def test_the_command_line_and_the_estimator_have_groups(tmp_path, capsys):
+    x, y, spring = springs()
+    lines = ["spring,stretch,force", *(f"{s},{a},{b}" for s, a, b in zip(spring, x[:, 0], y, strict=True))]
+    path = tmp_path / "springs.csv"
+    path.write_text("\n".join(lines) + "\n")
+    fit = ["fit", str(path), "--target", "force", "--functions", "none", "--no-nested", "--terms", "2"]
+    assert cli.main([*fit, "--groups", "spring", "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["formula"].startswith("c1*stretch") and data["candidates"][0]["groups"]["header"] == "spring"
+    assert data["errors"]["held_out"]["r2"] > 0.99
+    assert cli.main([*fit, "--groups", "spring", "--outside", "0.8"]) == 2
+    assert "are left to fit, expected at least 2. Lower --held-out" in capsys.readouterr().err
+    assert cli.main([*fit, "--varies", "all", "--inputs", "stretch"]) == 2
+    assert "name their column, --groups" in capsys.readouterr().err
+    codes = np.repeat(np.arange(4.0), 10)
+    columns = np.stack([codes, x[:, 0]], 1)
+    model = FormulaRegressor(groups="x0", functions=(), nested=False, terms=2).fit(columns, y)
+    assert model.formula_.startswith("c1*x1") and model.score(columns, y) > 0.999

@@ -105,7 +105,7 @@ def _knowledge(columns: _csv.Columns, options: argparse.Namespace, rows: np.ndar
         "constants": _constants(options.constants),
         "sigma": beside(options.sigma),
         "weights": beside(options.weights),
-        "groups": _named(options.groups, beside(options.groups)),
+        "groups": None if options.groups is None else _Labels(columns.beside[options.groups][rows], options.groups),
         "varies": options.varies,
         "known": options.known,
         "guess": options.guess,
@@ -114,13 +114,8 @@ def _knowledge(columns: _csv.Columns, options: argparse.Namespace, rows: np.ndar
     }
 
 
-def _named(name: str, values: np.ndarray | None) -> Any:
-    """Labels that bring the name of their column, as those of a Series do."""
-    return None if values is None else _Column(values, name)
-
-
-class _Column(list[Any]):
-    """Cells with the name of their column."""
+class _Labels(list[Any]):
+    """Cells that bring the name of their column, as a Series does."""
 
     def __init__(self, values: np.ndarray, name: str):
         super().__init__(values.tolist())

@@ -71,16 +71,13 @@ def found(
 def _notes(searched: GroupsSearched, best: Formula, header: str) -> tuple[str, ...]:
     """What the data hardly say of the numbers that differ."""
     fit, other = searched.fits[0], searched.other
-    if other is None or other.evidence - fit.evidence > settings.GAP:
+    if other is None or other.evidence - fit.evidence > settings.EXTENSION_GAP:
         return ()
-    behind = other.evidence - fit.evidence
-    more = [n for n in np.flatnonzero(other.varies & ~fit.varies).tolist()]
-    less = [n for n in np.flatnonzero(fit.varies & ~other.varies).tolist()]
-    what = "a number more" if len(more) > len(less) else "a number less" if less else "other numbers"
-    return (
-        f"which numbers differ by {header} is not certain: with {what} by group the same formula is {behind:.1f} nats "
-        "behind",
-    )
+    behind = f"the same formula is {other.evidence - fit.evidence:.1f} nats behind"
+    if (other.varies & ~fit.varies).any():
+        return (f"other numbers may differ by {header} as well: so {behind}",)
+    symbols = ", ".join(best.by_group)
+    return (f"it is not certain that all of {symbols} differ by {header}: with one of them in common {behind}",)
 
 
 class _Plain(NamedTuple):

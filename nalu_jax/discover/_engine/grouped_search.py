@@ -20,7 +20,7 @@ from nalu_jax.discover._engine.fit import Batch
 from nalu_jax.discover._engine.forms import Form
 from nalu_jax.discover._engine.grouped import Grouped
 from nalu_jax.discover._engine.misfit import kurtosis, robust_weights
-from nalu_jax.discover._engine.rivals import same_values
+from nalu_jax.discover._engine.rivals import same_structure, same_values
 from nalu_jax.discover._engine.rounding import merge_equal
 from nalu_jax.discover._engine.search import Progress, Rules, search
 from nalu_jax.discover._engine.structure import Fitted, valid
@@ -364,15 +364,31 @@ def _refitted(same: list[Grouped], data: GroupedTable) -> list[Grouped]:
 
 
 def _distinct(found: list[list[Grouped]], data: GroupedTable) -> list[list[Grouped]]:
-    """Without those that are the same function of the table, near the best and the best of each form."""
+    """Without those that are the same function of the table, or the same but for exponents that errors allow."""
     kept: list[list[Grouped]] = []
-    shown: list[Fitted] = []
+    shown: list[tuple[Fitted, Fitted, np.ndarray]] = []
     for same in found:
-        now = as_fitted(same[0], data)
-        if not any(same_values(other, now) for other in shown):
+        now, errors = as_fitted(same[0], data), _exponent_errors(same[0])
+        typical = _typical(same[0])
+        if not any(
+            same_values(other, now) or same_structure(alike, typical, (own, errors)) for other, alike, own in shown
+        ):
             kept.append(same)
-            shown.append(now)
+            shown.append((now, typical, errors))
     return kept
+
+
+def _typical(fit: Grouped) -> Fitted:
+    return Fitted(fit.table, fit.form, grouped.typical_batch(fit), fit.noise, fit.evidence)
+
+
+def _exponent_errors(fit: Grouped) -> np.ndarray:
+    """(K, n) standard errors of exponents, the largest of any group; 0 for simple ones."""
+    found = np.zeros(fit.exponents.shape)
+    if fit.free.any():
+        own = np.sqrt(np.diag(grouped.covariance(fit)))[grouped.places(fit.varies, fit.groups)]
+        found[fit.free] = own[fit.form.terms :].max(1)
+    return found
 
 
 def _exact(fit: Grouped) -> bool:
