@@ -299,3 +299,11 @@ def test_brought_columns_keep_their_order():
     found = _brought.of(x, "b", names=("a", "b", "c"))
     assert found.table.names == ("a", "c") and found.table.target == "b"
     np.testing.assert_array_equal(found.table.x, x[:, [0, 2]])
+
+
+def test_a_formula_is_scored_against_a_column_by_its_name():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"m": [1.0, 2, 3, 4], "v": [1.0, 3, 2, 5], "energy": [0.5, 9, 6, 50]})
+    assert discover.score("m*v**2/2", frame, "energy").rms == 0
+    with pytest.raises(ValueError, match="y is 'e', which is no column of x"):
+        discover.score("m*v**2/2", frame, "e")
