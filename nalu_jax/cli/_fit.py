@@ -104,6 +104,10 @@ def _knowledge(columns: _csv.Columns, options: argparse.Namespace, rows: np.ndar
         "units": _units(options.units),
         "constants": _constants(options.constants),
         "sigma": beside(options.sigma),
+        "x_sigma": {
+            name: each if isinstance(each, float) else beside(each) for name, each in _x_sigma(options.x_sigma).items()
+        }
+        or None,
         "weights": beside(options.weights),
         "groups": None if options.groups is None else _Labels(columns.beside[options.groups][rows], options.groups),
         "varies": options.varies,
@@ -111,6 +115,8 @@ def _knowledge(columns: _csv.Columns, options: argparse.Namespace, rows: np.ndar
         "guess": options.guess,
         "include": options.include,
         "exponents": _exponents(options.exponents),
+        "signs": options.signs,
+        "limits": _limits(options.limits),
     }
 
 
@@ -134,6 +140,24 @@ def _pairs(option: str, text: str, separator: str) -> list[tuple[str, str]]:
         if not (name.strip() and equals and value.strip()):
             raise ValueError(f"{option}: {(name + equals + value)!r} is no pair such as name=value.")
     return [(name.strip(), value.strip()) for name, _, value in pairs]
+
+
+def _x_sigma(text: str | None) -> dict[str, float | str]:
+    """Errors of inputs by their names: numbers, or names of columns."""
+    found: dict[str, float | str] = {}
+    for name, value in _pairs("--x-sigma", text, ",") if text else ():
+        try:
+            found[name] = float(value)
+        except ValueError:
+            found[name] = value
+    return found
+
+
+def _limits(text: str | None) -> dict[str, list[str]] | None:
+    found: dict[str, list[str]] = {}
+    for name, value in _pairs("--limits", text, ",") if text else ():
+        found.setdefault(name, []).append(value)
+    return found or None
 
 
 def _constants(text: str | None) -> dict[str, tuple[float, str]] | Literal["dimensionless"] | None:
@@ -199,6 +223,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         _check_options(options)
         beside = [name for name in (options.sigma, options.weights, options.groups) if name is not None]
+        beside += [each for each in _x_sigma(options.x_sigma).values() if isinstance(each, str)]
         drop = options.missing == "drop"
         columns = _csv.read(options.data, target=options.target, inputs=options.inputs, beside=beside, drop=drop)
         fitted = fit(columns, options)

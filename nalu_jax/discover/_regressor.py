@@ -30,6 +30,7 @@ class FormulaRegressor(RegressorMixin, BaseEstimator):
         known, guess: text of a part of the formula that is known, and of a formula to try.
         include, exclude: names of columns that the formula must have, and must not have.
         exponents: (low, high), or "integers".
+        signs, limits: "positive" where no coefficient is negative; what the formula does far off, by columns.
         functions: families of elementary functions that may be in the formula; "all", or () for none.
         nested: whether powers and quotients of sums may be the formula.
         terms: the largest number of terms of a sum.
@@ -55,11 +56,13 @@ class FormulaRegressor(RegressorMixin, BaseEstimator):
         groups: str | None = None,
         varies: Literal["all", "coefficients", "exponents", "offset"] | None = None,
         robust: bool | None = None,
-        known: str | None = None,
+        known: Any = None,
         guess: Any = None,
         include: Any = None,
         exclude: Any = None,
         exponents: Any = None,
+        signs: Any = None,
+        limits: Any = None,
         functions: Literal["all"] | Sequence[str] = "all",
         nested: bool = True,
         terms: int = 4,
@@ -77,6 +80,8 @@ class FormulaRegressor(RegressorMixin, BaseEstimator):
         self.include = include
         self.exclude = exclude
         self.exponents = exponents
+        self.signs = signs
+        self.limits = limits
         self.functions = functions
         self.nested = nested
         self.terms = terms
@@ -116,6 +121,8 @@ class FormulaRegressor(RegressorMixin, BaseEstimator):
             include=self.include,
             exclude=self.exclude,
             exponents=self.exponents,
+            signs=self.signs,
+            limits=self.limits,
             functions=self.functions,
             nested=self.nested,
             terms=self.terms,

@@ -16,6 +16,7 @@ from nalu_jax.discover._engine import grouped, settings
 from nalu_jax.discover._engine.candidate import Candidate, Column
 from nalu_jax.discover._engine.columns import Table, TableOptions, prepare
 from nalu_jax.discover._engine.dimensions import consistent
+from nalu_jax.discover._engine.far import has_limits
 from nalu_jax.discover._engine.fit import Batch
 from nalu_jax.discover._engine.forms import Form
 from nalu_jax.discover._engine.grouped import Grouped
@@ -91,7 +92,7 @@ def search_groups(
     fits: list[list[Grouped]] = []
     with np.errstate(all="ignore"):
         for candidates in sources.stages():
-            fits = _ranked([*fits, *_decided(list(_structures(candidates, data)), data, asked)])
+            fits = _ranked([*fits, *_decided(list(_structures(candidates, data, rules)), data, asked)])
             sources.best = fits[0][0] if fits else None
         weights = _robust(fits[0][0], rules.robust) if fits else None
         if weights is not None:
@@ -283,14 +284,15 @@ def _levels(data: GroupedTable, columns: np.ndarray, target: np.ndarray) -> np.n
     return level - level.mean()
 
 
-def _structures(candidates: Iterator[Candidate], data: GroupedTable) -> Iterator[Grouped]:
+def _structures(candidates: Iterator[Candidate], data: GroupedTable, rules: Rules) -> Iterator[Grouped]:
     """Each structure once, sums also with a number added."""
     seen = set()
+    vanishes = any(far.zero for far in rules.far)
     for candidate in candidates:
         fit = grouped.of_candidate(candidate, data.table(candidate.columns), data.codes)
-        for each in (fit, *_raised(fit)):
+        for each in (fit, *(() if vanishes else _raised(fit))):
             key = _key(each)
-            if key not in seen and _consistent(each):
+            if key not in seen and _consistent(each) and has_limits(candidate, rules.far):
                 seen.add(key)
                 yield each
 
