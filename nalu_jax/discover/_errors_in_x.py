@@ -1,7 +1,7 @@
 """Errors of the inputs: the effective variance sigma_y^2 + sum_j (df/dx_j)^2 sigma_j^2 of every row.
 
 The search sees rows with the errors that the best formula so far gives them, and is done again with those of what it
-found. The numbers of every candidate are then fitted to the squares of residuals in their own effective errors, which
+found. The numbers of every candidate are then fitted to the squares of distances in their own effective errors, which
 move with the numbers (Deming; York 1966, "Least-squares fitting of a straight line"): with errors that are held, the
 numbers are those of a fit without errors of the inputs, and too small. Formulas are compared by the likelihood in which
 the true inputs are integrated over, N(residual; 0, effective variance), that is with the logarithm of the effective
@@ -25,6 +25,10 @@ ROUNDS = 3
 
 CHANGED = 0.05
 """Of an effective error: more, in any row, and the search is done again."""
+
+NEARER = 2
+"""Steps to the point of the formula that a row is nearest to: without any, numbers of curved formulas lie to one side
+(of 200 tables of c a^2 / b with a tenth of error in a by 1.0 standard errors, here by 0.1)."""
 
 STEP = 0.05
 """Of an input's error, for slopes."""
@@ -52,15 +56,41 @@ def searched(x: np.ndarray, y: np.ndarray, sigma: np.ndarray, x_sigma: np.ndarra
 
 def effective(candidate: Candidate, x: np.ndarray, sigma: np.ndarray, x_sigma: np.ndarray) -> np.ndarray:
     """(rows,) errors of y that errors of both make; those of y alone where a slope is not defined."""
-    squares = sigma**2
+    return _by_tangent(candidate, x, x, np.zeros(len(x)), sigma, x_sigma)[1]
+
+
+def _slopes(candidate: Candidate, x: np.ndarray, x_sigma: np.ndarray) -> np.ndarray:
+    """(rows, n_in) by inputs that have errors; else 0, and where there is none."""
+    slopes = np.zeros_like(x)
     with np.errstate(all="ignore"):
         for column in np.flatnonzero(x_sigma.any(0)):
             step = np.where(x_sigma[:, column] > 0, STEP * x_sigma[:, column], 1.0)
             move = np.zeros_like(x)
             move[:, column] = step
-            slope = (predict(candidate, x + move) - predict(candidate, x - move)) / (2 * step)
-            squares = squares + np.where(np.isfinite(slope), slope * x_sigma[:, column], 0.0) ** 2
-    return np.sqrt(squares)
+            slopes[:, column] = (predict(candidate, x + move) - predict(candidate, x - move)) / (2 * step)
+    return np.where(np.isfinite(slopes), slopes, 0.0)
+
+
+def _nearest(
+    candidate: Candidate, x: np.ndarray, y: np.ndarray, sigma: np.ndarray, x_sigma: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(rows,) distances from the formula in errors of both, and effective errors: at the point of the formula that is
+    the nearest by its tangent, from the point that was measured on."""
+    with np.errstate(all="ignore"):
+        left, errors, slopes = _by_tangent(candidate, x, x, y, sigma, x_sigma)
+        for _ in range(NEARER):
+            true = x + x_sigma**2 * slopes * (left / errors**2)[:, None]
+            left, errors, slopes = _by_tangent(candidate, true, x, y, sigma, x_sigma)
+        return left / errors, errors
+
+
+def _by_tangent(
+    candidate: Candidate, true: np.ndarray, x: np.ndarray, y: np.ndarray, sigma: np.ndarray, x_sigma: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(rows,) what the tangent at the true inputs leaves of y at the measured ones, its errors; (rows, n_in) slopes."""
+    slopes = _slopes(candidate, true, x_sigma)
+    left = y - predict(candidate, true) - (slopes * (x - true)).sum(1)
+    return left, np.sqrt(sigma**2 + ((slopes * x_sigma) ** 2).sum(1)), slopes
 
 
 def _refitted(
@@ -71,16 +101,14 @@ def _refitted(
     begin = np.concatenate([candidate.log_coefficients, candidate.exponents[candidate.free]])
 
     def residuals(numbers: np.ndarray) -> np.ndarray:
-        now = _with_numbers(candidate, numbers)
-        with np.errstate(all="ignore"):
-            left = (predict(now, x) - y) / effective(now, x, sigma, x_sigma)
+        left, _ = _nearest(_with_numbers(candidate, numbers), x, y, sigma, x_sigma)
         return np.clip(np.nan_to_num(left, nan=1e100, posinf=1e100, neginf=-1e100), -1e100, 1e100)
 
     if len(begin) >= len(y) or not (np.abs(residuals(begin)) < 1e100).all():
         return candidate
     fitted = optimize.least_squares(residuals, begin, method="lm", x_scale="jac", max_nfev=100 * len(begin))
     now = _with_numbers(candidate, fitted.x)
-    errors = effective(now, x, sigma, x_sigma)
+    _, errors = _nearest(now, x, y, sigma, x_sigma)
     with np.errstate(all="ignore"):
         before = 0.5 * float(np.sum(((predict(candidate, x) - y) / held) ** 2)) + float(np.log(held).sum())
         after = float(fitted.cost) + float(np.log(errors).sum())

@@ -14,7 +14,7 @@ import numpy as np
 
 from .. import _arguments, _progress
 from .._interrupt import deferred
-from . import _asked, _brought, _errors_in_x, _groups, _inputs, _known, _measures, _names, _options, _written
+from . import _asked, _brought, _errors_in_x, _frames, _groups, _inputs, _known, _measures, _names, _options, _written
 from ._engine.candidate import Candidate, predict
 from ._engine.search import Progress, Searched
 from ._engine.verdict import Verdict
@@ -76,7 +76,8 @@ def table(
     float64.
 
     Args:
-        x: (rows, n_in) numbers, or a DataFrame, whose columns then are the names.
+        x: (rows, n_in) numbers, or a DataFrame of pandas or polars, or a dataset of xarray, whose columns then are the
+            names. Columns of pint-pandas bring their units.
         y: (rows,) numbers, or the name of a column of x.
         names: of the columns of x, any text; x0, x1, ... where not given.
         target: the name of y; that of a Series where not given.
@@ -148,6 +149,7 @@ def table(
     >>> found.predict([[2.0]], groups="old")
     array([7.])
     """
+    x, y, sigma, units = _frames.plain(x, y, sigma=sigma, x_sigma=x_sigma, target=target, units=units)
     brought = _brought.of(
         x, y, names=names, target=target, sigma=sigma, weights=weights, x_sigma=x_sigma, groups=groups,
         missing=missing,
