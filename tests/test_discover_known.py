@@ -350,13 +350,13 @@ def test_errors_of_inputs_are_said():
     coefficient = found.terms[0].coefficient
     assert found.formula.endswith("*a**2/b") and abs(coefficient.estimate - 2.5) < 3 * coefficient.error
     assert found.noise == "absolute" and not found.notes and coefficient.error > 0.03
-    for wrong, message in (
-        ({"x_sigma": {"a": 0.1}}, "needs the errors of the target too"),
-        ({"x_sigma": {"c": 0.1}, "sigma": np.ones(40)}, "no input 'c'"),
-        ({"x_sigma": {"a": -0.1}, "sigma": np.ones(40)}, "-0.1 is not at least 0"),
+    for x_sigma, sigma, message in (
+        ({"a": 0.1}, None, "needs the errors of the target too"),
+        ({"c": 0.1}, np.ones(40), "no input 'c'"),
+        ({"a": -0.1}, np.ones(40), "-0.1 is not at least 0"),
     ):
         with pytest.raises(ValueError, match=message):
-            discover.table(x, y, **options, **wrong)
+            discover.table(x, y, x_sigma=x_sigma, sigma=sigma, **options)
 
 
 @pytest.mark.slow

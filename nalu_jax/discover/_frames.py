@@ -79,7 +79,7 @@ def _without_pint(x: Any, y: Any, sigma: Any, x_sigma: Any, target: str, units: 
     for name, column in columns.items():
         if _is_pint(column):
             of = errors.get(name)
-            change[name] = _numbers(column, of.dtype.units if _is_pint(of) else None)
+            change[name] = _numbers(column, of.dtype.units if of is not None and _is_pint(of) else None)
     numbers = x.assign(**change) if change else x
     if _is_pint(sigma):
         sigma = _numbers(sigma, goal.dtype.units if goal is not None and _is_pint(goal) else None)
