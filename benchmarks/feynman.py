@@ -7,12 +7,15 @@ SRBench     its criterion: difference or quotient of answer and law, as they are
 Inputs are uniform in the ranges of `feynman_equations.json`, noise is absolute, in shares of the target's rms.
 SRBench's protocol has 10,000 rows; 300 is what an experiment may have.
 
-With --units the search is told the dimensions of all columns, and that all constants are pure numbers: what PhySO has.
-I.43.16's dimensions are inconsistent with its formula, which then cannot be found.
+With --units every table is searched twice, with and without its units: the dimensions of all columns, and that all
+constants are pure numbers, which is what PhySO has. I.43.16's dimensions are inconsistent with its formula, which then
+cannot be found. The bonus equations have a row of their own. Tables of --rows-in-class are of equations of the class
+alone, the sums of products of powers.
 
     python -m benchmarks.feynman --rows 300 --json benchmarks/results/feynman_300.json
     python -m benchmarks.feynman --rows 10000 --json benchmarks/results/feynman_10000.json
-    python -m benchmarks.feynman --units --rows 30 300 --json benchmarks/results/feynman_units.json
+    python -m benchmarks.feynman --units --rows 300 --rows-in-class 30 --json benchmarks/results/feynman_units.json \\
+        --processes 2 --resume
 """
 
 import argparse
@@ -71,11 +74,28 @@ def equations() -> dict[str, dict[str, Any]]:
 
 
 def tasks(
-    ids: Sequence[str], rows: Sequence[int], noises: Sequence[float], *, units: bool = False
+    ids: Sequence[str],
+    rows: Sequence[int],
+    noises: Sequence[float],
+    *,
+    units: bool = False,
+    rows_in_class: Sequence[int] = (),
 ) -> list[_report.Row]:
-    """One row for each equation, number of rows and noise."""
-    told = {"units": True} if units else {}
-    return [{"id": name, "rows": n, "noise": noise, **told} for n in rows for noise in noises for name in ids]
+    """One row for each equation, number of rows and noise; with units two, with and without them."""
+    in_class = [name for name in ids if class_of(name) == "in class"]
+    told = [{"units": True}, {"units": False}] if units else [{}]
+    return [
+        {"id": name, "rows": n, "noise": noise, **each}
+        for n, names in [*((n, ids) for n in rows), *((n, in_class) for n in rows_in_class)]
+        for each in told
+        for noise in noises
+        for name in names
+    ]
+
+
+def class_of(name: str) -> str:
+    """Of an equation."""
+    return CLASSES[equations()[name]["kind"]]
 
 
 def units_of(name: str) -> _law_answers.Units:
@@ -139,8 +159,8 @@ def _terms(expression: sympy.Expr, n_inputs: int) -> tuple[np.ndarray, np.ndarra
 def measure(row: _report.Row) -> _report.Row:
     """What the search says of the table."""
     one = law(row["id"], row["rows"], row["noise"])
-    told = {"units": True} if row.get("units") else {}
-    found = _law_answers.judged(one, units_of(row["id"]) if told else None)
+    told = {"units": row["units"]} if "units" in row else {}
+    found = _law_answers.judged(one, units_of(row["id"]) if row.get("units") else None)
     if "skipped" in found:
         return found | {"rows": row["rows"]} | told
     answer = parse(found["answer"], one.names)
@@ -157,17 +177,20 @@ def counted(rows: Sequence[_report.Row], criterion: str) -> str:
 def header_and_lines(rows: Sequence[_report.Row]) -> tuple[list[str], list[list[str]]]:
     """By rows and noise: right answers of every class, SRBench's criterion, verdicts and seconds."""
     classes = list(dict.fromkeys(CLASSES.values()))
-    header = ["rows", "noise", *classes, "all", "SRBench's criterion", '"recovered": right', "median s", "largest s"]
+    told = any("units" in row for row in rows)
+    header = ["rows", "noise", *["units"] * told, *classes, "all", "SRBench's criterion", '"recovered": right']
+    header += ["median s", "largest s"]
     lines = []
-    for n, noise in dict.fromkeys((row["rows"], row["noise"]) for row in rows):
-        here = [row for row in rows if (row["rows"], row["noise"]) == (n, noise)]
-        of_class = [[row for row in here if CLASSES[equations()[row["id"]]["kind"]] == name] for name in classes]
+    for n, noise, units, bonus in dict.fromkeys(_part_of(row) for row in rows):
+        here = [row for row in rows if _part_of(row) == (n, noise, units, bonus)]
+        of_class = [[row for row in here if class_of(row["id"]) == name] for name in classes]
         said = [row for row in here if row.get("verdict") == "recovered"]
         seconds = [row["seconds"] for row in here if "seconds" in row] or [np.nan]
         lines.append(
             [
                 str(n),
                 f"{noise:g}",
+                *["with" if units else "without"] * told,
                 *(counted(group, "right") for group in of_class),
                 counted(here, "right"),
                 f"{counted(here, 'srbench')} = {np.mean([bool(row.get('srbench')) for row in here]):.1%}",
@@ -177,6 +200,11 @@ def header_and_lines(rows: Sequence[_report.Row]) -> tuple[list[str], list[list[
             ]
         )
     return header, lines
+
+
+def _part_of(row: _report.Row) -> tuple[int, float, bool | None, bool]:
+    """What a line of the table is of: rows, noise, whether units were told, and there whether of the bonus ones."""
+    return row["rows"], row["noise"], row.get("units"), "units" in row and class_of(row["id"]) == "bonus"
 
 
 def published_lines() -> list[list[str]]:
@@ -202,9 +230,10 @@ def summary(data: dict[str, Any]) -> str:
     parts = []
     for line in lines:
         cells = dict(zip(header, line, strict=True))
-        counts = ", ".join(f"{name} {cells[name]}" for name in dict.fromkeys(CLASSES.values()))
+        counts = ", ".join(f"{name} {cells[name]}" for name in dict.fromkeys(CLASSES.values()) if cells[name] != "-")
+        told = f", {cells['units']} units" if "units" in cells else ""
         parts.append(
-            f"{cells['rows']} rows, noise {cells['noise']}: right {counts}, by SRBench's criterion "
+            f"{cells['rows']} rows, noise {cells['noise']}{told}: right {counts}, by SRBench's criterion "
             f'{cells[header[-4]]}, "recovered" right {cells[header[-3]]}, median {cells["median s"]} s'
         )
     best = {name: values for name, values in PUBLISHED.items() if "units" not in name}
@@ -218,7 +247,8 @@ def parser() -> argparse.ArgumentParser:
     own = _report.parser(__doc__)
     _pool.add_options(own)
     own.add_argument("--rows", nargs="+", type=int, default=list(ROWS))
-    own.add_argument("--units", action="store_true", help="tell the search the dimensions of all columns")
+    own.add_argument("--units", action="store_true", help="search every table with its units, and without them")
+    own.add_argument("--rows-in-class", nargs="*", type=int, default=[], help="of equations of the class alone")
     own.add_argument("--noise", nargs="+", type=float, default=list(NOISES))
     own.add_argument("--equations", nargs="+", choices=list(equations()), default=list(equations()), metavar="ID")
     return own
@@ -230,11 +260,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     effort = _report.effort_of(options)
     if effort.name != "full":
         options.equations, options.rows = list(QUICK if effort.name == "quick" else QUICK[:2]), [300]
-        options.noise = [0.01]
+        options.noise, options.rows_in_class = [0.01], []
     results = _report.results(__file__, QUESTION, options)
-    return _pool.run(
-        results, tasks(options.equations, options.rows, options.noise, units=options.units), measure, table, options
-    )
+    asked = {"units": options.units, "rows_in_class": options.rows_in_class}
+    return _pool.run(results, tasks(options.equations, options.rows, options.noise, **asked), measure, table, options)
 
 
 if __name__ == "__main__":

@@ -105,7 +105,7 @@ def held_out(law: Law) -> _report.Row:
     answer = _law_answers.ask(law.x[rows.train], law.y[rows.train])
     names = _law_answers.symbols(law.x.shape[1])
     same = _judge.same_law(answer.expression, names, law.fresh_x, law.fresh_y, real=law.real)
-    ratio = _fit.held_out_ratio(answer.found, law.x, law.y, rows)
+    ratio = _fit.held_out_ratio(answer.found.noise, answer.found.predict(law.x), law.y, rows)
     found = {"noise": law.noise, "right": same.same, "verdict": answer.found.verdict, "seconds": answer.seconds}
     return found | {"failure": False, "held_out": len(rows.held_out), "ratio": ratio if np.isfinite(ratio) else None}
 

@@ -14,7 +14,7 @@ import inspect
 import itertools
 from collections.abc import Callable, Hashable, Sequence
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin
 
 import jax
 import jax.numpy as jnp
@@ -112,12 +112,17 @@ class Unit:
 
         Raises:
             TypeError: an option that no function of the unit takes, or one that is not hashable.
+            ValueError: text that is none of the option's choices.
         """
         defaults = self.defaults
         if unknown := sorted(options.keys() - defaults.keys()):
             raise TypeError(f"{self.name}: no option {unknown}; its options are {sorted(defaults)}.")
         if unhashable := sorted(name for name, value in options.items() if not _is_hashable(value)):
             raise TypeError(f"{self.name}: option {unhashable} is not hashable; pass a number, string or tuple.")
+        for name, allowed in self._choices().items():
+            if name in options and options[name] not in allowed:
+                choices = ", ".join(map(repr, allowed))
+                raise ValueError(f"{self.name}: {name} must be one of {choices}, got {options[name]!r}.")
         given = dict(self.options) | options
         fixed = {name: value for name, value in given.items() if not _is_same(value, defaults[name])}
         return dataclasses.replace(
@@ -125,6 +130,16 @@ class Unit:
             options=tuple(sorted(fixed.items())),
             **{name: _bind(function, fixed) for name, function in self._functions().items()},
         )
+
+    def _choices(self) -> dict[str, tuple[Any, ...]]:
+        """Of every option that is one of a few texts, these."""
+        annotations = [inspect.signature(function).parameters.values() for function in self._functions().values()]
+        return {
+            each.name: get_args(each.annotation)
+            for parameters in annotations
+            for each in parameters
+            if get_origin(each.annotation) is Literal
+        }
 
     def _functions(self) -> dict[str, Callable[..., Any]]:
         """The unit's own functions, without what `bind` has fixed."""

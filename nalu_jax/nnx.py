@@ -219,6 +219,12 @@ def _parts_of_layer(layer: _Layer, params: Any) -> list[tuple[Unit, Params]]:
 
 @_front.parts_of.register(nnx.Sequential)
 def _parts_of_sequential(model: nnx.Sequential, params: Any) -> list[tuple[Unit, Params]]:
+    if params is not None and "layers" not in params:
+        there = ", ".join(map(repr, params)) if isinstance(params, Mapping) else type(params).__name__
+        raise ValueError(
+            f"to_sympy: params of an nnx.Sequential have 'layers', these have {there}. Pass nnx.state(model, "
+            "nnx.Param), or none for the model's own; of a model with the Sequential inside, symbolic.read."
+        )
     own = lambda i: None if params is None else params["layers"][i]
     return [part for i, layer in enumerate(model.layers) for part in _front.parts_of(layer, own(i))]
 

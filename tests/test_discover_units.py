@@ -236,3 +236,37 @@ def test_units_of_headers():
     names = ("n [mol]", "T [K]", "V [L]")
     found = discover.table(x, y, names=names, target="p [kPa]", units="headers", functions=(), nested=False)
     assert found.best.units == ("mol", "K", "L") and "kPa*L/(mol*K)" in str(found)
+
+
+def gravity_frame() -> dict[str, np.ndarray]:
+    m, r = np.random.default_rng(0).uniform(1, 3, (2, 30))
+    return {"m": m, "r": r, "F": 2 * m / r**2}
+
+
+def test_columns_of_pint_bring_their_units():
+    pandas, _ = pytest.importorskip("pandas"), pytest.importorskip("pint_pandas")
+    units = {"m": "kg", "r": "m", "F": "kg/m**2"}
+    frame = pandas.DataFrame({
+        name: pandas.Series(values, dtype=f"pint[{units[name]}]") for name, values in gravity_frame().items()
+    })  # fmt: skip
+    options: Any = {"functions": (), "nested": False, "terms": 1}
+    found = discover.table(frame, "F", **options)
+    assert found.formula == "2*m/r**2" and found.best.units == ("kg", "m") and found.best.target_unit == "kg/m**2"
+    frame["error"] = pandas.Series(np.full(30, 0.5), dtype="pint[g/m**2]")
+    found = discover.table(frame, "F", sigma="error", **options)
+    assert found.deviation == pytest.approx(5e-4)  # in the target's unit
+    frame["error"] = pandas.Series(np.full(30, 0.5), dtype="pint[s]")
+    with pytest.raises(ValueError, match="column 'error' is no error in kg"):
+        discover.table(frame, "F", sigma="error", **options)
+    with pytest.raises(TypeError, match="Pass magnitudes, in the units of the table"):
+        found.predict(frame[["m", "r"]])
+
+
+def test_a_dataset_of_xarray_brings_names_and_units():
+    xarray = pytest.importorskip("xarray")
+    units = {"m": "kg", "r": "m", "F": "kg/m^2"}
+    data = xarray.Dataset({name: ("row", values, {"units": units[name]}) for name, values in gravity_frame().items()})
+    options: Any = {"functions": (), "nested": False, "terms": 1}
+    for y in ("F", data["F"]):
+        found = discover.table(data if isinstance(y, str) else data[["m", "r"]], y, units="headers", **options)
+        assert found.formula == "2*m/r**2" and found.best.units == ("kg", "m")

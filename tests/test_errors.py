@@ -181,3 +181,19 @@ def test_chain_of_something_else(thing):
 def test_chain_of_nothing():
     with pytest.raises(TypeError, match="chain: expected at least one unit"):
         nalu_jax.chain()
+
+
+@each_unit
+def test_an_option_of_a_few_texts_is_checked_where_it_is_fixed(unit):
+    for name, choices in unit._choices().items():
+        with pytest.raises(ValueError, match=rf"^{unit.name}: {name} must be one of {choices[0]!r}, .*got 'pos'"):
+            unit.bind(**{name: "pos"})
+
+
+def test_formulas_of_a_sequential_say_what_params_they_need():
+    nnx = pytest.importorskip("flax.nnx")
+    model = nnx.Sequential(nalu_jax.nnx.RealNPU(2, 1, rngs=nnx.Rngs(0)))
+    with pytest.raises(ValueError, match=r"have 're', 'gate'|have 'gate', 're'"):
+        nalu_jax.symbolic.to_sympy(model, {"re": jnp.ones((2, 1)), "gate": jnp.ones(2)})
+    with pytest.raises(ValueError, match="inputs= names those of the model; x and y where it is left out"):
+        nalu_jax.symbolic.to_sympy(chain(npu, npu), chain(npu, npu).init(jax.random.key(0), (3, 2, 1)))

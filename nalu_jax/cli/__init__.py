@@ -92,12 +92,18 @@ def _fit_knowledge(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--constants", metavar='"g=9.8 m/s^2"', help="known ones, by ; or dimensionless: no others")
     command.add_argument("--sigma", metavar="COLUMN", help="standard errors of the target")
+    command.add_argument("--x-sigma", metavar="A=0.1,B=COLUMN", help="standard errors of inputs, beside --sigma")
     command.add_argument("--weights", metavar="COLUMN", help="weights of the rows")
+    command.add_argument("--groups", metavar="COLUMN", help="which experiment a row belongs to")
+    kinds = ("all", "coefficients", "exponents", "offset")
+    command.add_argument("--varies", choices=kinds, help="numbers that differ by group (default: as evidence has it)")
     command.add_argument("--missing", choices=("raise", "drop"), default="raise", help="rows with a missing cell")
     command.add_argument("--known", metavar="FORMULA", help="a part of the formula; new names in it are fitted")
     command.add_argument("--guess", metavar="FORMULA", help="a formula to try and improve")
     command.add_argument("--include", type=names, metavar="A,B", help="columns that the formula must have")
     command.add_argument("--exponents", metavar="LOW,HIGH", help="that they lie between, or integers")
+    command.add_argument("--signs", choices=("positive",), help="no coefficient is negative")
+    command.add_argument("--limits", metavar="R=0 at infinity", help="what it does far off, by columns, with , between")
 
 
 def _ode_options(command: argparse.ArgumentParser) -> None:

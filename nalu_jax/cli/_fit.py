@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from .. import _interrupt, discover
-from ..discover import _inputs, _names
+from ..discover import _groups, _inputs, _names
 from ..discover._found import NOTHING
 from . import _csv, _page, _report
 
@@ -37,12 +37,14 @@ ROUNDING = 1e-9
 
 
 class Fitted(NamedTuple):
-    """A formula, the rows that it was fitted to and judged by, and its errors on each part of them."""
+    """A formula, the rows that it was fitted to and judged by, its errors on each part of them, and what it predicts
+    for all of them (rows,)."""
 
     found: discover.Found
     columns: _csv.Columns
     rows: discover.Split
     errors: dict[str, _report.Errors]
+    predicted: np.ndarray
 
 
 def fit(columns: _csv.Columns, options: argparse.Namespace) -> Fitted:
@@ -59,6 +61,8 @@ def fit(columns: _csv.Columns, options: argparse.Namespace) -> Fitted:
             f"of {len(columns.y)} rows {rows.train.size} are left to fit, expected at least {_inputs.FEWEST_ROWS}. "
             "Lower --held-out and --outside, or bring more rows."
         )
+    groups = None if options.groups is None else columns.beside[options.groups]
+    _check_groups(options.groups, groups, rows)
     found = discover.table(
         columns.x[rows.train],
         columns.y[rows.train],
@@ -73,11 +77,24 @@ def fit(columns: _csv.Columns, options: argparse.Namespace) -> Fitted:
         progress=sys.stderr.isatty() and not (options.json or options.quiet),
     )
     found = dataclasses.replace(found, notes=(*columns.notes, *found.notes))
-    errors = {
-        part: _report.errors_of(found, columns.x[chosen], columns.y[chosen]) for part, chosen in rows._asdict().items()
-    }
+    predicted = found.predict(columns.x, groups=groups)
+    errors = {part: _report.errors_of(predicted[own], columns.y[own]) for part, own in rows._asdict().items()}
     sigma = None if options.sigma is None else columns.beside[options.sigma]
-    return Fitted(_judged(found, columns, rows, sigma), columns, rows, errors)
+    return Fitted(_judged(found, predicted, columns.y, rows, sigma), columns, rows, errors, predicted)
+
+
+def _check_groups(name: str | None, groups: np.ndarray | None, rows: discover.Split) -> None:
+    """Raise where a group has too few rows that are fitted."""
+    if groups is None:
+        return
+    every, fitted = _groups.texts(groups), _groups.texts(groups[rows.train])
+    for label in dict.fromkeys(every):
+        left = fitted.count(label)
+        if left < 2:
+            raise ValueError(
+                f"--groups {name}: of {every.count(label)} rows of {label!r} {left} are left to fit, expected at least "
+                "2. Lower --held-out and --outside, or leave the group out."
+            )
 
 
 def _knowledge(columns: _csv.Columns, options: argparse.Namespace, rows: np.ndarray) -> dict[str, Any]:
@@ -87,12 +104,28 @@ def _knowledge(columns: _csv.Columns, options: argparse.Namespace, rows: np.ndar
         "units": _units(options.units),
         "constants": _constants(options.constants),
         "sigma": beside(options.sigma),
+        "x_sigma": {
+            name: each if isinstance(each, float) else beside(each) for name, each in _x_sigma(options.x_sigma).items()
+        }
+        or None,
         "weights": beside(options.weights),
+        "groups": None if options.groups is None else _Labels(columns.beside[options.groups][rows], options.groups),
+        "varies": options.varies,
         "known": options.known,
         "guess": options.guess,
         "include": options.include,
         "exponents": _exponents(options.exponents),
+        "signs": options.signs,
+        "limits": _limits(options.limits),
     }
+
+
+class _Labels(list[Any]):
+    """Cells that bring the name of their column, as a Series does."""
+
+    def __init__(self, values: np.ndarray, name: str):
+        super().__init__(values.tolist())
+        self.name = name
 
 
 def _units(text: str | None) -> dict[str, str] | Literal["headers"] | None:
@@ -107,6 +140,24 @@ def _pairs(option: str, text: str, separator: str) -> list[tuple[str, str]]:
         if not (name.strip() and equals and value.strip()):
             raise ValueError(f"{option}: {(name + equals + value)!r} is no pair such as name=value.")
     return [(name.strip(), value.strip()) for name, _, value in pairs]
+
+
+def _x_sigma(text: str | None) -> dict[str, float | str]:
+    """Errors of inputs by their names: numbers, or names of columns."""
+    found: dict[str, float | str] = {}
+    for name, value in _pairs("--x-sigma", text, ",") if text else ():
+        try:
+            found[name] = float(value)
+        except ValueError:
+            found[name] = value
+    return found
+
+
+def _limits(text: str | None) -> dict[str, list[str]] | None:
+    found: dict[str, list[str]] = {}
+    for name, value in _pairs("--limits", text, ",") if text else ():
+        found.setdefault(name, []).append(value)
+    return found or None
 
 
 def _constants(text: str | None) -> dict[str, tuple[float, str]] | Literal["dimensionless"] | None:
@@ -133,12 +184,12 @@ def _exponents(text: str | None) -> tuple[float, float] | Literal["integers"] | 
 
 
 def _judged(
-    found: discover.Found, columns: _csv.Columns, rows: discover.Split, sigma: np.ndarray | None
+    found: discover.Found, predicted: np.ndarray, y: np.ndarray, rows: discover.Split, sigma: np.ndarray | None
 ) -> discover.Found:
     """With another verdict where the formula does not hold on the rows held out."""
     if not rows.held_out.size or found.verdict == NOTHING:
         return found
-    ratio = held_out_ratio(found, columns.x, columns.y, rows, sigma)
+    ratio = held_out_ratio(found.noise, predicted, y, rows, sigma)
     if ratio <= WORST_HELD_OUT:
         return found
     reason = (
@@ -149,22 +200,21 @@ def _judged(
 
 
 def held_out_ratio(
-    found: discover.Found, x: np.ndarray, y: np.ndarray, rows: discover.Split, sigma: np.ndarray | None = None
+    noise: str, predicted: np.ndarray, y: np.ndarray, rows: discover.Split, sigma: np.ndarray | None = None
 ) -> float:
     """Typical residual of the rows held out, in that of those that were fitted; each in its error where it is known."""
     largest = max(float(np.abs(y[part]).max()) for part in (rows.train, rows.held_out))
     sizes = np.full(len(y), largest) if sigma is None else sigma
-    fitted, held_out = (_typical_residual(found, x[part], y[part], sizes[part]) for part in (rows.train, rows.held_out))
+    sizes = np.abs(predicted) if noise == "relative" else sizes
+    fitted, held_out = (_typical(predicted[part] - y[part], sizes[part]) for part in (rows.train, rows.held_out))
     return held_out / max(fitted, ROUNDING)
 
 
-def _typical_residual(found: discover.Found, x: np.ndarray, y: np.ndarray, sizes: np.ndarray) -> float:
-    """Root mean square, in proportion to what the noise is in proportion to: the formula's value, or where the noise is
-    absolute the sizes. Infinite where there is no value."""
-    predicted = found.predict(x)
-    size = np.abs(predicted) if found.noise == "relative" else sizes
+def _typical(residuals: np.ndarray, sizes: np.ndarray) -> float:
+    """Root mean square, in proportion to these sizes: of the formula's values, or where the noise is absolute others.
+    Infinite where there is no value."""
     with np.errstate(all="ignore"):
-        mean = float(np.sqrt(np.mean(((predicted - y) / np.where(size > 0, size, 1.0)) ** 2)))
+        mean = float(np.sqrt(np.mean((residuals / np.where(sizes > 0, sizes, 1.0)) ** 2)))
     return mean if np.isfinite(mean) else float("inf")
 
 
@@ -172,7 +222,8 @@ def run(options: argparse.Namespace) -> int:
     """Fit and print; returns the exit status."""
     try:
         _check_options(options)
-        beside = [name for name in (options.sigma, options.weights) if name is not None]
+        beside = [name for name in (options.sigma, options.weights, options.groups) if name is not None]
+        beside += [each for each in _x_sigma(options.x_sigma).values() if isinstance(each, str)]
         drop = options.missing == "drop"
         columns = _csv.read(options.data, target=options.target, inputs=options.inputs, beside=beside, drop=drop)
         fitted = fit(columns, options)
@@ -236,7 +287,11 @@ def _check_options(options: argparse.Namespace) -> None:
         raise ValueError(f"--seed must be at least 0, got {options.seed}.")
     if options.plot is not None:
         _check_plot(options.plot)
+    if options.varies is not None and options.groups is None:
+        raise ValueError("--varies says which numbers differ by group: name their column, --groups COLUMN.")
     if options.report is not None:
+        if options.groups is not None:
+            raise ValueError("--report shows a formula without groups: leave one of --report and --groups out.")
         _page.check(options.report)
 
 
@@ -264,7 +319,7 @@ def _write_plot(path: pathlib.Path, fitted: Fitted) -> None:
 
     found, columns = fitted.found, fitted.columns
     trained = _trained(fitted)
-    predicted = found.predict(columns.x)
+    predicted = fitted.predicted
     shown = np.isfinite(predicted)
     wide = (columns.y > 0).all() and columns.y.max() > 30 * columns.y.min()
     figure = Figure((13.0, 4.2) if found.model else (6.5, 4.2), layout="constrained")

@@ -12,8 +12,8 @@ Errors = Mapping[str, float]
 PARTS = {"train": "rows trained on", "held_out": "held out", "outside": "outside of their range"}
 
 
-def errors_of(found: Found, x: np.ndarray, y: np.ndarray) -> Errors:
-    """Of the formula on some rows: how many they are, root mean square error, largest relative error, R^2.
+def errors_of(predicted: np.ndarray, y: np.ndarray) -> Errors:
+    """Of what a formula predicts for some rows: how many they are, root mean square error, largest relative error, R^2.
 
     What is not finite, or has no meaning in these rows, is left out.
     """
@@ -22,7 +22,7 @@ def errors_of(found: Found, x: np.ndarray, y: np.ndarray) -> Errors:
         return result
     size = float(np.abs(y).max()) or 1.0  # so that no square leaves the range of float64
     with np.errstate(all="ignore"):
-        difference = (found.predict(x) - y) / size
+        difference = (predicted - y) / size
         result["rms"] = size * float(np.sqrt(np.mean(difference**2)))
         if (y != 0).all():
             result["largest_relative"] = float(np.max(np.abs(difference / (y / size))))

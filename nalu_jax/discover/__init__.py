@@ -19,7 +19,7 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from ._formula import Constant, Factor, Formula, KnownPart, Number, Term
+from ._formula import Constant, Factor, Formula, Groups, KnownPart, Number, Term
 from ._found import Comparison, Found, Front
 from ._intervals import Predicted
 from ._json import load
@@ -45,6 +45,7 @@ __all__ = [
     "Found",
     "FoundSystem",
     "Front",
+    "Groups",
     "KnownPart",
     "Number",
     "Predicted",

@@ -8,7 +8,7 @@
 (('a',), [1.0, 2.0, 4.0, 5.0], [0.1, 0.1, 0.2, 0.2], ('1 of 5 rows left out, since a cell is missing: row 3',))
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +26,9 @@ class Brought(NamedTuple):
         table: inputs, target and headers.
         sigma: (rows,) standard errors of the target, or None.
         weights: (rows,) weights, or None.
+        x_sigma: (rows, n_in) standard errors of the inputs, or None.
+        groups: (rows,) labels of experiments, or None.
+        header: of the groups.
         kept: (rows,) places in what was brought.
         notes: sentences about what was left out.
     """
@@ -33,6 +36,9 @@ class Brought(NamedTuple):
     table: _inputs.Table
     sigma: np.ndarray | None
     weights: np.ndarray | None
+    x_sigma: np.ndarray | None
+    groups: np.ndarray | None
+    header: str
     kept: np.ndarray
     notes: tuple[str, ...]
 
@@ -45,22 +51,27 @@ def of(
     target: str = "y",
     sigma: Any = None,
     weights: Any = None,
+    x_sigma: Any = None,
+    groups: Any = None,
     missing: str = "raise",
 ) -> Brought:
-    """The table and what belongs to its rows, checked; a text among y, sigma and weights is a column of x.
+    """The table and what belongs to its rows, checked; a text among y, sigma, weights, groups and the errors in x_sigma
+    is a column of x.
 
     Raises:
         TypeError, ValueError: as `_inputs.table`, and where errors or weights are none.
     """
     if missing not in ("raise", "drop"):
         raise ValueError(f'missing must be "raise" or "drop", got {missing!r}.')
-    rows = {"y": y, "sigma": sigma, "weights": weights}
+    of_inputs = _of_inputs(x_sigma, x)
+    rows = {"y": y, "sigma": sigma, "weights": weights, "groups": groups, **of_inputs}
+    header = groups if isinstance(groups, str) else getattr(groups, "name", None) or "group"
     if isinstance(y, str) and target == "y":
         target = y
     x, names, rows = _taken(x, names, rows)
     _inputs.check_categories(x)
     count = len(_inputs.shaped(x))
-    for name in ("sigma", "weights"):
+    for name in ("sigma", "weights", "groups", *of_inputs):
         if rows[name] is not None and (np.ndim(rows[name]) != 1 or len(rows[name]) != count):
             raise ValueError(
                 f"{name} has shape {np.shape(rows[name])}, expected ({count},): one for each row, or a column's name."
@@ -71,8 +82,41 @@ def of(
     named = _inputs.table(x, rows["y"], names=names, target=target)
     errors = _positive("sigma", rows["sigma"], zero=False)
     shares = _positive("weights", rows["weights"], zero=True)
-    found = Brought(named, errors, shares, kept, notes)
+    labels = None if rows["groups"] is None else np.asarray(rows["groups"], object)
+    sizes = _errors_of_inputs(named, {name: rows[name] for name in of_inputs}) if of_inputs else None
+    found = Brought(named, errors, shares, sizes, labels, str(header), kept, notes)
     return found if shares is None or shares.all() else _without_weight(found)
+
+
+X_SIGMA = "x_sigma of "
+"""Before the name of an input, where its errors are meant."""
+
+
+def _of_inputs(x_sigma: Any, x: Any) -> dict[str, Any]:
+    """Errors by what they are of; a number is one for all rows."""
+    if x_sigma is None:
+        return {}
+    if not isinstance(x_sigma, Mapping) or not x_sigma or not all(isinstance(name, str) for name in x_sigma):
+        raise TypeError(
+            'x_sigma must be errors by the name of a column, such as {"length": 0.01}, one for all rows, one for each, '
+            f"or the name of their column; got {x_sigma!r:.60}."
+        )
+    count = len(_inputs.shaped(x))
+    spread = lambda errors: np.full(count, errors) if np.ndim(errors) == 0 and not isinstance(errors, str) else errors
+    return {f"{X_SIGMA}{name}": spread(errors) for name, errors in x_sigma.items()}
+
+
+def _errors_of_inputs(table: _inputs.Table, errors: dict[str, Any]) -> np.ndarray:
+    """(rows, n_in), 0 where none are given."""
+    found = np.zeros(table.x.shape)
+    for name, values in errors.items():
+        column = name.removeprefix(X_SIGMA)
+        if column not in table.names:
+            raise ValueError(f"x_sigma: there is no input {column!r}; there are {', '.join(map(repr, table.names))}.")
+        own = _positive(name, values, zero=True)
+        assert own is not None
+        found[:, table.names.index(column)] = own
+    return found
 
 
 def _taken(x: Any, names: Sequence[str] | None, rows: dict[str, Any]) -> tuple[Any, Any, dict[str, Any]]:
@@ -152,7 +196,7 @@ def _positive(name: str, values: Any, *, zero: bool) -> np.ndarray | None:
     numbers = _inputs.as_numbers(name, _inputs.as_array(values, name))
     bad = np.flatnonzero((numbers < 0) | ((numbers == 0) & (not zero)))
     if bad.size:
-        what = "a weight of at least 0" if zero else "a standard error above 0"
+        what = "at least 0" if zero else "a standard error above 0"
         cure = "" if zero else " Of a value that is known exactly give the size of its last digit."
         raise ValueError(f"{name}, row {bad[0] + 1}: {numbers[bad[0]]:g} is not {what}.{cure}")
     if not numbers.any():
@@ -169,7 +213,9 @@ def _without_weight(brought: Brought) -> Brought:
     checked = _inputs.table(table.x[kept], table.y[kept], names=table.names, target=table.target)
     note = f"{len(brought.weights) - len(kept)} rows left out, since their weight is 0"
     notes = (*brought.notes, note)
-    return Brought(checked, some(brought.sigma), some(brought.weights), brought.kept[kept], notes)
+    sigma, weights, groups = some(brought.sigma), some(brought.weights), some(brought.groups)
+    sizes = some(brought.x_sigma)
+    return Brought(checked, sigma, weights, sizes, groups, brought.header, brought.kept[kept], notes)
 
 
 def row_weights(brought: Brought) -> tuple[np.ndarray | None, float | None]:

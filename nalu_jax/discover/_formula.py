@@ -35,6 +35,9 @@ class Number:
             says too little: from the profile of the likelihood, all other numbers fitted again. It keeps the
             sign: an end is 0 where the data allow any smaller size, infinite where they allow any larger one. None
             where 2 standard errors to either side say the same.
+        symbol: of a number that differs by group: what stands for it in the formula. Its value, estimate and error are
+            then typical ones.
+        by_group: in every group, in the order of `Groups.labels`; empty of a number that does not differ.
     """
 
     value: float
@@ -42,6 +45,8 @@ class Number:
     estimate: float
     error: float
     interval: tuple[float, float] | None = None
+    symbol: str = ""
+    by_group: tuple["Number", ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,6 +115,21 @@ class KnownPart:
     constants: tuple[tuple[str, Number], ...] = ()
 
 
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """Several experiments that have a formula in common, but for some of its numbers.
+
+    Attributes:
+        header: of the column that says which a row belongs to.
+        labels: of the experiments, as text.
+        covariances: of the numbers in each, as `Formula.covariance`.
+    """
+
+    header: str
+    labels: tuple[str, ...]
+    covariances: tuple[np.ndarray, ...]
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Formula:
     """A candidate: a formula with its numbers, in the units of the table.
@@ -129,6 +149,7 @@ class Formula:
         covariance: (K + F, K + F) of the logarithms of absolute coefficients and of the F free exponents, term by term;
             None in results of earlier versions.
         known: what was known of it, and is added to the terms; None where nothing was.
+        groups: the experiments that it is of, where some of its numbers differ by experiment; None where none does.
     """
 
     form: Form
@@ -145,6 +166,7 @@ class Formula:
     constants: tuple[Constant, ...] = ()
     covariance: np.ndarray | None = None
     known: KnownPart | None = None
+    groups: Groups | None = None
 
     @functools.cached_property
     def formula(self) -> str:
@@ -161,7 +183,8 @@ class Formula:
         """The right-hand side in SymPy, its symbols real."""
         from ..symbolic._parse import parse
 
-        return parse(self.formula, (*self.symbols, *(constant.symbol for constant in self.constants)))
+        constants = *(constant.symbol for constant in self.constants), *self.by_group
+        return parse(self.formula, (*self.symbols, *constants))
 
     @functools.cached_property
     def latex(self) -> str:
@@ -189,15 +212,47 @@ class Formula:
         """Why there is no model; empty where there is one."""
         return self._units[2]
 
-    def predict(self, x: Any) -> np.ndarray:
+    @property
+    def numbers(self) -> tuple[Number, ...]:
+        """Coefficients and exponents, term by term."""
+        return tuple(each for t in self.terms for each in (t.coefficient, *(f.exponent for f in t.factors)))
+
+    @property
+    def by_group(self) -> dict[str, dict[str, Number]]:
+        """Of the symbol of every number that differs by group: the number in each, by label."""
+        if self.groups is None:
+            return {}
+        differing = [number for number in self.numbers if number.by_group]
+        return {each.symbol: dict(zip(self.groups.labels, each.by_group, strict=True)) for each in differing}
+
+    def of_group(self, label: Any) -> "Formula":
+        """The formula of one group, all of its numbers those of the group; the formula itself where none differs.
+
+        Raises:
+            ValueError: there is no such group.
+        """
+        from . import _groups
+
+        return _groups.of(self, label)
+
+    def predict(self, x: Any, *, groups: Any = None) -> np.ndarray:
         """Values (rows,) float64 of inputs x (rows, n_in), or of a DataFrame that has the columns.
 
         NaN where the formula is not defined, infinite where its value leaves the range of float64.
 
+        Args:
+            x: as above.
+            groups: where numbers differ by group: the label of every row, (rows,), one for all rows, or the name of a
+                column of x.
+
         Raises:
-            TypeError, ValueError: x has other columns, or cells that are no real numbers.
+            TypeError, ValueError: x has other columns, or cells that are no real numbers; there is no such group.
         """
-        return _values.of(self, _inputs.rows(x, self.names))
+        from . import _groups
+
+        if self.groups is None and groups is None:
+            return _values.of(self, _inputs.rows(x, self.names))
+        return _groups.predicted(self, x, groups)
 
     @functools.cached_property
     def _known_values(self) -> Callable[..., Any]:

@@ -4,13 +4,13 @@ import dataclasses
 import functools
 import math
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar, overload, runtime_checkable
 
 import numpy as np
 
-from . import _inputs, _intervals, _measures, _names, _numbers, _score, _text
+from . import _groups, _inputs, _intervals, _measures, _names, _numbers, _score, _text
 from ._formula import Formula, Number, Term
 from ._intervals import Predicted
 from ._score import Score
@@ -235,16 +235,41 @@ class Found:
         """Why there is no model; empty where there is one."""
         return self.best.model_note
 
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Labels of the experiments, where numbers of the best formula differ by experiment; else none."""
+        return () if self.best.groups is None else self.best.groups.labels
+
+    def of_group(self, label: Any) -> "Found":
+        """What was found for one experiment: all formulas with its numbers, which have models and are compared.
+
+        Raises:
+            ValueError: there is no such group.
+        """
+        own = {id(candidate): candidate.of_group(label) for candidate in self.candidates}
+        shared = () if self.best.groups is None else (f"of {self.best.groups.header} {label}, fitted with the others",)
+        return dataclasses.replace(
+            self,
+            candidates=tuple(own[id(candidate)] for candidate in self.candidates),
+            alike=tuple(own[id(candidate)] for candidate in self.alike),
+            notes=(*self.notes, *shared),
+        )
+
     @overload
-    def predict(self, x: Any) -> np.ndarray: ...
+    def predict(self, x: Any, *, groups: Any = None) -> np.ndarray: ...
 
     @overload
     def predict(
-        self, x: Any, *, interval: float, of: Literal["measurement", "formula"] = "measurement"
+        self, x: Any, *, interval: float, of: Literal["measurement", "formula"] = "measurement", groups: Any = None
     ) -> Predicted: ...
 
     def predict(
-        self, x: Any, *, interval: float | None = None, of: Literal["measurement", "formula"] = "measurement"
+        self,
+        x: Any,
+        *,
+        interval: float | None = None,
+        of: Literal["measurement", "formula"] = "measurement",
+        groups: Any = None,
     ) -> np.ndarray | Predicted:
         """Values (rows,) float64 by the best, of x (rows, n_in) or a DataFrame that has the columns.
 
@@ -255,17 +280,22 @@ class Found:
             interval: a probability such as 0.95: then a `Predicted` of values, low and high is returned, by the
                 covariance of the numbers. That the formula itself is the law is taken for granted.
             of: what an interval is to hold: a new "measurement", with its noise, or the "formula" without.
+            groups: where numbers differ by experiment: the label of every row, (rows,), one for all rows, or the name
+                of a column of x.
 
         Raises:
             TypeError, ValueError: x has other columns, or cells that are no real numbers; interval is no probability,
                 or the result is of a version that had no covariance.
         """
         if interval is None:
-            return self.best.predict(x)
+            return self.best.predict(x, groups=groups)
         if isinstance(interval, bool) or not isinstance(interval, int | float | np.number) or not 0 < interval < 1:
             raise ValueError(f"predict: interval must be a probability such as 0.95, got {interval!r}.")
         if of not in ("measurement", "formula"):
             raise ValueError(f'predict: of must be "measurement" or "formula", got {of!r}.')
+        if self.best.groups is not None:
+            rows, labels = _groups.rows_of(self.best, x, groups)
+            return _by_label(rows, labels, lambda one, part: one.predict(part, interval=interval, of=of), self)
         if self.best.covariance is None:
             raise ValueError("predict: this result has no covariance. Find the formula again for intervals.")
         rows = _inputs.rows(x, self.names)
@@ -274,13 +304,14 @@ class Found:
         noise = self.deviation * size if of == "measurement" else 0.0
         return _intervals.of(self.best, rows, fitted, level=float(interval), noise=noise, rows=self.rows)
 
-    def score(self, x: Any, y: Any) -> Score:
-        """How good the best is on a table, for example on rows that were held out, and what they say against it.
+    def score(self, x: Any, y: Any, *, groups: Any = None) -> Score:
+        """How good the best is on a table, for example on rows that were held out, and what they say against it;
+        `groups` as in `predict`.
 
         Raises:
             TypeError, ValueError: x has other columns, or cells are no finite real numbers.
         """
-        return _score.score(self, x, y)
+        return _score.of_result(self, x, y, groups)
 
     def compare(self, other: "Found") -> "Comparison":
         """Whether another result, of the same quantity in other rows, is the same law, and how far numbers differ.
@@ -380,6 +411,17 @@ class Found:
         )
 
 
+def _by_label(
+    rows: np.ndarray, labels: Sequence[str], predict: Callable[[Found, np.ndarray], Predicted], found: Found
+) -> Predicted:
+    """Predictions of rows, each by the formula of its label."""
+    made = np.empty((3, len(rows)))
+    for label in dict.fromkeys(labels):
+        own = np.array([each == label for each in labels])
+        made[:, own] = predict(found.of_group(label), rows[own])
+    return Predicted(*made)
+
+
 def _structure(formula: Formula) -> tuple[Any, ...]:
     """What two formulas have in common that differ in their numbers only."""
     terms = [
@@ -408,6 +450,7 @@ def _compared(found: Found, other: Found) -> Comparison:
             for one, two in zip(term.factors, twin.factors, strict=True)
             if one.exponent.exact is None
         ]
+        pairs = [pair for pair in pairs if not pair[1].by_group and not pair[2].by_group]
         where = f" of term {place + 1}" if len(first.terms) > 1 else ""
         for label, one, two in pairs:
             error = math.hypot(one.error, two.error)
@@ -449,11 +492,11 @@ def numbers_of(formula: Formula) -> list[tuple[str, str]]:
         where = f"of term {place}" if len(formula.terms) > 1 else ""
         where = f"{where} ({term.part})" if formula.form.kind in ("quotient", "function") else where
         unit = _measures.coefficient_unit(formula, term)
-        pairs.append((f"coefficient {where}".rstrip(), f"{_number_text(term.coefficient)} {unit}".rstrip()))
+        pairs += _number_lines(formula, f"coefficient {where}".rstrip(), term.coefficient, unit)
         for factor in term.factors:
             if factor.exponent.exact is None:
                 column = _text.column_text(factor.column, formula.symbols)
-                pairs.append((f"exponent of {column} {where}".rstrip(), _number_text(factor.exponent)))
+                pairs += _number_lines(formula, f"exponent of {column} {where}".rstrip(), factor.exponent)
     return pairs
 
 
@@ -463,6 +506,19 @@ def numbers_as_html(pairs: Iterable[tuple[str, str]]) -> str:
         f"<tr><td>{_names.as_html(label)}</td><td>{_names.as_html(value)}</td></tr>" for label, value in pairs
     )
     return f"<table><tr><th>number</th><th>value, standard error</th></tr>{rows}</table>" if rows else ""
+
+
+def _number_lines(formula: Formula, label: str, number: Number, unit: str = "") -> list[tuple[str, str]]:
+    """What it is, with value and error; of a number that differs by group a line for each."""
+    text = lambda each: f"{_number_text(each)} {unit}".rstrip()
+    if formula.groups is None or not number.by_group:
+        return [(label, text(number))]
+    header = _names.printable(formula.groups.header)
+    lines = [
+        (f"  {header} {_names.printable(group)}", text(each))
+        for group, each in zip(formula.groups.labels, number.by_group, strict=True)
+    ]
+    return [(f"{number.symbol}, {label}", f"by {header}:"), *lines]
 
 
 def _known_constants(formula: Formula) -> tuple[tuple[str, Number], ...]:

@@ -130,8 +130,8 @@ def check_categories(x: Any) -> None:
     for name, kind in zip(headers_of(x) or (), kinds, strict=True):
         if str(kind).split("(")[0].lower() in ("category", "categorical", "enum"):
             raise TypeError(
-                f"column {name!r} has categories, expected numbers. Leave it out, or search the rows of each category "
-                "by themselves and compare the results: found.compare(other)."
+                f"column {name!r} has categories, expected numbers. Leave it out, or where every category is an "
+                f"experiment with numbers of its own, say groups={name!r}."
             )
 
 
@@ -248,7 +248,8 @@ def _number(name: str, row: int, cell: Any, finite: bool) -> float:
     except OverflowError:
         raise ValueError(f"{where} {_short(cell)} is beyond the range of float64. {DROP}") from None
     except (TypeError, ValueError):
-        raise TypeError(f"{where} {_short(cell)} is no number but of type {type(cell).__name__}.") from None
+        cure = " Pass magnitudes, in the units of the table." if type(cell).__name__ == "Quantity" else ""
+        raise TypeError(f"{where} {_short(cell)} is no number but of type {type(cell).__name__}.{cure}") from None
 
 
 def _short(cell: Any) -> str:

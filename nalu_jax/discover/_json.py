@@ -10,12 +10,14 @@
       constants          that are known by name: name, symbol, value, unit
       covariance         rows of numbers, or null: see `Formula`
       known              what was known of the formula, or null: text, formula, constants ([name, number] each)
+      groups             header, labels and covariances (one for each label) where numbers differ by group, or null
       terms              part, coefficient, factors, known ([place in constants, exponent] each)
         factors          inputs, weights, function (the column), exponent, sign, size
-      numbers            value, exact ("1/2" or null), estimate, error, interval ([low, high] or null; files without it
-                         are read as well)
+      numbers            value, exact ("1/2" or null), estimate, error, interval ([low, high] or null); of one that
+                         differs by group also symbol and by_group (a number for each label)
 
-Files without units, constants, covariance or known, as they were written before there were any, are read as well.
+Files without units, constants, covariance, known, groups or interval, as they were written before there were any, are
+read as well.
 A number that is not finite is null; an error or an end of an interval of null is an infinite one.
 """
 
@@ -33,7 +35,7 @@ from .. import _arguments
 from . import _quantities
 from ._engine.candidate import COLUMN_FUNCTIONS, Column
 from ._engine.forms import FUNCTIONS, Form
-from ._formula import Constant, Factor, Formula, KnownPart, Number, Term
+from ._formula import Constant, Factor, Formula, Groups, KnownPart, Number, Term
 from ._found import VERDICTS, Found
 from ._names import is_symbol
 
@@ -132,16 +134,24 @@ def _candidate_data(formula: Formula) -> dict[str, Any]:
             {"name": each.name, "symbol": each.symbol, "value": each.value, "unit": each.unit}
             for each in formula.constants
         ],
-        "covariance": _covariance_data(formula),
+        "covariance": _covariance_data(formula.covariance),
         "known": _known_data(formula.known),
+        "groups": _groups_data(formula.groups),
         "terms": [term_data(term) for term in formula.terms],
     }
 
 
-def _covariance_data(formula: Formula) -> list[list[float | None]] | None:
-    if formula.covariance is None:
+def _covariance_data(covariance: np.ndarray | None) -> list[list[float | None]] | None:
+    if covariance is None:
         return None
-    return [[finite(float(entry)) for entry in row] for row in formula.covariance]
+    return [[finite(float(entry)) for entry in row] for row in covariance]
+
+
+def _groups_data(groups: Groups | None) -> dict[str, Any] | None:
+    if groups is None:
+        return None
+    covariances = [_covariance_data(each) for each in groups.covariances]
+    return {"header": groups.header, "labels": list(groups.labels), "covariances": covariances}
 
 
 def _known_data(known: KnownPart | None) -> dict[str, Any] | None:
@@ -168,13 +178,16 @@ def term_data(term: Term) -> dict[str, Any]:
 
 
 def _number_data(number: Number) -> dict[str, Any]:
-    return {
+    data = {
         "value": finite(number.value),
         "exact": None if number.exact is None else str(number.exact),
         "estimate": finite(number.estimate),
         "error": finite(number.error),
         "interval": None if number.interval is None else [finite(end) for end in number.interval],
     }
+    if number.by_group:
+        data |= {"symbol": number.symbol, "by_group": [_number_data(each) for each in number.by_group]}
+    return data
 
 
 class Wrong(Exception):
@@ -237,8 +250,9 @@ def _candidate(data: Any, names: tuple[str, ...], symbols: tuple[str, ...], targ
         units=units_of(data, len(names)),
         target_unit=get({"target_unit": "", **data}, "target_unit", str),
         constants=constants,
-        covariance=_covariance(data, terms),
+        covariance=_covariance(data.get("covariance"), terms),
         known=_known(data.get("known"), symbols),
+        groups=_groups(data.get("groups"), terms, symbols),
     )
 
 
@@ -268,8 +282,27 @@ def _constant(data: Any) -> Constant:
     return Constant(get(data, "name", str), symbol, number_of(data, "value"), unit)
 
 
-def _covariance(data: Any, terms: tuple[Term, ...]) -> np.ndarray | None:
-    rows = data.get("covariance")
+def _groups(data: Any, terms: tuple[Term, ...], symbols: tuple[str, ...]) -> Groups | None:
+    """The groups, whose labels every number that differs has a number for."""
+    numbers = [each for term in terms for each in (term.coefficient, *(f.exponent for f in term.factors))]
+    differing = [number for number in numbers if number.by_group]
+    if data is None:
+        if differing:
+            raise Wrong("numbers of it differ by group, and it has no groups")
+        return None
+    labels, rows = texts(data, "labels"), get(data, "covariances", list)
+    if len(labels) < 2 or len(set(labels)) < len(labels) or len(rows) != len(labels) or None in rows:
+        raise Wrong("its groups are not labels with a covariance each")
+    if any(len(each.by_group) != len(labels) for each in differing):
+        raise Wrong("a number of it is not one for each group")
+    own = [each.symbol for each in differing]
+    if not own or not all(map(is_symbol, own)) or len({*own, *symbols}) < len(own) + len(symbols):
+        raise Wrong("the symbols of numbers that differ by group are not names of their own")
+    covariances = (_covariance(each, terms) for each in rows)
+    return Groups(get(data, "header", str), labels, tuple(each for each in covariances if each is not None))
+
+
+def _covariance(rows: Any, terms: tuple[Term, ...]) -> np.ndarray | None:
     if rows is None:
         return None
     free = sum(factor.exponent.exact is None for term in terms for factor in term.factors)
@@ -339,7 +372,12 @@ def _number(data: Any) -> Number:
         if exact is None or apart > 1e-9 * abs(value):
             raise Wrong(f"{value} and {text!r} are not the same number")
     estimate, error = float_of(data, "estimate", math.nan), float_of(data, "error", math.inf)
-    return Number(value, exact, estimate, error, _interval(data))
+    if "by_group" not in data:
+        return Number(value, exact, estimate, error, _interval(data))
+    each = get(data, "by_group", list)
+    if exact is not None or not each or any(isinstance(one, dict) and "by_group" in one for one in each):
+        raise Wrong("a number of it that differs by group is none")
+    return Number(value, None, estimate, error, None, get(data, "symbol", str), tuple(map(_number, each)))
 
 
 def _interval(data: Any) -> tuple[float, float] | None:

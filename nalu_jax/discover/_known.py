@@ -19,7 +19,7 @@ import numpy as np
 import sympy
 from scipy import optimize
 
-from . import _names, _numbers
+from . import _names, _numbers, _traced
 from ._formula import Formula, KnownPart, measured
 from ._intervals import moved
 
@@ -54,8 +54,13 @@ def read(text: Any, names: Sequence[str], symbols: Sequence[str]) -> Known:
     Raises:
         TypeError, ValueError: it is no formula.
     """
+    if callable(text):
+        try:
+            text = _traced.text(text)
+        except ValueError as error:
+            raise ValueError(f"known: {error}") from None
     if not isinstance(text, str):
-        raise TypeError(f"known must be the text of a formula, got {text!r}.")
+        raise TypeError(f"known must be the text of a formula, or a function of columns and constants, got {text!r}.")
     used = _names_in(text)
     constants = tuple(name for name in used if name not in symbols and name != "pi")
     for name in constants:

@@ -1,16 +1,22 @@
 """Options of `discover.table` as the engine has them, checked before anything is searched."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from . import _names
 from ._engine.columns import Limits
+from ._engine.far import Far
 from ._engine.forms import FAMILIES
 from ._engine.guess import Guess
 from ._engine.search import Rules
 from ._written_by_people import guess_of
+
+FAR = ("finite at 0", "0 at 0", "finite at infinity", "0 at infinity")
+
+FAR_ROWS = 20
+"""Of the table, about, whose other columns a limit is looked at beside: enough for one of them to be no exception."""
 
 
 class Options(NamedTuple):
@@ -37,6 +43,9 @@ def of(
     exponents: Any,
     guess: Any,
     robust: Any,
+    signs: Any = None,
+    limits: Any = None,
+    x: np.ndarray | None = None,
 ) -> Options:
     """The options, checked.
 
@@ -61,7 +70,15 @@ def of(
     if len(left_out) == len(names):
         raise ValueError("exclude has all columns: none is left to explain the target with.")
     limit = None if time_limit is None else float(time_limit)
-    rules = Rules(tuple(families), bool(nested), wanted, left_out, None if robust is None else bool(robust))
+    rules = Rules(
+        functions=tuple(families),
+        nested=bool(nested),
+        include=wanted,
+        exclude=left_out,
+        robust=None if robust is None else bool(robust),
+        positive=signs == "positive",
+        far=_far(limits, names, x),
+    )
     return Options(rules, _limits(exponents), _guesses(guess, names), int(terms), int(seed), limit)
 
 
@@ -91,6 +108,24 @@ def _limits(exponents: Any) -> Limits | None:
     if len(pair) != 2 or len(numbers) != 2 or not numbers[0] < numbers[1]:
         raise ValueError(f'exponents must be "integers" or a pair (low, high) with low < high, got {exponents!r}.')
     return Limits(numbers[0], numbers[1], False)
+
+
+def _far(limits: Any, names: Sequence[str], x: np.ndarray | None) -> tuple[Far, ...]:
+    """What formulas do far off."""
+    if limits is None:
+        return ()
+    if not isinstance(limits, Mapping) or not all(isinstance(name, str) for name in limits):
+        raise TypeError(f'limits must be by columns, such as {{"r": "0 at infinity"}}, got {limits!r:.80}.')
+    found = []
+    rows = np.zeros((0, len(names))) if x is None else x[:: max(1, len(x) // FAR_ROWS)]
+    for name, each in limits.items():
+        if name not in names:
+            raise ValueError(f"limits: there is no column {name!r}; there are {', '.join(map(repr, names))}.")
+        for text in (each,) if isinstance(each, str) else tuple(each):
+            if text not in FAR:
+                raise ValueError(f"limits of {name!r} must be of {', '.join(map(repr, FAR))}, got {text!r}.")
+            found.append(Far(list(names).index(name), text.startswith("0"), text.endswith("infinity"), rows))
+    return tuple(found)
 
 
 def _guesses(guess: Any, names: Sequence[str]) -> tuple[Guess, ...]:

@@ -29,10 +29,12 @@ class FormulaRegressor(RegressorMixin, BaseEstimator):
 
     Args:
         units, target_unit, constants: units of measure of the columns and the target, and known constants.
+        groups, varies: name of the column of X that says which experiment a row belongs to, and which numbers differ.
         robust: whether single rows far off are weighted down; None where they are seen.
         known, guess: text of a part of the formula that is known, and of a formula to try.
         include, exclude: names of columns that the formula must have, and must not have.
         exponents: (low, high), or "integers".
+        signs, limits: "positive" where no coefficient is negative; what the formula does far off, by columns.
         functions: families of elementary functions that may be in the formula; "all", or () for none.
         nested: whether powers and quotients of sums may be the formula.
         terms: the largest number of terms of a sum.
@@ -55,12 +57,16 @@ class FormulaRegressor(RegressorMixin, BaseEstimator):
         units: Any = None,
         target_unit: Any = None,
         constants: Any = None,
+        groups: str | None = None,
+        varies: Literal["all", "coefficients", "exponents", "offset"] | None = None,
         robust: bool | None = None,
-        known: str | None = None,
+        known: Any = None,
         guess: Any = None,
         include: Any = None,
         exclude: Any = None,
         exponents: Any = None,
+        signs: Any = None,
+        limits: Any = None,
         functions: Literal["all"] | Sequence[str] = "all",
         nested: bool = True,
         terms: int = 4,
@@ -70,12 +76,16 @@ class FormulaRegressor(RegressorMixin, BaseEstimator):
         self.units = units
         self.target_unit = target_unit
         self.constants = constants
+        self.groups = groups
+        self.varies: Any = varies
         self.robust = robust
         self.known = known
         self.guess = guess
         self.include = include
         self.exclude = exclude
         self.exponents = exponents
+        self.signs = signs
+        self.limits = limits
         self.functions = functions
         self.nested = nested
         self.terms = terms
@@ -94,7 +104,7 @@ class FormulaRegressor(RegressorMixin, BaseEstimator):
         if sample_weight is not None:
             sample_weight = np.asarray(sample_weight, float)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        names = tuple(getattr(self, "feature_names_in_", [f"x{i}" for i in range(X.shape[1])]))
+        names = self._names()
         target = "y"
         while target in names:
             target += "_"
@@ -107,12 +117,16 @@ class FormulaRegressor(RegressorMixin, BaseEstimator):
             target_unit=self.target_unit,
             constants=self.constants,
             weights=sample_weight,
+            groups=self.groups,
+            varies=self.varies,
             robust=self.robust,
             known=self.known,
             guess=self.guess,
             include=self.include,
             exclude=self.exclude,
             exponents=self.exponents,
+            signs=self.signs,
+            limits=self.limits,
             functions=self.functions,
             nested=self.nested,
             terms=self.terms,
@@ -126,4 +140,12 @@ class FormulaRegressor(RegressorMixin, BaseEstimator):
     def predict(self, X: Any) -> np.ndarray:
         """y (n,) of X (n, n_features), by the formula."""
         check_is_fitted(self)
-        return self.found_.predict(validate_data(self, X, reset=False))
+        X = validate_data(self, X, reset=False)
+        if self.groups is None:
+            return self.found_.predict(X)
+        place = self._names().index(self.groups)
+        return self.found_.predict(np.delete(X, place, 1), groups=X[:, place])
+
+    def _names(self) -> tuple[str, ...]:
+        """Of the columns."""
+        return tuple(getattr(self, "feature_names_in_", [f"x{i}" for i in range(self.n_features_in_)]))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _arguments
-from . import _inputs, _known, _names
+from . import _brought, _inputs, _known, _names
 from ._engine import settings
 from ._engine.misfit import kurtosis, lack_of_fit
 
@@ -67,7 +67,7 @@ def score(formula: "str | Found", x: Any, y: Any, *, names: Sequence[str] | None
         formula: text of numbers, the names of the columns (or the symbols that stand for them), + - * / ** ( ) and
             elementary functions; or a result.
         x: (rows, n_in) numbers, or a DataFrame, whose columns then are the names.
-        y: (rows,) numbers.
+        y: (rows,) numbers, or the name of a column of x.
         names: of the columns of x; x0, x1, ... where not given.
         target: the name of y.
 
@@ -81,7 +81,7 @@ def score(formula: "str | Found", x: Any, y: Any, *, names: Sequence[str] | None
     'the residuals still follow the inputs: a smooth function explains 193 nats of them'
     """
     if isinstance(formula, str):
-        data = _inputs.table(x, y, names=names, target=target)
+        data = _brought.of(x, y, names=names, target=target).table
         part = _known.read(formula, data.names, _names.symbols(data.names))
         if part.constants:
             raise ValueError(
@@ -91,9 +91,19 @@ def score(formula: "str | Found", x: Any, y: Any, *, names: Sequence[str] | None
         return of_values(_known.values(part, data.x, np.zeros(0)), data.x, data.y)
     if not hasattr(formula, "predict") or not hasattr(formula, "names"):
         raise TypeError(f"discover.score: formula must be text or a result of discover.table, got {formula!r:.60}.")
-    rows = _inputs.rows(x, formula.names)
-    data = _inputs.table(rows, y, names=formula.names, target=formula.target)
-    return of_values(formula.predict(data.x), data.x, data.y)
+    return of_result(formula, x, y, None)
+
+
+def of_result(found: "Found", x: Any, y: Any, groups: Any) -> Score:
+    """The score of a result on a table, whose rows are of these groups."""
+    if isinstance(y, str):
+        headers = _inputs.headers_of(x)
+        if headers is None or y not in headers:
+            raise ValueError(f"score: y is {y!r}, which is no column of x. Pass its values, or name one.")
+        y = x[y]
+    rows = _inputs.rows(x, found.names)
+    data = _inputs.table(rows, y, names=found.names, target=found.target)
+    return of_values(found.predict(x, groups=groups), data.x, data.y)
 
 
 def of_values(values: np.ndarray, x: np.ndarray, y: np.ndarray) -> Score:

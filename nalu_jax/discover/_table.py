@@ -8,16 +8,16 @@ import contextlib
 import dataclasses
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 
 from .. import _arguments, _progress
 from .._interrupt import deferred
-from . import _brought, _inputs, _known, _measures, _names, _options, _written
+from . import _asked, _brought, _errors_in_x, _frames, _groups, _inputs, _known, _measures, _names, _options, _written
 from ._engine.candidate import Candidate, predict
-from ._engine.columns import TableOptions
-from ._engine.search import Progress, Searched, search
+from ._engine.search import Progress, Searched
+from ._engine.verdict import Verdict
 from ._formula import Formula
 from ._found import NOTHING, Found
 
@@ -33,6 +33,8 @@ SCALED_NOTE = (
     names=_arguments.optional(_arguments.inputs()),
     target=_arguments.instance("a text", "Pass the name of y.", str),
     missing=_arguments.choice("raise", "drop"),
+    signs=_arguments.optional(_arguments.choice("positive")),
+    varies=_arguments.optional(_arguments.choice("all", "coefficients", "exponents", "offset")),
     progress=_arguments.optional(_arguments.instance("True, False or a label", "Pass one of them.", bool, str)),
 )
 def table(
@@ -45,14 +47,19 @@ def table(
     target_unit: Any = None,
     constants: Mapping[str, tuple[float, Any]] | Literal["dimensionless"] | None = None,
     sigma: Any = None,
+    x_sigma: Mapping[str, Any] | None = None,
     weights: Any = None,
+    groups: Any = None,
+    varies: Literal["all", "coefficients", "exponents", "offset"] | None = None,
     robust: bool | None = None,
     missing: Literal["raise", "drop"] = "raise",
-    known: str | None = None,
+    known: str | Callable[..., Any] | None = None,
     guess: str | Sequence[str] | None = None,
     include: Sequence[str] | None = None,
     exclude: Sequence[str] | None = None,
     exponents: tuple[float, float] | Literal["integers"] | None = None,
+    signs: Literal["positive"] | None = None,
+    limits: Mapping[str, str | Sequence[str]] | None = None,
     functions: Literal["all"] | Sequence[str] = "all",
     nested: bool = True,
     terms: int = 4,
@@ -69,7 +76,8 @@ def table(
     Nothing is compiled; everything is computed in float64.
 
     Args:
-        x: (rows, n_in) numbers, or a DataFrame, whose columns then are the names.
+        x: (rows, n_in) numbers, or a DataFrame of pandas or polars, or a dataset of xarray, whose columns then are the
+            names. Columns of pint-pandas bring their units.
         y: (rows,) numbers, or the name of a column of x.
         names: of the columns of x, any text; x0, x1, ... where not given.
         target: the name of y; that of a Series where not given.
@@ -82,15 +90,24 @@ def table(
             then considered; or constants that are known and are tried by name, with value and unit:
             {"g": (9.80665, "m/s**2")}.
         sigma: standard errors of y, (rows,), or the name of their column in x.
+        x_sigma: standard errors of inputs, by their names: one for all rows, (rows,), or the name of their column; they
+            need `sigma`. {"length": 0.01}.
         weights: of rows, (rows,) or the name of their column: the variance of the noise is in proportion to 1 / weight.
+        groups: which experiment a row belongs to, (rows,) labels of any kind, or the name of their column: one
+            structure is found for all of them, in which numbers may differ by group.
+        varies: which of them do: "coefficients", "exponents" that are no simple numbers, the "offset" that is added, or
+            "all"; None where evidence decides for each.
         robust: whether single rows far off are weighted down as Student's t does; None where they are seen.
         missing: "raise" where a cell is missing, or "drop" its row; `notes` then say how many.
         known: a part of the formula that is added to what is found, as text of the columns' symbols; other names in it
-            are constants that are fitted: "9.81*h + a*exp(-h/c)".
+            are constants that are fitted: "9.81*h + a*exp(-h/c)", or lambda h, a, c: 9.81 * h + a * np.exp(-h / c).
         guess: a formula, or several, that are tried and improved, as text.
         include: columns that the formula has to have.
         exclude: columns that are not looked at.
         exponents: (low, high) that they lie between, or "integers".
+        signs: "positive" where no coefficient is negative, but for those inside of an elementary function.
+        limits: what the formula does far off, by columns: "finite at 0", "0 at 0", "finite at infinity", "0 at
+            infinity", or several of them; only formulas that do are considered. {"r": "0 at infinity"}.
         functions: families of elementary functions that may be in the answer: "all", or some of exp, log, sin, cos,
             tanh, cosh, arcsin; () for none.
         nested: whether powers and quotients of sums may be the answer.
@@ -121,31 +138,51 @@ def table(
     ...     units={"length": "m", "period": "s"}, constants={"g": (9.80665, "m/s**2")})
     >>> print(found.formula)
     6.2831853072*sqrt(length)/sqrt(g)
+
+    With three springs, of which each has a stiffness of its own:
+
+    >>> stretch, spring = np.tile(np.linspace(0.1, 1.0, 6), 3), np.repeat(["soft", "old", "hard"], 6)
+    >>> force = np.repeat([2.0, 3.5, 9.0], 6) * stretch
+    >>> found = table(stretch[:, None], force, names=["stretch"], target="force", groups=spring)
+    >>> found.formula, {label: number.value for label, number in found.best.by_group["c1"].items()}
+    ('c1*stretch', {'soft': 2.0, 'old': 3.5, 'hard': 9.0})
+    >>> found.predict([[2.0]], groups="old")
+    array([7.])
     """
-    brought = _brought.of(x, y, names=names, target=target, sigma=sigma, weights=weights, missing=missing)
+    x, y, sigma, units = _frames.plain(x, y, sigma=sigma, x_sigma=x_sigma, target=target, units=units)
+    brought = _brought.of(
+        x, y, names=names, target=target, sigma=sigma, weights=weights, x_sigma=x_sigma, groups=groups,
+        missing=missing,
+    )  # fmt: skip
+    experiments = _experiments(brought, varies)
     data = brought.table
     row_weights, deviation = _brought.row_weights(brought)
     data = data._replace(row_weights=row_weights)
     chosen = _options.of(
         data.names, functions=functions, nested=nested, terms=terms, seed=seed, time_limit=time_limit, include=include,
-        exclude=exclude, exponents=exponents, guess=guess, robust=robust,
+        exclude=exclude, exponents=exponents, guess=guess, robust=robust, signs=signs, limits=limits, x=data.x,
     )  # fmt: skip
     measures = _measures.of(units, names=data.names, target=data.target, target_unit=target_unit, constants=constants)
     part = None if known is None else _known.read(known, data.names, _names.symbols(data.names))
-    asked = _Asked(chosen, measures, deviation, part)
+    if experiments is not None:
+        return _of_groups(brought, data, experiments, varies, _asked.Asked(chosen, measures, deviation, part), progress)
+    asked = _asked.Asked(chosen, measures, deviation, part)
+    _check_x_sigma(brought, part)
     with deferred() as interrupted, _reporting(progress) as report:
-        searched, rest, numbers = _searched(data, asked, report, interrupted)
+        searched, rest, numbers = _searched(brought, data, asked, report, interrupted)
         stopped = interrupted()
     if not searched.candidates:
-        raise _without_answer(stopped, searched, chosen)
+        raise _without_answer(stopped, searched.stopped, chosen)
     best = searched.candidates[0]
     scale = _residual_scale(best, data)
-    bounds = _written.bounds_of(best, rest, searched.row_weights, robust=searched.robust)
+    bounds: _written.Bounds = {}
+    if brought.x_sigma is None:
+        bounds = _written.bounds_of(best, rest, searched.row_weights, robust=searched.robust)
     write = lambda candidate, bounds: _with_known(
         _written.formula_of(candidate, rest, scale, bounds, measures), part, numbers, data
     )
     formulas = write(best, bounds), *(write(candidate, {}) for candidate in searched.candidates[1:])
-    verdict, reason = _verdict(searched, formulas)
+    verdict, reason = _verdict(Verdict(searched.verdict, searched.reason, searched.alike), formulas)
     found = Found(
         verdict=verdict,
         reason=reason,
@@ -157,63 +194,105 @@ def table(
         notes=(*brought.notes, *_notes(data, searched.constant, searched.screened, searched.stopped and not stopped)),
         interrupted=interrupted(),
     )
-    return found if brought.sigma is None else _with_excess(found, data, brought.sigma)
+    if brought.sigma is None:
+        return found
+    sizes = brought.sigma
+    if brought.x_sigma is not None:
+        sizes = _errors_in_x.effective(best, data.x, brought.sigma, brought.x_sigma)
+    return _with_excess(found, found.predict(data.x), data, sizes)
 
 
-class _Asked(NamedTuple):
-    """What is asked of the engine, beside the table."""
-
-    chosen: _options.Options
-    measures: _measures.Measures | None
-    deviation: float | None
-    known: _known.Known | None
+def _check_x_sigma(brought: _brought.Brought, part: _known.Known | None) -> None:
+    """Raise where errors of inputs are not all that there is to know."""
+    if brought.x_sigma is None:
+        return
+    if brought.sigma is None:
+        raise ValueError("x_sigma says how sure the inputs are, and needs the errors of the target too: pass sigma=.")
+    if part is not None:
+        raise ValueError("known and x_sigma do not go together: leave one of them out.")
 
 
 def _searched(
-    data: _inputs.Table, asked: _Asked, report: Progress, stop: Callable[[], bool]
+    brought: _brought.Brought,
+    data: _inputs.Table,
+    asked: _asked.Asked,
+    report: Progress,
+    stop: Callable[[], bool],
 ) -> tuple[Searched, _inputs.Table, _known.Refitted]:
-    """What was found for the target, without its known part; that rest; the constants of the known part."""
-    chosen = asked.chosen
-    options = TableOptions(
-        dimensions=None if asked.measures is None else _measures.dimensions(asked.measures),
-        deviation=asked.deviation,
-        limits=chosen.limits,
-        include=chosen.rules.include,
-        absolute=asked.known is not None,
-    )
-    settings = {
-        "rules": chosen.rules, "terms": chosen.terms, "seed": chosen.seed, "row_weights": data.row_weights,
-        "options": options, "guesses": chosen.guesses, "time_limit": chosen.time_limit, "progress": report,
-        "stop": stop,
-    }  # fmt: skip
-    part = asked.known
-    if part is None:
-        return search(data.x, data.y, **settings), data, _known.Refitted(*[np.zeros(0)] * 3)
-    weights = np.ones(len(data.y)) if data.row_weights is None else data.row_weights
-    begin = _known.first_constants(part, data.x, data.y, weights, chosen.seed)
-    found = [_beside_known(data, asked, settings, weights, constants) for constants in begin]
-    return min(found, key=lambda each: each[0].candidates[0].evidence if each[0].candidates else np.inf)
+    """As `_asked.searched`, also where inputs have errors."""
+    if brought.x_sigma is None or brought.sigma is None:
+        return _asked.searched(data, asked, report, stop)
+    found: list[tuple[Searched, _inputs.Table, _known.Refitted]] = []
+
+    def search(row_weights: np.ndarray | None, deviation: float | None) -> Searched:
+        table = data._replace(row_weights=row_weights)
+        found.append(_asked.searched(table, asked._replace(deviation=deviation), report, stop))
+        return found[-1][0]
+
+    searched = _errors_in_x.searched(data.x, data.y, brought.sigma, brought.x_sigma, search)
+    return searched, *found[-1][1:]
 
 
-def _beside_known(
-    data: _inputs.Table, asked: _Asked, settings: dict[str, Any], weights: np.ndarray, constants: np.ndarray
-) -> tuple[Searched, _inputs.Table, _known.Refitted]:
-    """What is found beside the known part, from these constants of it on, which are fitted with the rest in turn."""
-    part, numbers = asked.known, _known.Refitted(constants, np.zeros(len(constants)), np.zeros(len(constants)))
-    assert part is not None
-    place = 0
-    while True:
-        place += 1
-        rest = data._replace(y=data.y - _known.values(part, data.x, numbers.constants))
+def _experiments(brought: _brought.Brought, varies: str | None) -> _groups.Labelled | None:
+    """The groups of rows, where there are some."""
+    if brought.groups is not None:
+        if brought.x_sigma is not None:
+            raise ValueError("groups and x_sigma do not go together: leave one of them out.")
+        return _groups.labelled(brought.groups)
+    if varies is not None:
+        raise ValueError(f"varies is {varies!r}, but there are no groups: pass groups= as well.")
+    return None
+
+
+def _of_groups(
+    brought: _brought.Brought,
+    data: _inputs.Table,
+    experiments: _groups.Labelled,
+    varies: str | None,
+    asked: _asked.Asked,
+    progress: bool | str | None,
+) -> Found:
+    """What is found where rows are of several experiments."""
+    from . import _grouped  # here: tables without groups need none of it
+
+    part, numbers = asked.known, _known.Refitted(*[np.zeros(0)] * 3)
+    rest = data
+    if part is not None:
+        if part.constants:
+            raise ValueError(
+                f"known: with groups {part.constants[0]!r} is not fitted. Give its value, or leave known out: the "
+                "search finds such terms too."
+            )
+        rest = data._replace(y=data.y - _known.values(part, data.x, np.zeros(0)))
         _known.check(part, rest.y, data.y, data.target)
-        found = search(rest.x, rest.y, **settings)
-        if not len(constants) or not found.candidates:
-            return found, rest, numbers
-        formula = _written.formula_of(found.candidates[0], rest, np.ones(len(rest.y)), {}, asked.measures)
-        refitted = _known.refitted(part, numbers.constants, formula, data.x, data.y, weights)
-        if place == _known.ROUNDS:  # the errors of this rest, whose numbers were fitted beside these constants
-            return found, rest, refitted._replace(constants=numbers.constants)
-        numbers = refitted
+    chosen = asked.chosen
+    with deferred() as interrupted, _reporting(progress) as report:
+        written = _grouped.found(
+            rest, experiments, header=brought.header, varies=varies, options=_asked.table_options(asked),
+            measures=asked.measures, rules=chosen.rules, terms=chosen.terms, seed=chosen.seed,
+            guesses=chosen.guesses, time_limit=chosen.time_limit, progress=report, stop=interrupted,
+        )  # fmt: skip
+        stopped = interrupted()
+    searched = written.searched
+    if not written.formulas:
+        raise _without_answer(stopped, searched.stopped, chosen)
+    formulas = tuple(_with_known(formula, part, numbers, data) for formula in written.formulas)
+    alike = searched.verdict.alike
+    verdict, reason = _verdict(searched.verdict, formulas)
+    found = Found(
+        verdict=verdict,
+        reason=reason,
+        candidates=formulas,
+        alike=tuple(formulas[place] for place in alike),
+        noise=written.noise,
+        deviation=written.deviation,
+        rows=len(data.y),
+        notes=(*brought.notes, *written.notes, *_notes(data, (), (), searched.stopped and not stopped)),
+        interrupted=interrupted(),
+    )
+    if brought.sigma is None:
+        return found
+    return _with_excess(found, found.predict(data.x, groups=brought.groups), data, brought.sigma)
 
 
 def _with_known(formula: Formula, part: _known.Known | None, numbers: _known.Refitted, data: _inputs.Table) -> Formula:
@@ -224,14 +303,15 @@ def _with_known(formula: Formula, part: _known.Known | None, numbers: _known.Ref
     return dataclasses.replace(formula, known=written, complexity=complexity)
 
 
-def _without_answer(stopped: bool, searched: Searched, chosen: _options.Options) -> BaseException:
+def _without_answer(stopped: bool, ended: bool, chosen: _options.Options) -> BaseException:
     """The error of a search that ended without a formula."""
     if stopped:
         return KeyboardInterrupt()
-    if searched.stopped and chosen.time_limit is not None:
+    if ended and chosen.time_limit is not None:
         return TimeoutError(f"no formula within the time limit of {chosen.time_limit:g} s.")
     return ValueError(
-        "no formula of the family is allowed by the options (units, include, exponents, functions): leave one out."
+        "no formula of the family is allowed by the options (units, include, exponents, signs, limits, functions): "
+        "leave one out."
     )
 
 
@@ -239,17 +319,17 @@ EXCESS = 2.0
 """Residuals by their errors above which, or below whose reciprocal, a note says that sigma does not fit."""
 
 
-def _with_excess(found: Found, data: _inputs.Table, sigma: np.ndarray) -> Found:
+def _with_excess(found: Found, fitted: np.ndarray, data: _inputs.Table, sigma: np.ndarray) -> Found:
     """With a note where residuals are not as large as sigma says."""
     with np.errstate(all="ignore"):
-        ratio = float(np.sqrt(np.mean(((found.predict(data.x) - data.y) / sigma) ** 2)))
+        ratio = float(np.sqrt(np.mean(((fitted - data.y) / sigma) ** 2)))
     if 1 / EXCESS <= ratio <= EXCESS:
         return found
     cure = "the errors are too small, or the formula lacks something" if ratio > 1 else "the errors are too large"
     return dataclasses.replace(found, notes=(*found.notes, f"residuals are {ratio:.2g} times sigma: {cure}"))
 
 
-def _verdict(searched: Searched, formulas: Sequence[Formula]) -> tuple[str, str]:
+def _verdict(searched: Verdict, formulas: Sequence[Formula]) -> tuple[str, str]:
     """The engine's, but where no input is left in the best formula, or in one that the data cannot tell from it."""
     alike = [formulas[place] for place in searched.alike if formulas[place].known is None]
     if all(any(term.factors for term in each.terms) for each in (formulas[0], *alike)):

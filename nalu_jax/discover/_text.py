@@ -233,12 +233,19 @@ def _product(term: "Term", symbols: Sequence[str], style: Style, constants: Sequ
             (below if is_below else above).append(written)
     number = term.coefficient
     if number.exact is None:
-        above.insert(0, style.measured(number))
+        above.insert(0, _measured(number, style))
     else:
         numerator, denominator = abs(number.exact.numerator), number.exact.denominator
         above[:0] = [str(numerator)] if numerator != 1 else []
         below[:0] = [str(denominator)] if denominator != 1 else []
-    return Product(number.value < 0, tuple(above), tuple(below))
+    return Product(number.value < 0 and not number.by_group, tuple(above), tuple(below))
+
+
+def _measured(number: "Number", style: Style) -> str:
+    """A number that was measured, without its sign; the symbol of one that differs by group, which has its own."""
+    if not number.by_group:
+        return style.measured(number)
+    return _names.as_latex(number.symbol) if style is LATEX else number.symbol
 
 
 def _factor(factor: "Factor", symbols: Sequence[str], style: Style) -> list[tuple[str, bool]]:
@@ -258,10 +265,10 @@ def _factor(factor: "Factor", symbols: Sequence[str], style: Style) -> list[tupl
     if factor.sign == "own":
         written = style.group(base) if factor.size != 1 else _as_factor(base, factor.column, style)
     if exponent.exact is None:
-        written = style.power(written, style.measured(exponent))
+        written = style.power(written, _measured(exponent, style))
     elif abs(exponent.exact) != 1:
         written = style.power(written, style.simple(abs(exponent.exact)))
-    return [*parts, (written, exponent.value < 0)]
+    return [*parts, (written, exponent.value < 0 and not exponent.by_group)]
 
 
 def _exponential(factor: "Factor", symbols: Sequence[str], style: Style) -> str:
@@ -319,18 +326,38 @@ def python(formula: "Formula") -> str:
     """Source of a function that computes the formula by NumPy alone."""
     name = formula.target if _names.is_symbol(formula.target) and formula.target.isascii() else "formula"
     columns = [f"# {symbol}: column {header!r}" for symbol, header in legend(formula).items()]
+    group, tables = _python_groups(formula)
     lines = [
         f"# {_names.printable(formula.target)} = {formula.with_errors}",
         *map(_names.printable, columns),
         "import numpy as np",
         "",
         "",
-        f"def {name}({', '.join(formula.symbols)}):",
+        f"def {name}({', '.join((*formula.symbols, *group))}):",
         *[
             f"    {each.symbol} = {each.value!r}  # {_names.printable(each.unit)}".rstrip(" #")
             for each in formula.constants
         ],
+        *tables,
         *[f"    {symbol} = np.asarray({symbol}, float)" for symbol in formula.symbols],
         f"    return {right_hand_side(formula, NUMPY)}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _python_groups(formula: "Formula") -> tuple[tuple[str, ...], list[str]]:
+    """The parameter that says which group a row belongs to, and lines that look its numbers up."""
+    if formula.groups is None:
+        return (), []
+    own = group_symbol(formula)
+    lines = []
+    for symbol, numbers in formula.by_group.items():
+        table = {label: number.value for label, number in numbers.items()}
+        lines += [f"    {symbol} = np.vectorize(lambda each: {table!r}[str(each)], otypes=[float])({own})"]
+    return (own,), lines
+
+
+def group_symbol(formula: "Formula") -> str:
+    """What stands for the column of groups."""
+    assert formula.groups is not None
+    return _names.symbols((*formula.symbols, *formula.by_group, formula.groups.header))[-1]

@@ -31,6 +31,8 @@ def of(formula: "Formula") -> tuple["Chain | None", Any, str]:
 
 def _obstacle(formula: "Formula") -> str:
     """Why the formula is no chain of units; empty where it is one."""
+    if formula.groups is not None:
+        return f"its numbers differ by {formula.groups.header}: of_group(label) is the formula of one, with a model"
     if formula.known is not None:
         return "its known part is no unit"
     if formula.form.kind == "function":

@@ -61,7 +61,7 @@ def formula_of(
         bounds: of uncertain numbers, see `bounds_of`.
         measures: units of the columns, where they have some.
     """
-    known = _known(candidate, measures)
+    known = known_of(candidate, measures)
     plain = _formula(candidate, table, scale, bounds, known, simple=False)
     short = _formula(candidate, table, scale, bounds, known, simple=True)
     written = short if _as_good(short, plain, candidate, table) else plain
@@ -81,7 +81,7 @@ def bounds_of(candidate: Candidate, table: Table, row_weights: np.ndarray | None
         row_weights: (rows,) of the search, or None.
         robust: whether they follow residuals.
     """
-    log_sizes = np.log(_sizes(candidate))
+    log_sizes = np.log(sizes_of(candidate))
     _, covariance = _estimates(candidate, log_sizes)
     shift = candidate.centre - log_sizes
     options = {"row_weights": row_weights, "robust": robust}
@@ -104,7 +104,7 @@ def _as_good(short: Formula, plain: Formula, candidate: Candidate, table: Table)
     return cost <= DEAREST * numbers
 
 
-class _Known(NamedTuple):
+class KnownConstants(NamedTuple):
     """Known constants, and (K, C) their powers in the terms."""
 
     constants: tuple[Constant, ...]
@@ -116,12 +116,12 @@ class _Known(NamedTuple):
         return self.powers @ np.log([constant.value for constant in self.constants])
 
 
-def _known(candidate: Candidate, measures: Measures | None) -> _Known:
+def known_of(candidate: Candidate, measures: Measures | None) -> KnownConstants:
     """The known constants that make the units of the terms consistent; none where no powers of them do."""
     constants = () if measures is None else tuple(constant for constant, _ in measures.constants)
     powers = np.zeros((candidate.form.terms, len(constants)))
     if measures is None or not constants:
-        return _Known(constants, powers)
+        return KnownConstants(constants, powers)
     table = dimensions(measures)
     for k, wanted in enumerate(table.places(candidate.form)):
         own = [table.of(column) for column in candidate.columns]
@@ -133,31 +133,31 @@ def _known(candidate: Candidate, measures: Measures | None) -> _Known:
         )
         found = known_powers(table, np.array(wanted) - reached, len(measures.inputs))
         powers[k] = 0 if found is None else found
-    return _Known(constants, powers)
+    return KnownConstants(constants, powers)
 
 
 def _formula(
-    candidate: Candidate, table: Table, scale: np.ndarray, bounds: Bounds, known: _Known, *, simple: bool
+    candidate: Candidate, table: Table, scale: np.ndarray, bounds: Bounds, known: KnownConstants, *, simple: bool
 ) -> Formula:
     columns = np.array([column.values(table.x) for column in candidate.columns]).reshape(-1, len(table.y))
-    sizes = _sizes(candidate)
+    sizes = sizes_of(candidate)
     coefficients, exponents = _written_numbers(candidate, np.log(sizes), bounds, simple, known.logarithms)
     negative = np.any(columns < 0, axis=1).tolist()
     terms = []
-    for k, part in enumerate(_parts(candidate.form)):
+    for k, part in enumerate(parts_of(candidate.form)):
         used = np.flatnonzero(candidate.exponents[k] != 0).tolist()
         factors = tuple(
             Factor(
                 candidate.columns[j],
                 exponents[k][j],
-                _sign(exponents[k][j], int(candidate.parity[k, j]), negative[j]),
+                sign_of(exponents[k][j], int(candidate.parity[k, j]), negative[j]),
                 float(sizes[k, j]),
             )
             for j in used
         )
-        powers = tuple((c, _unfitted(float(power))) for c, power in enumerate(known.powers[k]) if power)
+        powers = tuple((c, unfitted(float(power))) for c, power in enumerate(known.powers[k]) if power)
         terms.append(Term(part, coefficients[k], factors, powers))
-    order = _order(candidate)
+    order = order_of(candidate)
     terms = tuple(terms[k] for k in order)
     formula = Formula(
         form=candidate.form,
@@ -165,7 +165,7 @@ def _formula(
         names=table.names,
         symbols=_names.symbols(table.names),
         target=table.target,
-        absolute=_absolute(candidate, table.x),
+        absolute=is_absolute(candidate, table.x),
         complexity=complexity(candidate.form, terms),
         error=math.nan,
         description_length=float(candidate.evidence),
@@ -191,11 +191,11 @@ def _with_error(formula: Formula, table: Table, scale: np.ndarray) -> Formula:
     return dataclasses.replace(formula, error=error)
 
 
-def _parts(form: Form) -> list[str]:
+def parts_of(form: Form) -> list[str]:
     return [part for part, size in zip(PARTS[form.kind], form.groups, strict=True) for _ in range(size)]
 
 
-def _order(candidate: Candidate) -> list[int]:
+def order_of(candidate: Candidate) -> list[int]:
     """Terms of every group by their size at the centre of the table, the largest first."""
     order, begin = [], 0
     for size in candidate.form.groups:
@@ -205,7 +205,7 @@ def _order(candidate: Candidate) -> list[int]:
     return order
 
 
-def _sign(exponent: Number, parity: int, negative: bool) -> str:
+def sign_of(exponent: Number, parity: int, negative: bool) -> str:
     """How the power treats the sign of a column that has negative values."""
     if not negative:
         return "own"
@@ -215,7 +215,7 @@ def _sign(exponent: Number, parity: int, negative: bool) -> str:
     return "kept" if parity else "none"
 
 
-def _absolute(candidate: Candidate, x: np.ndarray) -> bool:
+def is_absolute(candidate: Candidate, x: np.ndarray) -> bool:
     """Whether the logarithm of the form is one of numbers of which some are negative."""
     if candidate.form.function != "log":
         return False
@@ -223,7 +223,7 @@ def _absolute(candidate: Candidate, x: np.ndarray) -> bool:
     return bool((inside < 0).any())
 
 
-def _sizes(candidate: Candidate) -> np.ndarray:
+def sizes_of(candidate: Candidate) -> np.ndarray:
     """(K, n) powers of ten by which columns are divided: 1, but in terms whose numbers would leave float64."""
     decimal = candidate.centre / math.log(10)
     parts = candidate.exponents * decimal[None, :]
@@ -252,8 +252,8 @@ def _written_numbers(
     term, column = np.nonzero(candidate.free)
     count = len(candidate.signs)
     errors = np.sqrt(np.maximum(np.diag(covariance), 0.0))
-    values, exacts = _simple(estimates, covariance, count, candidate.signs) if simple else (estimates, {})
-    conditional = _conditional_errors(covariance, exacts) if simple else np.zeros(len(values))
+    values, exacts = simple_ones(estimates, covariance, count, candidate.signs) if simple else (estimates, {})
+    conditional = conditional_errors(covariance, exacts) if simple else np.zeros(len(values))
     coefficients = []
     for k, sign in enumerate(candidate.signs):
         estimate, value = sign * math.exp(estimates[k]), sign * math.exp(values[k])
@@ -264,7 +264,7 @@ def _written_numbers(
             low, high = (estimate * factor for factor in bounds.get(k, (1.0, 1.0))[:: int(sign)])
             value = _numbers.rounded(value, abs(value) * conditional[k])
             coefficients.append(measured(value, estimate, error, (low, high) if k in bounds else None))
-    exponents = [{j: _unfitted(float(power)) for j, power in enumerate(row)} for row in candidate.exponents]
+    exponents = [{j: unfitted(float(power)) for j, power in enumerate(row)} for row in candidate.exponents]
     for i, (k, j) in enumerate(zip(term, column, strict=True), count):
         value = _numbers.rounded(values[i], conditional[i])
         interval = (estimates[i] + bounds[i][0], estimates[i] + bounds[i][1]) if i in bounds else None
@@ -272,12 +272,12 @@ def _written_numbers(
     return coefficients, exponents
 
 
-def _unfitted(power: float) -> Number:
+def unfitted(power: float) -> Number:
     fraction = _numbers.as_fraction(power)
     return measured(power, power, 0.0) if fraction is None else exact(fraction)
 
 
-def _simple(
+def simple_ones(
     estimates: np.ndarray, covariance: np.ndarray, count: int, signs: np.ndarray
 ) -> tuple[np.ndarray, dict[int, float]]:
     """Values with simple coefficients where they are taken to be such, the surest first; the others moved along."""
@@ -297,7 +297,7 @@ def _simple(
     return values, exacts
 
 
-def _conditional_errors(covariance: np.ndarray, exacts: Sequence[int] | dict[int, float]) -> np.ndarray:
+def conditional_errors(covariance: np.ndarray, exacts: Sequence[int] | dict[int, float]) -> np.ndarray:
     """Standard error of every number where all others are known: how far it may move alone. 0 where that is unknown."""
     rest = [i for i in range(len(covariance)) if i not in exacts]
     result = np.zeros(len(covariance))

@@ -136,7 +136,10 @@ def formulas_of(caller: str, unit: Unit, params: Any, x: Sequence[sympy.Expr], e
     try:
         jax.eval_shape(unit.apply, params, jax.ShapeDtypeStruct((len(x),), dtype))
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{caller}: {unit.name} with {len(x)} inputs, {', '.join(map(str, x))}: {error}") from error
+        raise ValueError(
+            f"{caller}: {unit.name} with {len(x)} inputs, {', '.join(map(str, x))} (inputs= names those of the model; "
+            f"x and y where it is left out): {error}"
+        ) from error
     weights = {name: np.asarray(leaf) for name, leaf in unit.weights(params).items()}
     if broken := sorted(name for name, leaf in weights.items() if not np.isfinite(leaf.astype(float)).all()):
         raise ValueError(f"{caller}: the weights {broken} of {unit.name} are not finite. Read out params that are.")

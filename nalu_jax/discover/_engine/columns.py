@@ -35,6 +35,8 @@ class TableOptions(NamedTuple):
     limits: Limits | None = None
     absolute: bool = False
     include: tuple[int, ...] = ()
+    positive: bool = False
+    far: tuple[tuple[int, bool, bool], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +60,8 @@ class Table:
         limits: what exponents may be, or None.
         include: inputs that the formula has to have.
         absolute: whether the noise is of the same kind in all rows, whatever the formula's value.
+        positive: whether no coefficient may be negative, but for those inside of a function.
+        far: inputs, and whether the formula goes to 0 (else ends) where they go to infinity (else to 0).
     """
 
     columns: tuple[Column, ...]
@@ -76,6 +80,8 @@ class Table:
     limits: Limits | None = None
     absolute: bool = False
     include: tuple[int, ...] = ()
+    positive: bool = False
+    far: tuple[tuple[int, bool, bool], ...] = ()
 
     @property
     def rows(self) -> int:
@@ -127,6 +133,8 @@ def prepare(
         limits=options.limits,
         absolute=options.absolute or options.deviation is not None,
         include=options.include,
+        positive=options.positive,
+        far=options.far,
     )
 
 

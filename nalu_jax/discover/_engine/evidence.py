@@ -129,16 +129,38 @@ def name_price(table: Table, form: Form, batch: Batch) -> np.ndarray:
     if table.limits is not None:
         forbidden = ~table.limits.allow(batch.exponents) | (batch.free & table.limits.whole)
         total += settings.FORBIDDEN * forbidden.sum((1, 2))
+    if table.far and form.kind == "sum":
+        total += settings.FORBIDDEN * _beyond(table, batch.exponents)
     if table.dimensions is None:
         return total
     return total + correction(table.dimensions, table.columns, form, batch.exponents, batch.free, table.inputs)
+
+
+def _beyond(table: Table, exponents: np.ndarray) -> np.ndarray:
+    """(B,) terms of a sum that do not go to 0, or to infinity, where they may not."""
+    total = np.zeros(len(exponents))
+    for place, zero, infinity in table.far:
+        power = sum((exponents[..., j] for j, c in enumerate(table.columns) if c == Column((place,))), np.zeros(1))
+        toward = power if infinity else -power
+        total += np.broadcast_to(toward >= 0 if zero else toward > 0, exponents.shape[:2]).sum(1)
+    return total
 
 
 def value_price(table: Table, form: Form, batch: Batch, sizes: np.ndarray) -> np.ndarray:
     """(B,) nats of the form, and of coefficients' sizes and signs."""
     relative = np.log(np.abs(batch.coefficients) * sizes / _expected(table, form, batch) + 1e-300)
     deviation = (relative - settings.COEFFICIENT_MEAN) / settings.COEFFICIENT_SPREAD
-    return (0.5 * deviation**2 + settings.SIGN).sum(1) + form_price(form)
+    total = (0.5 * deviation**2 + settings.SIGN).sum(1) + form_price(form)
+    if not table.positive:
+        return total
+    outside = outside_functions(form)  # their signs are known, and have no price
+    return total - settings.SIGN * outside.sum() + settings.FORBIDDEN * (batch.coefficients[:, outside] < 0).sum(1)
+
+
+def outside_functions(form: Form) -> np.ndarray:
+    """(K,) which terms do not stand inside of a function."""
+    inside = form.groups[1] if form.kind == "function" else 0
+    return ~np.isin(np.arange(form.terms), np.arange(1, 1 + inside))
 
 
 def _odd_sign(batch: Batch) -> np.ndarray:

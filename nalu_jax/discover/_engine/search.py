@@ -12,7 +12,8 @@ from nalu_jax.discover._engine.candidate import Candidate, Noise
 from nalu_jax.discover._engine.columns import TableOptions
 from nalu_jax.discover._engine.derived import proposals
 from nalu_jax.discover._engine.dimensions import consistent as is_consistent
-from nalu_jax.discover._engine.evidence import linearise, variance
+from nalu_jax.discover._engine.evidence import linearise, outside_functions, variance
+from nalu_jax.discover._engine.far import Far, has_limits
 from nalu_jax.discover._engine.forms import FAMILIES, FUNCTIONS
 from nalu_jax.discover._engine.guess import Guess, from_guess
 from nalu_jax.discover._engine.misfit import robust_weights
@@ -63,6 +64,8 @@ class Rules(NamedTuple):
         include: inputs that it has to have.
         exclude: inputs that are not looked at.
         robust: whether outliers are weighted down: always, never, or where they are seen (None).
+        positive: whether no coefficient may be negative, but for those inside of a function.
+        far: what it has to do far off.
     """
 
     functions: tuple[str, ...] = FAMILIES
@@ -70,6 +73,8 @@ class Rules(NamedTuple):
     include: tuple[int, ...] = ()
     exclude: tuple[int, ...] = ()
     robust: bool | None = None
+    positive: bool = False
+    far: tuple[Far, ...] = ()
 
 
 class _Clock:
@@ -141,14 +146,14 @@ def _search(tables: Tables, rules: Rules, terms: int, guesses: tuple[Guess, ...]
         found = _collect(tables, clock, terms, guesses) or found
     allowed = distinct_laws([fitted for fitted in found if _allowed(fitted, rules)], tables)
     allowed = [fitted for fitted in allowed if _allowed(fitted, rules)]
-    barred = [fitted for fitted in found if _has_unit(fitted) and not _allowed(fitted, rules)]
+    barred = [f for f in found if _has_unit(f) and _as_known(f, rules) and not _allowed(f, rules)]
     verdict = judge(allowed, distinct_laws(barred, tables))
     candidates = tuple(as_candidate(fitted) for fitted in allowed)
     return Searched(candidates, *verdict, screened, constant, clock.stopped, tables.row_weights, tables.options.robust)
 
 
 def _allowed(fitted: Fitted, rules: Rules) -> bool:
-    if not _has_unit(fitted) or not _within_limits(fitted):
+    if not _has_unit(fitted) or not _within_limits(fitted) or not _as_known(fitted, rules):
         return False
     if fitted.form.kind in ("power", "quotient") and not rules.nested:
         return False
@@ -161,6 +166,13 @@ def _allowed(fitted: Fitted, rules: Rules) -> bool:
     if not {place for column in columns for place in column.inputs} >= set(rules.include):
         return False
     return {column.function for column in columns if column.function} <= set(rules.functions)
+
+
+def _as_known(fitted: Fitted, rules: Rules) -> bool:
+    """Whether a formula has the signs and the limits that are known."""
+    if rules.positive and (fitted.batch.coefficients[0, outside_functions(fitted.form)] < 0).any():
+        return False
+    return not rules.far or has_limits(as_candidate(fitted), rules.far)
 
 
 def _within_limits(fitted: Fitted) -> bool:
