@@ -116,7 +116,8 @@ print(uncertain)
 # %% [markdown]
 # With exact data the powers are square roots because nothing else fits to nine digits. With 1 % noise they are square
 # roots because these are simple and fit as well as anything near them: the search begins at simple powers, and leaves
-# them only where the data ask for it. That is a prior belief, and yours to hold or not.
+# them only where the data ask for it. That is a prior belief, and yours to hold or not. Some of the rivals are the same
+# law in other words: the tanh of a number well above 1 is 1.
 #
 # **Exercise.** Let the infections grow like S I in place of its square root, `0.002 * s * i`. Which equations come out,
 # and what does the front have beyond them?

@@ -470,3 +470,15 @@ def test_what_works_though_it_is_unusual():
 def test_the_public_names():
     assert set(discover.__all__) <= set(dir(discover)) and all(hasattr(discover, name) for name in discover.__all__)
     assert not any(path.name == "_table_search.py" for path in pathlib.Path(discover.__file__).parent.iterdir())
+
+
+@pytest.mark.slow
+def test_one_law_under_two_kinds_of_noise_is_no_rival_of_itself():
+    """Scaling laws by the published constants of Hoffmann et al. (2022): a law in two tables of other columns."""
+    rng = np.random.default_rng(3)
+    parameters, tokens = (np.exp(rng.uniform(np.log(low), np.log(high), 120)) for low, high in ((40, 1e4), (1, 300)))
+    loss = 1.69 + 406.4 / (parameters * 1e6) ** 0.34 + 410.7 / (tokens * 1e9) ** 0.28
+    loss *= 1 + 0.002 * rng.normal(size=120)
+    options = {"names": ("n", "d"), "functions": (), "nested": False}
+    found = discover.table(np.stack([parameters, tokens], 1), loss, **options)
+    assert found.verdict == "recovered" and not found.alike and len(found.terms) == 3

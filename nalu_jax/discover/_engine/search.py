@@ -362,9 +362,15 @@ def distinct_laws(found: list[Fitted], tables: Tables) -> list[Fitted]:
     chosen = sorted((_on_all_rows(fitted, tables) for fitted in chosen), key=lambda fitted: fitted.evidence)
     kept: list[Fitted] = []
     for fitted in distinct_structures([f for f in chosen if np.isfinite(f.evidence)], len(chosen)):
-        if not any(same_values(other, fitted) for other in kept):
+        if not any(same_values(other, fitted) or _in_other_noise(other, fitted) for other in kept):
             kept.append(fitted)
     return kept
+
+
+def _in_other_noise(first: Fitted, second: Fitted) -> bool:
+    """Whether two fits are one law under two kinds of noise, also in tables of other columns: its numbers move by more
+    than `same_values` allows."""
+    return first.noise != second.noise and names(first) == names(second)
 
 
 def _with_other_noise(fitted: Fitted) -> Fitted:
