@@ -120,7 +120,11 @@ NOISE_GROWTH, NOISE_SHRINKAGE = 3.0, 5.0  # factors by which it may change at on
 SETTLED_NOISE = 0.02  # relative change of the noise at which the fit ends
 LARGEST_PROPAGATOR = 1e6  # of a deviation along one interval
 HOPELESS, HOPELESS_ERROR = 100.0, 1e-3
-"""Nats behind the best, with residuals in standard deviations of a state above this: no better solver will help."""
+"""Nats behind the best, with residuals in standard deviations of a state above this: no better solver will help,
+unless the residuals are the solver's own."""
+
+HOPELESS_SOLVER_ERROR = 0.3
+"""Of the solver, in standard deviations of the residuals of such a fit. Chaos with four samples a turn has 1."""
 
 SOLVER_ERROR = 0.03  # of the fourth-order solver, in standard deviations of the noise, that is small enough
 INNER_STEPS = 4  # of the most precise solver, in each substep

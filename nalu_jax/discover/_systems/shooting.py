@@ -108,20 +108,22 @@ def fit(
         for level in (1, 2):
             if found is None or not found.explains:
                 return None
-            if (found.length > bar and found.error > settings.HOPELESS_ERROR) or _solved(problem, found, level):
+            hopeless = found.length > bar and found.error > settings.HOPELESS_ERROR
+            if _solved(problem, found, level, hopeless=hopeless):
                 break
             better = _fit(problem, structure, found.parameters, found.nodes, found.sigma, full, level=level)
             found = found if better is None or not better.explains else better
         return found
 
 
-def _solved(problem: Problem, found: Fit, level: int) -> bool:
-    """Whether the solver of the level below is good enough."""
-    if level == 1 and np.sqrt(found.variance.min()) < settings.PRECISE:
+def _solved(problem: Problem, found: Fit, level: int, *, hopeless: bool) -> bool:
+    """Whether the solver of the level below is good enough; of a hopeless fit, whether what it leaves is not its."""
+    part = settings.HOPELESS_SOLVER_ERROR if hopeless else settings.SOLVER_ERROR
+    if not hopeless and level == 1 and np.sqrt(found.variance.min()) < settings.PRECISE:
         return False
     ends = flow(problem, found.structure, found.parameters, found.nodes, level).ends
     off = np.sqrt(np.mean((ends - found.flow.ends) ** 2, 0))
-    return bool(np.isfinite(ends).all() and (off < settings.SOLVER_ERROR * np.sqrt(found.variance)).all())
+    return bool(np.isfinite(ends).all() and (off < part * np.sqrt(found.variance)).all())
 
 
 class Linearised(NamedTuple):
