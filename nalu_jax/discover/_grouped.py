@@ -23,6 +23,11 @@ VARIES = ("all", "coefficients", "exponents", "offset")
 """What may be said of the numbers that differ by group."""
 
 
+HARDLY = 1.0
+"""Nats within which it is noted that one number more may differ: one that does not is 1.5 to 3 nats behind, by its own
+price."""
+
+
 class Written(NamedTuple):
     """What was found, as formulas, the best first."""
 
@@ -75,6 +80,8 @@ def _notes(searched: GroupsSearched, best: Formula, header: str) -> tuple[str, .
         return ()
     behind = f"the same formula is {other.evidence - fit.evidence:.1f} nats behind"
     if (other.varies & ~fit.varies).any():
+        if other.evidence - fit.evidence > HARDLY:
+            return ()
         return (f"other numbers may differ by {header} as well: so {behind}",)
     symbols = ", ".join(best.by_group)
     return (f"it is not certain that all of {symbols} differ by {header}: with one of them in common {behind}",)

@@ -148,6 +148,29 @@ def table(
     ('c1*stretch', {'soft': 2.0, 'old': 3.5, 'hard': 9.0})
     >>> found.predict([[2.0]], groups="old")
     array([7.])
+    >>> table(stretch[:, None], force, names=["stretch"], groups=spring, varies="coefficients").formula
+    'c1*stretch'
+
+    Every other option, of one table:
+
+    >>> x = np.random.default_rng(1).uniform(1.0, 2.0, (30, 2))
+    >>> y = x[:, 0] * x[:, 1] ** 2 / 2
+    >>> ask = lambda **options: table(x, y, names=("m", "v"), target="energy", **options).formula
+    >>> ask(functions=("exp",), nested=False, terms=2, seed=1, time_limit=60.0, progress=False)
+    'm*v**2/2'
+    >>> ask(sigma=np.full(30, 0.01), x_sigma={"v": 0.001}), ask(weights=np.ones(30), robust=False)
+    ('m*v**2/2', 'm*v**2/2')
+    >>> ask(known="m*v**2/4"), ask(known=lambda m, v: m * v**2 / 4)
+    ('m*v**2/4 + m*v**2/4', 'm*v**2/4 + m*v**2/4')
+    >>> ask(guess="3*m*v**2", include=["m"], exponents="integers"), ask(signs="positive", limits={"v": "0 at 0"})
+    ('m*v**2/2', 'm*v**2/2')
+    >>> table(x, y, names=("m", "v"), units={"m": "kg", "v": "m/s"}, target_unit="J", constants="dimensionless").formula
+    'm*v**2/2'
+    >>> table(np.column_stack([x, np.arange(30)]), y, names=("m", "v", "row"), exclude=["row"]).formula
+    'm*v**2/2'
+    >>> x[3, 0] = np.nan
+    >>> table(x, y, names=("m", "v"), missing="drop").notes[0]
+    '1 of 30 rows left out, since a cell is missing: row 4'
     """
     x, y, sigma, units = _frames.plain(x, y, sigma=sigma, x_sigma=x_sigma, target=target, units=units)
     brought = _brought.of(
