@@ -36,7 +36,8 @@ PIECES = 2
 def in_one_piece(key: Array) -> Array:
     """The key (...), which gives the same numbers; as it is where its numbers are not those of the written-out hash."""
     threefry = jax.random.key_impl(key) == jax.random.key_impl(jax.random.key(0, impl="threefry2x32"))
-    if not threefry or not jax.config.jax_threefry_partitionable:
+    numbered = jax.config.jax_threefry_partitionable  # pyright: ignore[reportAttributeAccessIssue]
+    if not threefry or not numbered:
         return key
     return jax.random.wrap_key_data(jax.random.key_data(key), impl=_implementation())
 
@@ -58,7 +59,7 @@ def _as_jax(key: Array) -> Array:
     return jax.random.wrap_key_data(key, impl="threefry2x32")
 
 
-def _folded(key: Array, data: Array) -> Array:
+def _folded(key: Array, data: Array | int) -> Array:
     """The key (2,) of a whole number: the hash of it."""
     by_jax = lambda key, data: jax.random.key_data(jax.random.fold_in(_as_jax(key), data))
     one_pass = lambda key, data: jnp.stack(hashed(key[0], key[1], jnp.zeros_like(data), data))
