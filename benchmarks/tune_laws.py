@@ -38,7 +38,7 @@ QUESTION = _report.question(__doc__)
 FAMILIES = {"sum of products": 40, "hard sum of products": 20, "nested": 20, "elementary": 20, "unreachable": 20}
 FIRST_SEED = 1
 VERDICT: dict[str, tuple[float, ...]] = {
-    "GAP": (2.0, 4.0, 6.0, 8.0, 12.0),
+    "GAP": (2.0, 4.0, 4.5, 5.0, 6.0, 8.0, 12.0),
     "EXTENSION_GAP": (1.0, 2.0, 3.0, 4.0, 6.0),
     "MISFIT": (1.0, 2.0, 4.0, 8.0),
     "CANCELLING": (3.0, 5.0, 20.0),

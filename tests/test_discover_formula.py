@@ -53,6 +53,7 @@ def candidate(form, exponents, logs, *, signs=None, columns=PLAIN, free=None, pa
 
 
 FIRST_SIN = (Column((0, 1), (1.0, -1.0)), Column((0,), (1.0,), "sin"), Column((2,)))
+GROWTH = (Column((0,), (0.1,), "exp"), Column((0,), (1.0,), "exp"), Column((2,)))
 FORMS = [
     candidate(Form("sum", (2,)), [[1, 2, 0], [0, -0.5, -1]], [math.log(2.5), 0], signs=[1, -1]),
     candidate(Form("sum", (1,)), [[1 / 3, 0.61, -1.13]], [5.0], free=[[False, True, True]]),
@@ -80,6 +81,14 @@ FORMS = [
         )
         for name in FUNCTIONS
     ],
+    candidate(
+        Form("sum", (2,)),
+        [[-3.13, 0, 1], [0, 0.2, 0]],
+        [0.3, 0.1],
+        free=[[True, False, False], [False, True, False]],
+        columns=GROWTH,
+    ),
+    candidate(Form("sum", (2,)), [[-0.5, 0, 1], [0, 2, 0]], [0.3, 0.1], columns=GROWTH),
 ]
 IDS = [f"{each.form.kind}-{each.form.function or each.form.power}-{i}" for i, each in enumerate(FORMS)]
 
@@ -91,6 +100,14 @@ def formula_of(each, x=X, names=("a", "b", "c"), target="y", y=None):
 
 def by_sympy(expression, symbols, x):
     return sympy.lambdify(symbols, expression, "numpy")(*x.T) * np.ones(len(x))
+
+
+def test_powers_of_exponentials_are_written_as_exponentials_of_multiples():
+    free = [[True, False, False], [False, False, False]]
+    each = candidate(Form("sum", (2,)), [[-3.13, 0, 1], [0, 2, 0]], [0, 0], free=free, columns=GROWTH, spread=1e-3)
+    written = formula_of(each)
+    assert written.formula == "exp(-0.313*a)*c + exp(2*a)"
+    assert "exp(-0.31300(10)*" in written.with_errors
 
 
 @pytest.mark.parametrize("each", FORMS, ids=IDS)

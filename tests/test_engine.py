@@ -267,6 +267,16 @@ def test_lack_of_fit_is_small_for_noise_and_large_for_a_curve():
     assert misfit.lack_of_fit(x, rng.normal(size=100) + np.cos(6 * x[:, 1])) > 10
 
 
+def test_a_fast_wave_in_residuals_is_seen_and_noise_is_none():
+    rng = np.random.default_rng(3)
+    x = rng.uniform(size=(150, 2))
+    quiet = [misfit.waves_left(x, rng.normal(size=150)) for _ in range(40)]
+    assert max(quiet) < settings.MISFIT
+    wave = np.cos(2 * np.pi * 23.3 * x[:, 1])
+    assert misfit.waves_left(x, rng.normal(size=150) + wave) > 10
+    assert misfit.lack_of_fit(x, rng.normal(size=150) + wave) < settings.MISFIT
+
+
 def test_robust_weights_single_out_outliers():
     residuals = np.random.default_rng(0).normal(size=50)
     residuals[7] = 40.0

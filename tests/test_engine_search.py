@@ -186,6 +186,68 @@ def test_a_rival_that_only_adds_a_term_counts_from_nearer():
     assert found.verdict == "recovered" and found.alike == ()
 
 
+def curve(seed, low, high, of, *, noise=0.01, rows=150):
+    """A table of one input between these bounds, noise as a part of the target's standard deviation."""
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(low, high, (rows, 1))
+    y = of(x[:, 0])
+    return search(x, y + noise * np.std(y) * rng.normal(size=rows))
+
+
+@pytest.mark.slow
+def test_a_peak_whose_foot_is_lost_in_the_noise_is_found():
+    """First fits left so much that they seemed to speak for relative noise, under which no peak is found."""
+    found = curve(1, -3, 6, lambda x: 5 * np.exp(-((x - 1.2) ** 2) / 1.28))
+    assert found.verdict == "recovered"
+    best = found.candidates[0]
+    assert (best.form.function, best.form.groups) == ("exp", (1, 2, 0))
+    assert sorted(best.exponents.ravel().tolist()) == [0.0, 1.0, 2.0]
+
+
+def test_the_simplest_of_functions_that_fit_alike_is_the_answer():
+    """Arrhenius' law at 280 to 420 kelvin: with a power in front exp(b/T^2) fits as well, and came first."""
+    for seed in (1, 2, 3):
+        found = curve(seed, 280, 420, lambda t: 2e9 * np.exp(-50000 / (8.314 * t)))
+        best = found.candidates[0]
+        assert best.form.function == "exp" and best.exponents.ravel().tolist() == [0.0, -1.0]
+
+
+def test_simple_powers_may_cancel():
+    """Lennard-Jones' potential: its terms are seven times as large as their sum."""
+    found = curve(1, 0.95, 2.5, lambda r: 4 * (1 / r**12 - 1 / r**6))
+    assert found.verdict == "recovered"
+    assert sorted(found.candidates[0].exponents.ravel().tolist()) == [-12.0, -6.0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "of, rates, function",
+    [
+        (lambda t: 4 * np.exp(-0.3 * t) + 3 * np.exp(-2 * t), [-0.3, -2], None),
+        (lambda t: 4 * (np.exp(-0.3 * t) - np.exp(-1.6 * t)), [-0.3, -1.6], None),
+        (lambda t: 3 * np.exp(-0.3 * t) * np.cos(2.5 * t), [-0.3], "sin"),
+    ],
+    ids=["two decays", "rise and decay", "a wave that decays"],
+)
+def test_rates_of_growth_and_decay_are_measured(of, rates, function):
+    found = curve(1, 0, 10, of)
+    best = found.candidates[0]
+    growing = [column.function == "exp" for column in best.columns]
+    shown = best.exponents[:, growing]
+    assert found.verdict == "recovered" and best.form.function == function
+    assert best.free[:, growing][shown != 0].all()
+    np.testing.assert_allclose(sorted(shown[shown != 0]), sorted(rates), rtol=0.02)
+
+
+@pytest.mark.slow
+def test_a_season_on_a_trend_is_found():
+    """The trend explains most, and what swings fast looks like noise to a smooth function."""
+    found = curve(1, 0, 15, lambda t: 340 + 1.8 * t + 3.1 * np.sin(6.283 * t + 0.5))
+    best = found.candidates[0]
+    assert found.verdict == "recovered"
+    assert (best.form.function, best.form.groups) == ("sin", (1, 2, 2))
+
+
 @pytest.mark.slow
 def test_a_law_outside_of_the_family_is_not_called_recovered():
     rng = np.random.default_rng(11)

@@ -198,7 +198,10 @@ def _checked_names(names: Any, headers: list[str] | None, n_in: int, target: Any
     if twice:
         raise ValueError(f"column {twice[0]!r} is there twice: every input needs a name of its own. Rename one.")
     if target in names:
-        raise ValueError(f"column {target!r} is the target and an input: rename one, or leave the input out.")
+        raise ValueError(
+            f"column {target!r} is the target and an input: give the target another name, target=..., or leave "
+            "the input out."
+        )
     return names
 
 

@@ -63,10 +63,10 @@ def table(
     """The formula that gives y from the columns of x, with a verdict.
 
     Searched are sums of products of powers; powers of sums and quotients of sums; products with one elementary function
-    of such, also with a phase or between two levels. Signs, the sizes of the columns and the kind of the noise are
-    taken from the data: do not scale or take logarithms first. Evidence decides, in which every number and every name
-    in a formula has its price. The same seed gives the same formula. Nothing is compiled; everything is computed in
-    float64.
+    of such, also with a phase or between two levels; sums of exponentials, and waves that decay. Signs, the sizes of
+    the columns and the kind of the noise are taken from the data: do not scale or take logarithms first. Evidence
+    decides, in which every number and every name in a formula has its price. The same seed gives the same formula.
+    Nothing is compiled; everything is computed in float64.
 
     Args:
         x: (rows, n_in) numbers, or a DataFrame, whose columns then are the names.

@@ -3,6 +3,7 @@
 One writer makes all of them; a `Style` says how numbers, symbols, functions and fractions look.
 """
 
+import dataclasses
 import re
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
@@ -242,6 +243,8 @@ def _product(term: "Term", symbols: Sequence[str], style: Style, constants: Sequ
 
 def _factor(factor: "Factor", symbols: Sequence[str], style: Style) -> list[tuple[str, bool]]:
     """The parts of a factor, and whether each stands below the bar."""
+    if factor.column.function == "exp" and factor.size == 1:
+        return [(_exponential(factor, symbols, style), False)]
     base = _column(factor.column, symbols, style)
     if factor.size != 1:
         base = style.fraction((_as_factor(base, factor.column, style),), (f"{factor.size:g}",))
@@ -259,6 +262,24 @@ def _factor(factor: "Factor", symbols: Sequence[str], style: Style) -> list[tupl
     elif abs(exponent.exact) != 1:
         written = style.power(written, style.simple(abs(exponent.exact)))
     return [*parts, (written, exponent.value < 0)]
+
+
+def _exponential(factor: "Factor", symbols: Sequence[str], style: Style) -> str:
+    """A power of an exponential, as the exponential of a multiple."""
+    exponent, parts = factor.exponent, []
+    for place, weight in zip(factor.column.inputs, factor.column.weights, strict=True):
+        negative = (exponent.value < 0) != (weight < 0)
+        share = abs(Fraction(repr(weight)))
+        if exponent.exact is None:
+            value, error = (float(Fraction(repr(float(part))) * share) for part in (exponent.value, exponent.error))
+            number = dataclasses.replace(exponent, value=value, error=error)
+            parts.append(Product(negative, (style.measured(number), symbols[place]), ()))
+            continue
+        size = abs(exponent.exact) * share
+        above = () if size.numerator == 1 else (str(size.numerator),)
+        below = () if size.denominator == 1 else (str(size.denominator),)
+        parts.append(Product(negative, (*above, symbols[place]), below))
+    return style.call("exp", _sum(parts, style))
 
 
 def _column(column: "Column", symbols: Sequence[str], style: Style) -> str:

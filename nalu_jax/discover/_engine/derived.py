@@ -42,6 +42,20 @@ def proposals(x: np.ndarray, columns: tuple[Column, ...]) -> tuple[Column, ...]:
     return tuple(found)
 
 
+def exponentials(x: np.ndarray, columns: tuple[Column, ...]) -> tuple[Column, ...]:
+    """exp(input / 10^k) of these inputs of x (rows, n_in): its powers are growth and decay of any rate.
+
+    With k the largest exponent is between `settings.LEAST_GROWTH` and ten times that.
+    """
+    found = []
+    for (place,), values in ((column.inputs, x[:, column.inputs[0]]) for column in columns):
+        size = float(np.abs(values).max())
+        if np.ptp(values) > 0 and size > 0:
+            tens = int(np.floor(np.log10(size / settings.LEAST_GROWTH)))
+            found.append(Column((place,), (float(f"1e{-tens}"),), "exp"))
+    return tuple(found)
+
+
 def powers_of(column: Column) -> tuple[int, ...]:
     """Powers in which a derived column is tried: a difference itself is a sum of two terms already."""
     if len(column.inputs) == 2:

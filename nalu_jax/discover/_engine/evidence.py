@@ -118,6 +118,9 @@ def name_price(table: Table, form: Form, batch: Batch) -> np.ndarray:
     total = np.where(batch.free, real, fixed).sum((1, 2))
     total += settings.ODD_SIGN * (_odd_sign(batch) * table.signed).sum((1, 2))
     used = (~absent).any(1)
+    rates = np.array([column.function == "exp" for column in table.columns], bool)
+    if rates.any():
+        total += settings.SIMPLE_RATE * (rates & ~absent & ~batch.free).sum((1, 2))
     total += used @ np.array([column_price(column, table.inputs) for column in table.columns])
     total = total + (table.inputs - plain.sum()) * form.terms * names.zero
     for place in table.include:
@@ -175,7 +178,8 @@ def column_price(column: Column, inputs: int) -> float:
     """Nats of using a column that is not an input as it is."""
     total = 0.0
     if column.function is not None:
-        total += settings.TRIGONOMETRIC_COLUMN + (column.weights[0] not in (1.0, -1.0)) * settings.RARE_POWER
+        scaled = column.function != "exp" and column.weights[0] not in (1.0, -1.0)
+        total += settings.TRIGONOMETRIC_COLUMN + scaled * settings.RARE_POWER
     if len(column.inputs) == 2:
         total += settings.COMBINED_COLUMN + math.log(max(inputs * (inputs - 1) / 2, 1))
     return total

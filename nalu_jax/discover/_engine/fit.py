@@ -156,10 +156,10 @@ def _step(table: Table, state: _State, weights, free, lam) -> tuple[np.ndarray, 
     return step[:, :terms], step_p * free
 
 
-def distinct(batch: Batch, most: int, *, apart: float = 0.08) -> list[int]:
-    """Places of the best fits whose exponents differ, whatever the order of their terms."""
+def distinct(batch: Batch, most: int, *, apart: float = 0.08, scores: np.ndarray | None = None) -> list[int]:
+    """Places of the best fits, by scores (B,) or rss, whose exponents differ, whatever the order of their terms."""
     kept: list[tuple[int, np.ndarray]] = []
-    for place in np.argsort(batch.rss):
+    for place in np.argsort(batch.rss if scores is None else scores):
         if not np.isfinite(batch.rss[place]) or len(kept) >= most:
             break
         rows = batch.exponents[place]

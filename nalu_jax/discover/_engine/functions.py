@@ -9,6 +9,7 @@ from nalu_jax.discover._engine.candidate import Noise
 from nalu_jax.discover._engine.columns import Table, choose, noise_weights, soft_weights
 from nalu_jax.discover._engine.fit import Batch, distinct, improve, products, start
 from nalu_jax.discover._engine.forms import FUNCTIONS, Form
+from nalu_jax.discover._engine.lattice import prices
 from nalu_jax.discover._engine.library import library
 from nalu_jax.discover._engine.structure import Fitted, finish
 
@@ -24,9 +25,8 @@ class Inner(NamedTuple):
 
 
 class Scan(NamedTuple):
-    """Starts of one function: rss left (B,), exponents, parity (B, K, n), coefficients (B, K)."""
+    """Starts of one function: exponents, parity (B, K, n), coefficients (B, K)."""
 
-    left: np.ndarray
     exponents: np.ndarray
     parity: np.ndarray
     coefficients: np.ndarray
@@ -67,16 +67,25 @@ def finished(table: Table, judged: Table, fits: list[tuple[Form, Batch]], noise:
     weights = noise_weights(table, noise, table.target)
     ended = []
     for form, batch in fits:
-        order = np.argsort(batch.rss, kind="stable")[: settings.FUNCTION_FITS]
+        order = np.argsort(_rank(table, form, batch), kind="stable")[: settings.FUNCTION_FITS]
         ended.append((form, improve(table, form, batch.take(order), weights, steps=settings.LATER_STEPS)))
     best = min((float(batch.rss.min()) for _, batch in ended if len(batch.rss)), default=np.inf)
     found: list[Fitted] = []
     for form, held in ended:
         held = held.take(np.flatnonzero(held.rss < settings.FUNCTION_BEHIND * best))
         for trial in (held, _freed(table, form, held, weights)):
-            found += finish(judged, form, trial.take(distinct(trial, 2)), noise, bar=bar)
+            chosen = distinct(trial, 2, scores=_rank(table, form, trial))
+            found += finish(judged, form, trial.take(chosen), noise, bar=bar)
             bar = min([bar, *(fitted.evidence for fitted in found)])
     return found
+
+
+def _rank(table: Table, form: Form, batch: Batch) -> np.ndarray:
+    """(B,) nats by which fits of one form are behind each other: what they leave, and the names of what is inside."""
+    inside = batch.exponents[:, 1 : 1 + form.groups[1]]
+    with np.errstate(all="ignore"):
+        left = table.rows / 2 * np.log(batch.rss + settings.EXACT**2)
+    return left + prices(table.inputs).of(inside).sum((1, 2))
 
 
 def _freed(table: Table, form: Form, held: Batch, weights: np.ndarray) -> Batch:
@@ -109,7 +118,8 @@ def inner_products(table: Table, limit: int) -> Inner:
 
 
 class _Front:
-    """What the scan needs of a table: the log-linear regression of what is left for the factor in front."""
+    """What the scan needs of a table: the log-linear regressions of what is left for the factor in front, a product
+    of powers or a number."""
 
     def __init__(self, table: Table, noise: Noise):
         self.table = table
@@ -118,76 +128,111 @@ class _Front:
         self.design = np.concatenate([np.ones((1, table.rows)), varying])
         size = self.weights * np.abs(table.target)
         self.row_weights = np.minimum(size, LOGARITHM_WEIGHT * np.median(size))
-        self.inverse = np.linalg.pinv((self.design * self.row_weights).T, rcond=1e-10)
+        self.inverse = self._inverse(self.design)
         self.logarithm = np.log(np.abs(table.target) + 1e-300)
         self.goal = self.weights * table.target
 
-    def rates(self, values: np.ndarray) -> np.ndarray:
-        """(M,) the s with which log|target| is best explained by s values and a product in front."""
+    def _inverse(self, design: np.ndarray) -> np.ndarray:
+        return np.linalg.pinv((design * self.row_weights).T, rcond=1e-10)
+
+    def rates(self, values: np.ndarray, design: np.ndarray) -> np.ndarray:
+        """(M,) the s with which log|target| is best explained by s values and, in front, what `design` makes."""
+        inverse = self._inverse(design)
         weighted = values * self.row_weights
         goal = self.logarithm * self.row_weights
-        basis = self.design * self.row_weights
-        beside = weighted - (weighted @ self.inverse.T) @ basis
-        rest = goal - (goal @ self.inverse.T) @ basis
+        basis = design * self.row_weights
+        beside = weighted - (weighted @ inverse.T) @ basis
+        rest = goal - (goal @ inverse.T) @ basis
         return (beside @ rest) / np.maximum(np.einsum("mn,mn->m", beside, beside), 1e-300)
 
 
 def _scan(front: _Front, inner: Inner, values: np.ndarray, name: str, added: int) -> Scan:
-    """The starts that explain most of the target, over all inner products and sizes."""
-    function = FUNCTIONS[name]
-    typical = np.median(np.abs(values), 1)
-    largest = np.abs(values).max(1)
+    """The starts with the best evidence as far as a scan can tell it, over all inner products and sizes.
+
+    Prices of names count: where columns vary little, many products with a product in front fit alike.
+    """
+    function, table = FUNCTIONS[name], front.table
+    names, half = prices(table.inputs), table.rows / 2
+    inside = names.of(inner.exponents).sum(1)
+    floor = settings.EXACT**2 * (front.goal @ front.goal)
+    solvers = (_beside_number,) if added else (_behind_number, _behind_product)
     kept = []
-    scales = [size / (largest if of_largest else typical) for size, of_largest in sizes(name)]
-    if name == "exp" and not added:
-        scales.append(front.rates(values))
-    for scale in scales:
+    for scale in _scales(front, values, name, added):
         shaped = function.value(scale[:, None] * values)
         usable = np.isfinite(shaped).all(1) & (np.abs(shaped).max(1) > 1e-200)
-        solve = _beside_constant if added else _behind_product
-        left, solution = solve(front, shaped)
-        left = np.where(usable & np.isfinite(left), left, np.inf)
-        for place in np.argsort(left, kind="stable")[: settings.FUNCTION_EACH]:
-            if np.isfinite(left[place]):
-                kept.append((left[place], place, scale[place], solution[place]))
+        for solve in solvers:
+            left, coefficients, outside = solve(front, shaped)
+            score = half * np.log(np.maximum(left, floor)) + inside + names.of(outside).sum(1)
+            score = np.where(usable & np.isfinite(score), score, np.inf)
+            for place in np.argsort(score, kind="stable")[: settings.FUNCTION_EACH]:
+                if np.isfinite(score[place]):
+                    kept.append((score[place], place, scale[place], coefficients[place], outside[place]))
     kept.sort(key=lambda item: (item[0], item[1]))
     kept = kept[: settings.FUNCTION_STARTS]
-    width = front.table.width
     count, terms = len(kept), 2 + added
-    exponents, parity = np.zeros((count, terms, width)), np.zeros((count, terms, width), int)
+    exponents, parity = np.zeros((count, terms, table.width)), np.zeros((count, terms, table.width), int)
     coefficients = np.ones((count, terms))
-    for i, (_, place, scale, solution) in enumerate(kept):
+    for i, (_, place, scale, numbers, outside) in enumerate(kept):
         exponents[i, 1], parity[i, 1] = inner.exponents[place], inner.parity[place]
+        exponents[i, 0] = np.clip(outside, -6, 6)
+        coefficients[i, [0, *range(2, terms)]] = numbers
         coefficients[i, 1] = scale
-        if added:
-            coefficients[i, 0], coefficients[i, 2] = solution
-        else:
-            exponents[i, 0] = np.clip(solution[1:], -6, 6)
-            coefficients[i, 0] = solution[0]
-    return Scan(np.array([item[0] for item in kept]), exponents, parity, coefficients)
+    return Scan(exponents, parity, coefficients)
 
 
-def _behind_product(front: _Front, shaped: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What m F leaves (M,) with the best product m, and its coefficient and exponents (M, 1 + n)."""
+def _scales(front: _Front, values: np.ndarray, name: str, added: int) -> list[np.ndarray]:
+    """Factors (M,) of inner products that are tried."""
+    typical = np.median(np.abs(values), 1)
+    largest = np.abs(values).max(1)
+    scales = [size / (largest if of_largest else typical) for size, of_largest in sizes(name)]
+    if name == "exp" and not added:
+        scales += [front.rates(values, design) for design in (front.design[:1], front.design)]
+    return scales
+
+
+class _Solved(NamedTuple):
+    """Least squares of one scan: rss left (M,), coefficients in front and beside (M, 1 or 2), exponents in front
+    (M, n)."""
+
+    left: np.ndarray
+    coefficients: np.ndarray
+    exponents: np.ndarray
+
+
+def _behind_product(front: _Front, shaped: np.ndarray) -> _Solved:
+    """m F, with the best product m."""
     logarithm = np.log(np.abs(shaped) + SMALLEST_VALUE)
     solution = ((front.logarithm - logarithm) * front.row_weights) @ front.inverse.T
     fitted = np.exp(np.clip(solution @ front.design, -300, 300)) * shaped * front.weights
     size = np.einsum("mn,mn->m", fitted, fitted)
     coefficient = (fitted @ front.goal) / np.maximum(size, 1e-300)
     left = front.goal @ front.goal - coefficient**2 * size
-    solution[:, 0] = coefficient * np.exp(np.clip(solution[:, 0], -300, 300))
-    return left, solution
+    coefficient *= np.exp(np.clip(solution[:, 0], -300, 300))
+    return _Solved(left, coefficient[:, None], solution[:, 1:])
 
 
-def _beside_constant(front: _Front, shaped: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What a F + b leaves (M,), with a and b (M, 2)."""
+def _behind_number(front: _Front, shaped: np.ndarray) -> _Solved:
+    """a F."""
+    fitted = shaped * front.weights
+    size, along = np.einsum("mn,mn->m", fitted, fitted), fitted @ front.goal
+    coefficient = along / np.maximum(size, 1e-300)
+    return _Solved(front.goal @ front.goal - coefficient * along, coefficient[:, None], _nothing(front, shaped))
+
+
+def _beside_number(front: _Front, shaped: np.ndarray) -> _Solved:
+    """a F + b."""
     fitted = shaped * front.weights
     one = front.weights
     ff, fo, oo = np.einsum("mn,mn->m", fitted, fitted), fitted @ one, one @ one
     fg, og = fitted @ front.goal, one @ front.goal
     determinant = np.where(ff * oo - fo**2 > 1e-9 * ff * oo, ff * oo - fo**2, np.inf)
     a, b = (fg * oo - fo * og) / determinant, (og * ff - fo * fg) / determinant
-    return front.goal @ front.goal - a * fg - b * og, np.stack([a, b], 1)
+    left = front.goal @ front.goal - a * fg - b * og
+    return _Solved(left, np.stack([a, b], 1), _nothing(front, shaped))
+
+
+def _nothing(front: _Front, shaped: np.ndarray) -> np.ndarray:
+    return np.zeros((len(shaped), front.table.width))
 
 
 def sizes(name: str) -> list[tuple[float, bool]]:

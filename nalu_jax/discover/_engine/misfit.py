@@ -8,6 +8,8 @@
 True
 """
 
+import math
+
 import numpy as np
 
 from nalu_jax.discover._engine import settings
@@ -23,10 +25,7 @@ def lack_of_fit(inputs: np.ndarray, residuals: np.ndarray) -> float:
         inputs: columns that vary; at most `settings.SMOOTHED_ROWS` rows are used, evenly taken.
         residuals: with equal errors.
     """
-    rows = len(residuals)
-    if rows > settings.SMOOTHED_ROWS:
-        kept = np.linspace(0, rows - 1, settings.SMOOTHED_ROWS).astype(int)
-        inputs, residuals = inputs[kept], residuals[kept]
+    inputs, residuals = _few_rows(inputs, residuals)
     if not inputs.shape[1] or not residuals.any():
         return 0.0
     standard = (inputs - inputs.mean(0)) / np.maximum(inputs.std(0), 1e-300)
@@ -49,6 +48,38 @@ def _gain(kernel: np.ndarray, residuals: np.ndarray) -> float:
     spread = 1 + np.array(settings.SMOOTH_RATIOS)[:, None] * np.maximum(eigenvalues, 0)
     left = (squares / spread).sum(1) / squares.sum()
     return float((-0.5 * np.log(spread).sum(1) - 0.5 * len(residuals) * np.log(left)).max())
+
+
+def waves_left(inputs: np.ndarray, residuals: np.ndarray) -> float:
+    """Nats by which one wave along an input and noise explain residuals (rows,) better than noise alone, at least 0.
+
+    The largest peak of the periodograms of inputs (rows, n), less what its choice and its two amplitudes cost; waves of
+    more than two cycles, since slower ones are what `lack_of_fit` sees (Lomb 1976, "Least-squares frequency analysis of
+    unequally spaced data").
+
+    Args:
+        inputs: columns that vary; at most `settings.SMOOTHED_ROWS` rows are used, evenly taken.
+        residuals: with equal errors.
+    """
+    inputs, residuals = _few_rows(inputs, residuals)
+    rows = len(residuals)
+    cycles = np.arange(2, min(settings.MOST_CYCLES, rows / 2), 0.5)
+    if not inputs.shape[1] or not residuals.any() or rows < settings.ROBUST_ROWS:
+        return 0.0
+    phase = 2 * np.pi * cycles[:, None, None] * ((inputs - inputs.min(0)) / np.maximum(np.ptp(inputs, 0), 1e-300)).T
+    waves = np.stack([np.sin(phase), np.cos(phase)], -2).reshape(-1, 2, rows)
+    gram, along = waves @ waves.swapaxes(1, 2), waves @ residuals
+    explained = np.einsum("fi,fi->f", along, np.linalg.solve(gram + 1e-9 * rows * np.eye(2), along[..., None])[..., 0])
+    share = min(float(explained.max() / (residuals @ residuals)), 1 - 1e-12)
+    return max(0.0, -rows / 2 * math.log1p(-share) - math.log(len(waves)) - math.log(rows))
+
+
+def _few_rows(inputs: np.ndarray, residuals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    rows = len(residuals)
+    if rows <= settings.SMOOTHED_ROWS:
+        return inputs, residuals
+    kept = np.linspace(0, rows - 1, settings.SMOOTHED_ROWS).astype(int)
+    return inputs[kept], residuals[kept]
 
 
 def kurtosis(residuals: np.ndarray) -> float:

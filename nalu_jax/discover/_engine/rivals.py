@@ -101,10 +101,23 @@ def _fewer_terms(fitted: Fitted) -> list[Fitted]:
     return found
 
 
-def adds_a_term(other: Fitted, best: Fitted) -> bool:
-    """Whether a formula is the best one with a term more: without it, and fitted again, it has the same values."""
+def extends(other: Fitted, best: Fitted) -> bool:
+    """Whether a formula is the best one with an exponent more, or with a term more: without it, and fitted again, it
+    has the same values."""
     other = other._replace(noise=best.noise)
-    return any(same_values(best, refit(smaller)) for smaller in (*_fewer_terms(other), *_alone(other)))
+    return _frees_an_exponent(other, best) or any(
+        same_values(best, refit(smaller)) for smaller in (*_fewer_terms(other), *_alone(other))
+    )
+
+
+def _frees_an_exponent(other: Fitted, best: Fitted) -> bool:
+    """Whether a formula is the best one with free exponents where that has none."""
+    if other.form != best.form or other.table.columns != best.table.columns:
+        return False
+    if (other.batch.parity != best.batch.parity).any():
+        return False
+    freed = other.batch.free & (best.batch.exponents == 0)
+    return bool((freed | (other.batch.exponents == best.batch.exponents)).all() and freed.any())
 
 
 def _alone(fitted: Fitted) -> list[Fitted]:

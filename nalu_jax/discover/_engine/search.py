@@ -21,8 +21,8 @@ from nalu_jax.discover._engine.screening import screen
 from nalu_jax.discover._engine.structure import Fitted, as_candidate, refit
 from nalu_jax.discover._engine.sums import search_sums
 from nalu_jax.discover._engine.tables import Tables
-from nalu_jax.discover._engine.verdict import judge, signs
-from nalu_jax.discover._engine.wider import WAVES, Wider
+from nalu_jax.discover._engine.verdict import Signs, cancels, judge, signs
+from nalu_jax.discover._engine.wider import Wider
 
 Progress = Callable[[str, float], None]
 
@@ -229,18 +229,32 @@ def _noises(tables: Tables) -> tuple[Noise, ...]:
 
 
 def _widen(found: list[Fitted], wider: Wider, clock: _Clock, done: float) -> None:
-    """Adds formulas of the wider family: of the first stages for rivals, of the others while nothing fits."""
-    stages = wider.stages()
-    for place, (name, tasks) in enumerate(stages):
-        for task in tasks:
+    """Adds formulas of the wider family: rivals in any case, the others while nothing fits."""
+    stages, standing = wider.stages(), _Standing()
+    for place, stage in enumerate(stages):
+        for task in stage.tasks:
             if _settled(found):
                 return
-            if place >= settings.RIVAL_STAGES and _enough(found, many_terms=place >= settings.LAST_STAGES):
-                if not (name == WAVES and _explains_little(found)):
+            if stage.after != "law" and standing.enough(found, many_terms=stage.after == "nothing fits"):
+                if not (stage.after == "little" and _explains_little(found)):
                     break
-            if not clock.ready(name, 0.2 + 0.7 * min(done + place / len(stages), 1.0)):
+            if not clock.ready(stage.name, 0.2 + 0.7 * min(done + place / len(stages), 1.0)):
                 return
             found += task(min(fitted.evidence for fitted in found))
+
+
+class _Standing:
+    """Whether a law stands, looked at again only where another formula has become the best."""
+
+    def __init__(self) -> None:
+        self.best: Fitted | None = None
+        self.seen: Signs | None = None
+
+    def enough(self, found: list[Fitted], *, many_terms: bool) -> bool:
+        best = min(found, key=lambda fitted: fitted.evidence)
+        if self.seen is None or best is not self.best:
+            self.best, self.seen = best, signs(best)
+        return _suffices(best, self.seen, many_terms)
 
 
 def _outlier_weights(found: list[Fitted], tables: Tables, asked: bool | None) -> np.ndarray | None:
@@ -269,14 +283,17 @@ def _enough(found: list[Fitted], *, many_terms: bool = False) -> bool:
     Many terms may be the series of something simpler, and are enough only where `many_terms` says so.
     """
     best = min(found, key=lambda fitted: fitted.evidence)
-    seen = signs(best)
-    poor = seen.misfit > settings.MISFIT or seen.cancelling > settings.CANCELLING
+    return _suffices(best, signs(best), many_terms)
+
+
+def _suffices(best: Fitted, seen: Signs, many_terms: bool) -> bool:
+    poor = seen.misfit > settings.MISFIT or cancels(seen)
     few = many_terms or best.form.terms <= settings.FEW_TERMS
     return few and not poor and seen.free <= settings.FREE_EXPONENTS
 
 
 def _explains_little(found: list[Fitted]) -> bool:
-    """Whether most of the target's variation is left: what swings fast looks like noise to a smooth function."""
+    """Whether most of the target's variation is left: fast waves in several inputs look like noise along each."""
     fitted = min(found, key=lambda fitted: fitted.evidence)
     linear = linearise(fitted.table, fitted.form, fitted.batch, fitted.noise)
     squares, target = linear.weights[0] ** 2, fitted.table.target
@@ -285,12 +302,13 @@ def _explains_little(found: list[Fitted]) -> bool:
 
 
 def _worth_noises(found: list[Fitted]) -> tuple[Noise, ...]:
-    """The noise model that explains more, and the other one where they are near each other."""
+    """The noise model that explains more, and the other one where they are near each other or no law stands yet: what
+    formulas that do not fit leave says nothing of the noise."""
     scores: dict[Noise, float] = {}
     for fitted in found:
         scores[fitted.noise] = min(scores.get(fitted.noise, np.inf), fitted.evidence)
     order = sorted(scores, key=lambda noise: scores[noise])
-    if len(order) == 1 or scores[order[1]] - scores[order[0]] > settings.EFFORT_MARGIN:
+    if len(order) == 1 or (scores[order[1]] - scores[order[0]] > settings.EFFORT_MARGIN and _enough(found)):
         return (order[0],)
     return tuple(order)
 

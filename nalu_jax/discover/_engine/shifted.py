@@ -1,11 +1,12 @@
 """The search among functions of a sum: waves with a phase, steps between two levels, peaks.
 
-    m sin(w p + phi) + c          for each w linear in sin(w p) and cos(w p): a periodogram
+    m sin(w p + phi) + b p + c    for each w linear in sin(w p) and cos(w p): a periodogram
     sin(v p + w q + phi) + c      the same for pairs of w and v
     m / (1 + exp(k p + phi)) + c  for each pair of levels its logit is linear in p
     m exp(a p + b q) + c          for each c its logarithm is linear in p and q
 
-p and q are products of inputs, phi a number, m a product of inputs and c a number, which may be 0.
+p and q are products of inputs, phi a number, m a product of inputs (of a wave also an exponential of an input), and b
+and c are numbers, which may be 0.
 
 Lomb (1976), "Least-squares frequency analysis of unequally spaced data"; Berkson (1944), "Application of the logistic
 function to bio-assay".
@@ -19,7 +20,7 @@ import numpy as np
 
 from nalu_jax.discover._engine import settings
 from nalu_jax.discover._engine.candidate import Noise
-from nalu_jax.discover._engine.columns import Table, soft_weights
+from nalu_jax.discover._engine.columns import Table, choose, soft_weights
 from nalu_jax.discover._engine.fit import Batch, improve, products, start
 from nalu_jax.discover._engine.forms import Form
 from nalu_jax.discover._engine.functions import finished, held_inside
@@ -30,28 +31,37 @@ SMALLEST_PHASE = 1e-3  # a coefficient of 0 is no start
 
 
 class _Start(NamedTuple):
-    """One formula m F(p + ...) + c: rss left, places of m and of what is inside in the library, and coefficients of
-    them and of c."""
+    """One formula m F(p + ...) + q + ...: rss left, places in the scan of m, of what is inside and of what is added,
+    and coefficients of all of them."""
 
     left: float
-    places: tuple[int, ...]
+    front: int
+    inside: tuple[int, ...]
+    added: tuple[int, ...]
     coefficients: tuple[float, ...]
+
+    @property
+    def places(self) -> list[int]:
+        return [self.front, *self.inside, *self.added]
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Groups of its form."""
-        return 1, len(self.places) - 1, int(self.coefficients[-1] != 0)
+        return 1, len(self.inside), len(self.added)
 
 
 class _Scan(NamedTuple):
     """What the starts are made of: exponents and parity (M, n) of products, the constant first, their values (M, rows),
-    the target, and weights of rows."""
+    the target, weights of rows, places of products in front, and whether some of them grow or decay as exponentials
+    do: such are only tried in front of waves."""
 
     exponents: np.ndarray
     parity: np.ndarray
     values: np.ndarray
     target: np.ndarray
     weights: np.ndarray
+    fronts: tuple[int, ...]
+    growing: bool
 
 
 def search_shifted(scanned: Table, table: Table, judged: Table, noise: Noise, *, bar: float) -> list[Fitted]:
@@ -64,11 +74,12 @@ def search_shifted(scanned: Table, table: Table, judged: Table, noise: Noise, *,
         noise: model of the noise.
         bar: evidence that is known already.
     """
-    exponents, parity = library(scanned, settings.SHIFTED_LIBRARY)
     with np.errstate(all="ignore"):
-        values = products(scanned, exponents, parity)
-        scan = _Scan(exponents, parity, values, scanned.target, soft_weights(scanned, noise))
-        starts = {"sin": [*_waves(scan), *_plane_waves(scan)], "1/(1+exp)": [*_steps(scan)], "exp": [*_peaks(scan)]}
+        scan = _scan_of(scanned, noise)
+        starts = {"sin": [*_waves(scan)]}
+        if not scan.growing:
+            starts["sin"] += _plane_waves(scan)
+            starts |= {"1/(1+exp)": [*_steps(scan)], "exp": [*_peaks(scan)]}
         soft = soft_weights(table, noise)
         fits = []
         for function, found in starts.items():
@@ -80,9 +91,24 @@ def search_shifted(scanned: Table, table: Table, judged: Table, noise: Noise, *,
         return finished(table, judged, fits, noise, bar=bar)
 
 
+def _scan_of(table: Table, noise: Noise) -> _Scan:
+    """Products of the inputs; where the last column is an exponential, powers of it stand in front."""
+    growing = table.columns[-1].function == "exp"
+    inputs = choose(table, list(range(table.width - growing)))
+    exponents, parity = library(inputs, settings.SHIFTED_LIBRARY)
+    fronts = tuple(range(min(settings.SHIFTED_FRONTS, len(exponents))))
+    if growing:
+        fronts = tuple(range(len(exponents), len(exponents) + len(settings.GROWTH)))
+        last = np.concatenate([np.zeros(len(exponents)), settings.GROWTH])[:, None]
+        wide = ((0, len(settings.GROWTH)), (0, 0))
+        exponents, parity = np.hstack([np.pad(exponents, wide), last]), np.pad(parity, (wide[0], (0, 1)))
+    values = products(table, exponents, parity)
+    return _Scan(exponents, parity, values, table.target, soft_weights(table, noise), fronts, growing)
+
+
 def _batch(scan: _Scan, table: Table, form: Form, starts: list[_Start]) -> Batch:
-    places = np.array([(*one.places, 0)[: form.terms] for one in starts])
-    coefficients = np.array([one.coefficients[: form.terms] for one in starts])
+    places = np.array([one.places for one in starts])
+    coefficients = np.array([one.coefficients for one in starts])
     return held_inside(form, start(table, scan.exponents[places], scan.parity[places], coefficients))
 
 
@@ -112,17 +138,19 @@ def _frequencies(scan: _Scan, place: int, most_cycles: float) -> np.ndarray:
 
 
 def _of_phases(scan: _Scan, m: int, inside: tuple[int, ...], frequencies: np.ndarray) -> Iterator[_Start]:
-    """m sin(inside @ frequencies + phi) + c for the best frequencies (F, number of products inside)."""
+    """m sin(inside @ frequencies + phi), alone, beside a number and on a slope of the product inside, for the best
+    frequencies (F, number of products inside)."""
     front, goal = scan.values[m] * scan.weights, scan.weights * scan.target
     phase = frequencies @ scan.values[list(inside)]
     waves = [np.sin(phase) * front, np.cos(phase) * front]
-    for beside in ([], [np.broadcast_to(scan.weights, phase.shape)]):
+    for added in ((), (0,), (0, *inside)):
+        beside = [np.broadcast_to(scan.values[place] * scan.weights, phase.shape) for place in added]
         left, solution = _least_squares(np.stack([*waves, *beside], 1), goal)
         for place in np.argsort(left, kind="stable")[: settings.FREQUENCIES]:
-            a, b, *c = solution[place]
+            a, b, *others = solution[place]
             shift = np.arctan2(b, a) or SMALLEST_PHASE
-            numbers = (np.hypot(a, b), *frequencies[place], shift, *(c or [0.0]))
-            yield _Start(float(left[place]), (m, *inside, 0), tuple(map(float, numbers)))
+            numbers = (np.hypot(a, b), *frequencies[place], shift, *others)
+            yield _Start(float(left[place]), m, (*inside, 0), added, tuple(map(float, numbers)))
 
 
 def _steps(scan: _Scan) -> Iterator[_Start]:
@@ -142,7 +170,7 @@ def _steps(scan: _Scan) -> Iterator[_Start]:
             k, shift = rates[0]
             value = (high - low) / (1 + np.exp(np.clip(k * scan.values[p] + shift, -300, 300))) + low
             left = float(np.sum((scan.weights * (scan.target - value * scan.values[m])) ** 2))
-            yield _Start(left, (m, p, 0), (high - low, k, shift, low))
+            yield _beside(left, m, (p, 0), (high - low, k, shift, low))
 
 
 def _peaks(scan: _Scan) -> Iterator[_Start]:
@@ -163,14 +191,23 @@ def _peaks(scan: _Scan) -> Iterator[_Start]:
             a, b, front = solution[place]
             p, q = pairs[place]
             coefficient = float(np.sign(above[0]) * np.exp(np.clip(front, -300, 300)))
-            yield _Start(float(left[place]), (0, int(p), int(q)), (coefficient, a, b, c))
+            for beside in dict.fromkeys((c, 0.0)):  # noise crosses the level 0, where there is no logarithm
+                yield _beside(float(left[place]), 0, (int(p), int(q)), (coefficient, a, b, beside))
+
+
+def _beside(left: float, front: int, inside: tuple[int, ...], coefficients: tuple[float, ...]) -> _Start:
+    """A start with a number added, the last coefficient, which may be 0."""
+    if coefficients[-1] == 0:
+        return _Start(left, front, inside, (), coefficients[:-1])
+    return _Start(left, front, inside, (0,), coefficients)
 
 
 def _fronts_and_insides(scan: _Scan) -> Iterator[tuple[int, int]]:
     """Places of products in front and inside that have no input in common, the cheapest in front of all."""
     used = scan.exponents != 0
-    for m in range(min(settings.SHIFTED_FRONTS, len(used))):
-        for p in range(1, min(settings.SHIFTED_INSIDES, len(used))):
+    insides = len(used) - scan.growing * len(scan.fronts)
+    for m in scan.fronts:
+        for p in range(1, min(settings.SHIFTED_INSIDES, insides)):
             if not (used[m] & used[p]).any():
                 yield m, p
 

@@ -10,7 +10,7 @@ from nalu_jax.discover._engine.columns import Table, TableOptions, noise_weights
 from nalu_jax.discover._engine.evidence import bound, covariance, evidence, linearise, variance
 from nalu_jax.discover._engine.fit import Batch, products, start
 from nalu_jax.discover._engine.forms import Form, evaluate
-from nalu_jax.discover._engine.misfit import lack_of_fit, lost_information
+from nalu_jax.discover._engine.misfit import lack_of_fit, lost_information, waves_left
 from nalu_jax.discover._engine.rounding import merge_equal, round_exponents, settle
 
 FINAL_STEPS = 30
@@ -173,7 +173,7 @@ def refit(fitted: Fitted, *, steps: int = FINAL_STEPS) -> Fitted:
 
 
 def misfit(fitted: Fitted) -> float:
-    """Nats by which a smooth function of the inputs explains what a formula leaves."""
+    """Nats by which a smooth function of the inputs, or a wave along one, explains what a formula leaves."""
     table, batch = fitted.table, fitted.batch
     with np.errstate(all="ignore"):
         terms = batch.coefficients[0][:, None] * products(table, batch.exponents[0], batch.parity[0])
@@ -181,6 +181,6 @@ def misfit(fitted: Fitted) -> float:
         residuals = noise_weights(table, fitted.noise, values) * (table.target - values)
     plain = np.array([column.plain for column in table.columns]) & ~table.constant
     logs = np.maximum(table.logs[plain], -40.0)
-    signs = 1 - 2 * table.negative[plain]
-    inputs = np.where(table.signed[plain, None], np.exp(np.minimum(logs, 300.0)) * signs, logs)
-    return lack_of_fit(inputs.T, residuals)
+    as_they_are = np.exp(np.minimum(logs, 300.0)) * (1 - 2 * table.negative[plain])
+    inputs = np.where(table.signed[plain, None], as_they_are, logs)
+    return max(lack_of_fit(inputs.T, residuals), waves_left(as_they_are.T, residuals))

@@ -11,7 +11,7 @@ import numpy as np
 from nalu_jax.discover._engine import settings
 from nalu_jax.discover._engine.evidence import covariance, linearise, variance
 from nalu_jax.discover._engine.misfit import kurtosis
-from nalu_jax.discover._engine.rivals import adds_a_term
+from nalu_jax.discover._engine.rivals import extends
 from nalu_jax.discover._engine.structure import Fitted, misfit
 
 RECOVERED, ALIKE, NONE = "recovered", "several candidates alike", "no simple formula found"
@@ -32,7 +32,8 @@ class Signs(NamedTuple):
         misfit: nats by which a smooth function explains what the formula leaves.
         cancelling: rms of the sum of |terms| of a group by rms of their sum, the largest; not of what is inside a
             function.
-        free: number of exponents that are no simple numbers.
+        free: exponents that are no simple numbers, by input of a sum of products, in number otherwise; rates of
+            exponentials are none.
         inflation: root of the ratio of the squared errors of left-out rows to those of fitted rows.
         weakest: smallest coefficient in its standard errors.
         tails: fourth moment of the residuals by the squared second.
@@ -41,7 +42,7 @@ class Signs(NamedTuple):
 
     misfit: float
     cancelling: float
-    free: int
+    free: float
     inflation: float
     weakest: float
     tails: float
@@ -65,12 +66,24 @@ def signs(fitted: Fitted) -> Signs:
     return Signs(
         misfit=0.0 if exact else misfit(fitted),
         cancelling=_cancelling(fitted),
-        free=int(batch.free.sum()),
+        free=_free(fitted),
         inflation=float(np.sqrt((left_out**2).sum() / max(rss[0], 1e-300))),
         weakest=float((1 / np.maximum(error, 1e-300)).min()),
         tails=kurtosis(residuals),
         exact=exact,
     )
+
+
+def _free(fitted: Fitted) -> float:
+    """Three real powers come near any smooth function of one input, but not of several."""
+    batch, columns = fitted.batch, fitted.table.columns
+    exponents = np.array([column.function != "exp" for column in columns], bool)
+    count = float(batch.free[0][:, exponents].sum())
+    used = (batch.free[0] | (batch.exponents[0] != 0)).any(0)
+    sum_of_products = fitted.form.kind == "sum" and all(
+        column.plain for column, use in zip(columns, used, strict=True) if use
+    )
+    return count / max(int(used.sum()), 1) if sum_of_products else count
 
 
 def _cancelling(fitted: Fitted) -> float:
@@ -123,18 +136,23 @@ def _is_near(other: Fitted, best: Fitted) -> bool:
     """Whether another formula may be the law as well as the best. One that is the best with a term more, which the data
     hardly show, has to come nearer than one of another kind."""
     behind = other.evidence - best.evidence
-    return behind < settings.GAP and not (behind > settings.EXTENSION_GAP and adds_a_term(other, best))
+    return behind < settings.GAP and not (behind > settings.EXTENSION_GAP and extends(other, best))
 
 
 def _against(seen: Signs) -> str | None:
     """Why a formula is no law of the data."""
     if seen.misfit > settings.MISFIT:
         return f"the residuals still follow the inputs (a smooth function explains {seen.misfit:.1f} nats of them)"
-    if seen.cancelling > settings.CANCELLING:
+    if cancels(seen):
         return f"its terms cancel: they are {seen.cancelling:.0f} times as large as their sum"
     if seen.free > settings.FREE_EXPONENTS:
-        return f"{seen.free} of its exponents are no simple numbers"
+        return "too many of its exponents are no simple numbers"
     return None
+
+
+def cancels(seen: Signs) -> bool:
+    """Whether terms of a formula make up for each other beyond what a law's do."""
+    return seen.cancelling > (settings.CANCELLING if seen.free else settings.SIMPLE_CANCELLING)
 
 
 def _doubt(seen: Signs) -> str | None:

@@ -1,13 +1,14 @@
 """The wider family, stage by stage: powers of sums, quotients, functions, and columns made of inputs."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from nalu_jax.discover._engine import settings
 from nalu_jax.discover._engine.candidate import Column, Noise
-from nalu_jax.discover._engine.derived import proposals, search_derived
+from nalu_jax.discover._engine.derived import exponentials, proposals, search_derived
 from nalu_jax.discover._engine.functions import inner_products, search_functions
 from nalu_jax.discover._engine.quotients import search_quotients, search_rooted_quotients
 from nalu_jax.discover._engine.shifted import search_shifted
@@ -18,9 +19,23 @@ from nalu_jax.discover._engine.tables import Tables
 Task = Callable[[float], list[Fitted]]
 """Formulas found, given the evidence that is known already."""
 
-WAVES = "waves, steps and peaks"
-MOST_TERMS = {"power": 3, "quotient": 4}
+MOST_TERMS = {"power": 3, "quotient": 4, "growth": 3}
 RIVAL_TERMS = 2  # of a power of a sum that has to beat a simple law
+
+
+class Stage(NamedTuple):
+    """A part of the wider family.
+
+    Attributes:
+        name: for people.
+        tasks: searches of it.
+        after: what it is searched after in any case: a law that seems to stand, whose rivals these are; what explains
+            little; the series of something simpler, which many terms may be; or only what does not fit.
+    """
+
+    name: str
+    tasks: list[Task]
+    after: Literal["law", "little", "series", "nothing fits"]
 
 
 @dataclass(frozen=True)
@@ -39,30 +54,40 @@ class Wider:
     seed: int
     thorough: bool
 
-    def stages(self) -> list[tuple[str, list[Task]]]:
-        """Names and tasks; the first `settings.RIVAL_STAGES` are those that rivals of a simple law come from."""
+    def stages(self) -> list[Stage]:
+        """In the order in which they are searched."""
         offered = self.tables.with_units(proposals(self.tables.x, self.tables.columns))
         logarithms = tuple(column for column in offered if column.function == "log")
         angles = tuple(column for column in offered if len(column.inputs) == 1 and column not in logarithms)
         differences = tuple(column for column in offered if len(column.inputs) == 2)
         inside = [column for column in offered if column not in logarithms]
         inside.sort(key=lambda column: (column.function is not None, column.weights[0] != 1))
+        growing = self.tables.with_units(exponentials(self.tables.x, self.tables.columns))[: settings.MOST_GROWING]
+        growth = [lambda bar, c=column: self._growth(c, bar) for column in growing]
+        waves_that_grow = [lambda bar, c=column: self._shifted((c,), bar) for column in growing]
         roots = (1.0, 0.5) if self.thorough else (1.0,)
         return [
-            ("powers of sums", [lambda bar, p=power: self._power(p, bar) for power in (-1.0, 0.5, -0.5, 2.0, -2.0)]),
-            ("quotients", [lambda bar, p=power: self._quotient(p, bar) for power in roots]),
-            ("functions", [lambda bar: self._functions((), settings.INNER_PRODUCTS, bar)]),
-            ("logarithms", [lambda bar: self._derived(logarithms, 1.0, bar)]),
-            ("sines and cosines", [lambda bar, p=p: self._derived(angles, p, bar) for p in (1.0, -1.0, 0.5)]),
-            ("differences", [lambda bar, p=p: self._derived(differences, p, bar) for p in (0.5, -1.0)]),
-            (WAVES, [self._shifted]),
-            ("quotients by roots", [self._rooted]),
-            (
+            Stage(
+                "powers of sums", [lambda bar, p=p: self._power(p, bar) for p in (-1.0, 0.5, -0.5, 2.0, -2.0)], "law"
+            ),
+            Stage("quotients", [lambda bar, p=power: self._quotient(p, bar) for power in roots], "law"),
+            Stage("functions", [lambda bar: self._functions((), settings.INNER_PRODUCTS, bar)], "law"),
+            Stage("logarithms", [lambda bar: self._derived(logarithms, 1.0, bar)], "law"),
+            Stage("growth and decay", growth, "law" if len(growing) <= settings.GROWING_RIVALS else "series"),
+            Stage(
+                "sines and cosines", [lambda bar, p=p: self._derived(angles, p, bar) for p in (1, -1, 0.5)], "series"
+            ),
+            Stage("differences", [lambda bar, p=p: self._derived(differences, p, bar) for p in (0.5, -1.0)], "series"),
+            Stage("waves, steps and peaks", [lambda bar: self._shifted((), bar)], "little"),
+            Stage("waves that grow or decay", waves_that_grow, "nothing fits"),
+            Stage("quotients by roots", [self._rooted], "nothing fits"),
+            Stage(
                 "functions of differences",
                 [
                     lambda bar, c=column: self._functions((c,), settings.DERIVED_INNER, bar)
                     for column in inside[: settings.MOST_INSIDE]
                 ],
+                "nothing fits",
             ),
         ]
 
@@ -83,8 +108,29 @@ class Wider:
         thin, _, judged = self.tables.sizes()
         return search_rooted_quotients(thin, judged, self.noise, below=0.5, bar=bar)
 
-    def _shifted(self, bar: float) -> list[Fitted]:
-        return search_shifted(*self.tables.sizes(), self.noise, bar=bar)
+    def _shifted(self, columns: tuple[Column, ...], bar: float) -> list[Fitted]:
+        return search_shifted(*self.tables.sizes(columns), self.noise, bar=bar)
+
+    def _growth(self, column: Column, bar: float) -> list[Fitted]:
+        """Sums of products with an exponential of an input, without and with powers of that input: with both a fit of
+        several rates crawls along a valley."""
+        _, table, judged = self.tables.sizes((column,))
+        found: list[Fitted] = []
+        for held in (np.array([each.inputs == column.inputs and each.plain for each in table.columns]), np.False_):
+            bar = min([bar, *(fitted.evidence for fitted in found)])
+            few, all_rows = (replace(each, constant=each.constant | held) for each in (table, judged))
+            rng = np.random.default_rng(self.seed)
+            fitted = search_sums(
+                few,
+                all_rows,
+                self.noise,
+                most_terms=MOST_TERMS["growth"],
+                library=settings.POWER_LIBRARY,
+                rng=rng,
+                bar=bar,
+            )
+            found += [each._replace(table=judged) for each in fitted]
+        return found
 
     def _derived(self, columns: tuple[Column, ...], power: float, bar: float) -> list[Fitted]:
         if not columns:
