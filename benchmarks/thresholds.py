@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import nalu_jax
 from nalu_jax import _compiler, _cosine, _numerics
 
-from . import _cases, _report, _timing
+from . import _cases, _report, _timing, adaptive
 
 QUESTION = _report.question(__doc__)
 BASELINE = "as it is"
@@ -38,14 +38,40 @@ SMOKE: _cases.Size = (4, 3, 2)
 
 def tasks() -> list[_report.Row]:
     """One row for each number, and for each way around."""
-    return [{"number": name} for name in (*OTHERS, *WAYS)]
+    return [{"number": name} for name in (*OTHERS, *SOLVES, *WAYS)]
 
 
 def measure(task: _report.Row, *, effort: _report.Effort) -> _report.Row:
     """Value and gradient with each value of the number, compiled and then timed in turns."""
     name = task["number"]
-    calls = WAYS[name]() if name in WAYS else _calls(name, smoke=effort.name == "smoke")
+    if name in SOLVES:
+        calls = _solves(name)
+    else:
+        calls = WAYS[name]() if name in WAYS else _calls(name, smoke=effort.name == "smoke")
     return {"candidates": _timing.compare(calls, baseline=BASELINE, **effort.repeats())}
+
+
+# Of each number of `ode.solve`: other values, felt in the gradient of one trajectory at a tolerance.
+SOLVES: dict[str, tuple[dict[str, int], float]] = {
+    "SOLVE_BLOCK": ({"half": 8, "double": 32, "four times": 64}, 1e-9),
+    "SOLVE_RECORD": ({"half": 64, "double": 256}, 1e-9),
+    "SOLVE_PARTS": ({"one": 1, "four": 4}, 1e-6),
+}
+
+
+def _solves(name: str) -> dict[str, _timing.Call]:
+    """The gradient of an adaptive solve of fractional SIR with each value of the number."""
+    others, tolerance = SOLVES[name]
+    with jax.enable_x64(True):
+        equation = adaptive.sir(9)
+
+        def compiled(value: int) -> _timing.Call:
+            solve = adaptive.candidates(equation, tolerance, "gradient")["solve"]
+            with mock.patch.object(_compiler, name, value):
+                gradient = adaptive.of_mode(solve, jnp.zeros((40, 3)), "gradient")
+                return _timing.compile_apart(gradient, equation.theta).call
+
+        return {label: compiled(value) for label, value in ({BASELINE: getattr(_compiler, name)} | others).items()}
 
 
 def _calls(name: str, *, smoke: bool) -> dict[str, _timing.Call]:

@@ -40,6 +40,11 @@ PRODUCT_PASS = 8, 2**16  # inputs of one pass over y, where y has so many entrie
 # Jacobian. Not a workaround: the crossing point of two algorithms.
 ROLLOUT_DENSE = 16
 
+# `ode.solve`: steps that are tried between two looks at the save times, and differentiated at once; steps of which a
+# record has room, more than most solves take; and parts of a block in which the field is differentiated, at least 2
+# (`ode._pull` says why).
+SOLVE_BLOCK, SOLVE_RECORD, SOLVE_PARTS = 16, 128, 2
+
 # `training.fit`: array elements that a step of one group of restarts computes, far more than what a step costs by
 # itself, and the most restarts in it. They fix the last bits of a result (`training._program`): a change changes those.
 GROUP_WORK, MAX_LANES = 2**20, 256

@@ -10,13 +10,14 @@ import time
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 from front_helpers import run_python
 
 from nalu_jax import nau, training
-from nalu_jax.training import _checkpoint, _run, _saving
+from nalu_jax.training import _checkpoint, _draws, _run, _saving
 
 fit: Any = functools.partial(training.fit, progress=False)
 
@@ -216,3 +217,24 @@ def test_a_run_goes_on_with_another_number_of_devices(tmp_path):
     run_python("import contextlib\n" + _RUN + stop + f"run({options})", **flags)
     assert [_checkpoint.read(path).done for path in _checkpoint.written(tmp_path)] == [7]
     assert run_python(_RUN + f"print(digest(run({options}[:3])))", **flags).split()[-1] == several_devices()[0]
+
+
+@pytest.mark.parametrize("count", [None, 7])
+def test_draws_in_one_piece_have_the_bits_of_jax(count):
+    """However many keys are drawn from at once, of every width, also of keys made of them."""
+    key = jax.random.key(3) if count is None else jax.random.split(jax.random.key(3), count)
+
+    def draws(key):
+        folded, split = jax.random.fold_in(key, jnp.int32(7)), jax.random.split(key, 3)
+        bits = [jax.random.bits(folded, (5, 3), dtype) for dtype in (jnp.uint8, jnp.uint16, jnp.uint32)]
+        own = [jax.random.normal(key), jax.random.uniform(key, (0, 2))]
+        return bits, own, jax.vmap(lambda key: jax.random.uniform(key, (4,)))(split)
+
+    ours = lambda key: draws(_draws.in_one_piece(key))
+    run = (lambda function: jax.jit(function)) if count is None else (lambda function: jax.jit(jax.vmap(function)))
+    jax.tree.map(np.testing.assert_array_equal, run(ours)(key), run(draws)(key))
+
+
+def test_other_keys_are_drawn_from_as_they_are():
+    key = jax.random.key(0, impl="rbg")
+    assert jax.random.key_impl(_draws.in_one_piece(key)) == "rbg"

@@ -1,10 +1,10 @@
 """Adaptive steps of an explicit Runge-Kutta method, and the record of them from which derivatives are made.
 
-The steps that are tried are counted, and written down, in blocks of `BLOCK`. The states at the save times are computed
-at the end of each block, all at once. A record has room for a number of blocks, a segment; where a solve is longer, the
-record holds the last segment, and the point at the beginning of every segment is kept, from which it can be run again.
-All lanes of a `vmap` share the counters: a lane that has finished goes on with steps of length 0, as a rejected step is
-written down.
+The steps that are tried are counted, and written down, in blocks of `_compiler.SOLVE_BLOCK`. The states at the save
+times are computed at the end of each block, all at once. A record has room for a number of blocks, a segment; where a
+solve is longer, the record holds the last segment, and the point at the beginning of every segment is kept, from which
+it can be run again. All lanes of a `vmap` share the counters: a lane that has finished goes on with steps of length 0,
+as a rejected step is written down.
 
 What a loop carries is packed into few arrays: a loop of small steps costs what its number of arrays costs.
 """
@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from .. import _compiler
 from . import _lanes
 from ._tableau import Tableau, dense_weights, moved
 
@@ -26,8 +27,6 @@ from ._tableau import Tableau, dense_weights, moved
 # `ODETerm`, and `diffeqsolve` has wrapped that by then. The same steps give the same derivative. Goes when diffrax's
 # own choice works (no upstream issue is known); `tests/test_ode_adaptive.py` compares the states.
 FIRST_STEP = 0.01
-
-BLOCK = 16  # steps that are tried between two looks at the save times, and differentiated at once
 
 Field = Callable[[Array, Array], Array]
 """(t, y) -> dy/dt of a state (n,)."""
@@ -46,7 +45,7 @@ class Settings(NamedTuple):
     @property
     def length(self) -> int:
         """Steps of a segment."""
-        return self.blocks * BLOCK
+        return self.blocks * _compiler.SOLVE_BLOCK
 
     @property
     def segments(self) -> int:
@@ -145,10 +144,10 @@ def run_segment(
             point, step = attempt(point)
             return point, _lanes.put(record, step, count - begun), count + 1
 
-        here = lambda carry: _going(settings, carry[0], carry[2], ts[-1]) & (carry[2] < first + BLOCK)
+        here = lambda carry: _going(settings, carry[0], carry[2], ts[-1]) & (carry[2] < first + _compiler.SOLVE_BLOCK)
         point, record, count = lax.while_loop(here, one_step, (point, record, count))
         if saved is not None:
-            steps = unpacked(settings, _lanes.rows(record, first - begun, BLOCK))
+            steps = unpacked(settings, _lanes.rows(record, first - begun, _compiler.SOLVE_BLOCK))
             at = find(steps, count - first, ts)
             saved = jnp.where(at.found[:, None], dense(settings, steps, at, ts), saved)
         return point, record, count, saved
@@ -183,9 +182,9 @@ class Found(NamedTuple):
 
 def find(steps: Steps, count: Array, ts: Array) -> Found:
     """The steps of a block, of which the first `count` are filled, that end at or after each save time."""
-    filled = jnp.arange(BLOCK, dtype=count.dtype) < count
+    filled = jnp.arange(_compiler.SOLVE_BLOCK, dtype=count.dtype) < count
     index = ((steps.t_next[None] < ts[:, None]) & filled[None]).sum(axis=1, dtype=count.dtype)
-    return Found(jnp.minimum(index, BLOCK - 1), (index < count) & (ts > steps.t[0]))
+    return Found(jnp.minimum(index, _compiler.SOLVE_BLOCK - 1), (index < count) & (ts > steps.t[0]))
 
 
 def dense(settings: Settings, steps: Steps, at: Found, ts: Array) -> Array:

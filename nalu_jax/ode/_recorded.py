@@ -12,12 +12,13 @@ from jax.core import eval_jaxpr
 from jax.custom_derivatives import SymbolicZero
 from jax.dtypes import float0
 
-from ._adaptive import BLOCK, Field, Run, Settings, integrate
+from .. import _compiler
+from ._adaptive import Field, Run, Settings, integrate
 from ._problem import VectorField
-from ._replay import Given, Leaves, Replay, pull, push
+from ._pull import pull
+from ._push import push
+from ._replay import Given, Leaves, Replay
 from ._tableau import Tableau
-
-RECORD = 128  # steps of which a record has room: more than most solves take
 
 
 def recorded(
@@ -36,8 +37,8 @@ def recorded(
 ) -> tuple[Array, Array, Array]:
     """(the states at the times, whether the end was reached, the steps that were tried), as `solve` describes them."""
     field, arrays = _explicit(vector_field, y0, ts, args)
-    length = min(RECORD if checkpoints is None else checkpoints, max_steps)
-    settings = Settings(solver, method, rtol, atol, max_steps, -(-length // BLOCK))
+    length = min(_compiler.SOLVE_RECORD if checkpoints is None else checkpoints, max_steps)
+    settings = Settings(solver, method, rtol, atol, max_steps, -(-length // _compiler.SOLVE_BLOCK))
 
     def run(settings: Settings, *problem: Any, keep: bool) -> Run:
         y0, ts, arrays = lax.stop_gradient(problem)

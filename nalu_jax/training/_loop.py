@@ -17,6 +17,7 @@ from jax import Array, lax
 from .._trees import all_finite, join, select, split
 from ._calls import call
 from ._checks import check_like, check_params, scalar
+from ._draws import in_one_piece
 
 Tree = Any
 
@@ -151,7 +152,7 @@ def is_running(spec: Spec, state: State) -> Array:
 def draw_batch(spec: Spec, order: Array, key: Array, step: Array, context: Tree, data: Tree) -> tuple[Tree, Array]:
     """One batch of one restart, and the order of rows to go on with."""
     if spec.batch is not None:
-        return call(spec.batch, jax.random.fold_in(key, step), step, context=context), order
+        return call(spec.batch, jax.random.fold_in(in_one_piece(key), step), step, context=context), order
     if spec.batch_size is None:
         return data, order
     per_epoch = order.shape[0] // spec.batch_size
@@ -262,7 +263,7 @@ def one_step(spec: Spec, data: Tree, carry, running, validation, keys, batch_key
     """One step of one restart; carry is what changes with it."""
     params, optimiser_state, order, failed_at, sums = carry
     batch, order = draw_batch(spec, order, batch_key, step, context, data)
-    noise = jax.random.fold_in(keys.noise, step)
+    noise = jax.random.fold_in(in_one_piece(keys.noise), step)
     *new, loss, finite = update(spec, params, optimiser_state, batch, noise, step, context, validation)
     alive = running & (failed_at < 0)
     params, optimiser_state = select(alive & finite, tuple(new), (params, optimiser_state))
