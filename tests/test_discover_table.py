@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from nalu_jax import discover
-from nalu_jax.discover import _table
+from nalu_jax.discover import _asked
 from nalu_jax.discover._found import ALIKE, NOTHING, RECOVERED
 
 ROWS = 40
@@ -325,7 +325,7 @@ def test_a20_standardised_columns_are_told_apart():
 @pytest.mark.usefixtures("as_in_a_terminal")
 def test_ctrl_c_gives_the_best_so_far(monkeypatch):
     """The engine is asked to stop, and does."""
-    searched = _table.search
+    searched = _asked.search
 
     def interrupted(x, y, *, stop, **options):
         import os
@@ -336,7 +336,7 @@ def test_ctrl_c_gives_the_best_so_far(monkeypatch):
         return searched(x, y, stop=lambda: False, **options)
 
     x = inputs()
-    monkeypatch.setattr(_table, "search", interrupted)
+    monkeypatch.setattr(_asked, "search", interrupted)
     found = discover.table(x, 3 * x[:, 0] / x[:, 1] ** 2)
     assert found.interrupted and found.formula == "3*x0/x1**2"
 
@@ -437,7 +437,7 @@ MASKED = np.ma.array(np.where(ROW[:, None] == 4, -999.0, X), mask=(ROW[:, None] 
     ],
 )
 def test_a17_bad_input_is_one_line_before_the_search(run, words, monkeypatch, as_users_run_it):
-    monkeypatch.setattr(_table, "search", lambda *args, **options: pytest.fail("searched"))
+    monkeypatch.setattr(_asked, "search", lambda *args, **options: pytest.fail("searched"))
     with pytest.raises((ValueError, TypeError), match=words) as caught:
         run()
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 300
