@@ -240,6 +240,17 @@ def test_rates_of_growth_and_decay_are_measured(of, rates, function):
 
 
 @pytest.mark.slow
+def test_an_exponential_is_a_rival_of_the_power_that_looks_like_it():
+    """exp(-0.5 b) sin(12 a) with 10 % noise on a small range: a power of b was said to be the law."""
+    rng = np.random.default_rng(1)
+    x = uniform(rng, 150, (0.5, 2), (1, 3.5))
+    y = np.exp(-0.5 * x[:, 1]) * np.sin(12 * x[:, 0])
+    found = search(x, y + 0.1 * np.std(y) * rng.normal(size=150))
+    functions = [{column.function for column in each.columns} for each in found.candidates[: 1 + len(found.alike)]]
+    assert {None, "exp"} in functions
+
+
+@pytest.mark.slow
 def test_a_season_on_a_trend_is_found():
     """The trend explains most, and what swings fast looks like noise to a smooth function."""
     found = curve(1, 0, 15, lambda t: 340 + 1.8 * t + 3.1 * np.sin(6.283 * t + 0.5))

@@ -13,12 +13,13 @@ import numpy as np
 from nalu_jax.discover._engine import settings
 from nalu_jax.discover._engine.candidate import Column, Noise
 from nalu_jax.discover._engine.columns import Table, choose
-from nalu_jax.discover._engine.fit import distinct, improve, products, start
+from nalu_jax.discover._engine.fit import Batch, distinct, improve, products, start
 from nalu_jax.discover._engine.forms import Form
 from nalu_jax.discover._engine.library import best_triples, library
 from nalu_jax.discover._engine.starts import log_linear
-from nalu_jax.discover._engine.structure import Fitted, finish
+from nalu_jax.discover._engine.structure import Fitted, finish, refit
 from nalu_jax.discover._engine.sums import transformed
+from nalu_jax.discover._engine.tables import Tables
 
 
 def proposals(x: np.ndarray, columns: tuple[Column, ...]) -> tuple[Column, ...]:
@@ -54,6 +55,34 @@ def exponentials(x: np.ndarray, columns: tuple[Column, ...]) -> tuple[Column, ..
             tens = int(np.floor(np.log10(size / settings.LEAST_GROWTH)))
             found.append(Column((place,), (float(f"1e{-tens}"),), "exp"))
     return tuple(found)
+
+
+def with_exponentials(fitted: Fitted, tables: Tables) -> list[Fitted]:
+    """A formula with an exponential of an input in place of each power of it: over a small range both look alike."""
+    if fitted.table.columns != tables.columns:
+        return []
+    found = []
+    for column in tables.with_units(exponentials(tables.x, tables.columns))[: settings.MOST_GROWING]:
+        place = next(i for i, each in enumerate(tables.columns) if each.inputs == column.inputs)
+        terms = np.flatnonzero(fitted.batch.exponents[0, :, place]).tolist()
+        same_rows = [table for table in tables.sizes((column,)) if table.rows == fitted.table.rows][:1]
+        for term, table in itertools.product(terms, same_rows):
+            batch = _with_rate(fitted.batch, term, place, column, tables.x)
+            found.append(refit(Fitted(table, fitted.form, batch, fitted.noise, np.inf)))
+    return [each for each in found if np.isfinite(each.evidence)]
+
+
+def _with_rate(batch: Batch, term: int, place: int, column: Column, x: np.ndarray) -> Batch:
+    """The batch with the power of one input in a term replaced by one of the exponential, the last column, that rises
+    as steeply at the input's median."""
+    middle = float(np.median(np.abs(x[:, column.inputs[0]]))) or 1.0
+    wide = ((0, 0), (0, 0), (0, 1))
+    exponents, parity, free = (np.pad(array, wide) for array in (batch.exponents, batch.parity, batch.free))
+    rate = exponents[0, term, place] / (middle * column.weights[0])
+    largest = settings.LARGEST_EXPONENT
+    exponents[0, term, [place, -1]] = 0.0, np.clip(rate, -largest, largest)
+    parity[0, term, place], free[0, term, [place, -1]] = 0, (False, True)
+    return batch._replace(exponents=exponents, parity=parity, free=free)
 
 
 def powers_of(column: Column) -> tuple[int, ...]:

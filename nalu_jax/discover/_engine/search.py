@@ -10,7 +10,7 @@ import numpy as np
 from nalu_jax.discover._engine import consistent, settings
 from nalu_jax.discover._engine.candidate import Candidate, Noise
 from nalu_jax.discover._engine.columns import TableOptions
-from nalu_jax.discover._engine.derived import proposals
+from nalu_jax.discover._engine.derived import proposals, with_exponentials
 from nalu_jax.discover._engine.dimensions import consistent as is_consistent
 from nalu_jax.discover._engine.evidence import linearise, outside_functions, variance
 from nalu_jax.discover._engine.far import Far, has_limits
@@ -345,8 +345,8 @@ def distinct_laws(found: list[Fitted], tables: Tables) -> list[Fitted]:
     if not once:
         return []
     ranked = list(once.values())
-    first = min(ranked[0], _with_other_noise(ranked[0]), key=lambda fitted: fitted.evidence)
-    best, around = improve_by_neighbours(first)
+    best, around = _improved(ranked[0])
+    around += with_exponentials(best, tables)
     near = [f for f in [best, *ranked, *around] if f.evidence < best.evidence + settings.RIVALS]
     near.sort(key=lambda fitted: fitted.evidence)
     near = [*(_with_other_noise(f) for f in near[: settings.OTHER_NOISE]), *near]
@@ -365,6 +365,15 @@ def distinct_laws(found: list[Fitted], tables: Tables) -> list[Fitted]:
         if not any(same_values(other, fitted) or _in_other_noise(other, fitted) for other in kept):
             kept.append(fitted)
     return kept
+
+
+def _improved(fitted: Fitted) -> tuple[Fitted, list[Fitted]]:
+    """The best formula that walks over neighbours reach, and all that were tried: under both kinds of noise where these
+    are near each other, since what is simple under one may not be seen to be under the other."""
+    firsts = sorted((fitted, _with_other_noise(fitted)), key=lambda each: each.evidence)
+    walks = [improve_by_neighbours(each) for each in firsts if each.evidence < firsts[0].evidence + settings.RIVALS]
+    best = min((reached for reached, _ in walks), key=lambda each: each.evidence)
+    return best, [each for reached, tried in walks for each in (reached, *tried)]
 
 
 def _in_other_noise(first: Fitted, second: Fitted) -> bool:
