@@ -154,7 +154,7 @@ def test_a17_a_mistake_is_one_line_before_the_search_and_status_2(
             cells[column] = text
             lines[i + 2] = ",".join(cells)
         (tmp_path / "gravity.csv").write_text("\n".join(lines))
-    monkeypatch.setattr("nalu_jax.discover._table.search", lambda *args, **options: pytest.fail("searched"))
+    monkeypatch.setattr("nalu_jax.discover._asked.search", lambda *args, **options: pytest.fail("searched"))
     assert run(table, *[option.format(folder=tmp_path) for option in options]) == 2
     captured = capsys.readouterr()
     assert captured.out == "" and captured.err.startswith("nalu-jax fit: gravity.csv: ")

@@ -42,6 +42,7 @@ def test_a_mistake_is_one_line_and_status_2(arguments, words, tmp_path, capsys):
     assert words in error and error.count("\n") == 1 and "Traceback" not in error
 
 
+@pytest.mark.slow
 def test_a_column_that_drives_the_states_and_units(tmp_path, capsys):
     ts = np.linspace(0.0, 6.0, 61)
     force = np.sin(2 * ts)

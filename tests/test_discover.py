@@ -274,6 +274,7 @@ def test_known_physics_leaves_the_unknown_term():
     assert again.equations == found.equations
 
 
+@pytest.mark.slow
 def test_a_real_exponent_is_found():
     """dy/dt = -0.7 y^0.62 in closed form; 0.62 is no simple number."""
     ts = np.linspace(0.0, 3.0, 40)

@@ -197,6 +197,7 @@ def test_what_is_no_group_is_said_before_the_search(options, message):
         discover.table(x, y, names=["stretch"], **options)
 
 
+@pytest.mark.slow
 def test_the_command_line_and_the_estimator_have_groups(tmp_path, capsys):
     x, y, spring = springs()
     lines = ["spring,stretch,force", *(f"{s},{a},{b}" for s, a, b in zip(spring, x[:, 0], y, strict=True))]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nalu_jax import discover
-from nalu_jax.discover import _brought, _errors_in_x, _inputs, _table, _written
+from nalu_jax.discover import _asked, _brought, _errors_in_x, _inputs, _written
 from nalu_jax.discover._engine.candidate import Column, plain_numbers
 from nalu_jax.discover._engine.forms import Form
 from nalu_jax.discover._engine.structure import fit_structure
@@ -96,7 +96,7 @@ def test_a_column_of_categories_is_refused_with_the_cure():
     ("options", "words"),
     [
         ({"sigma": [0.1, 0.1, 0.0, 0.1, 0.1]}, "sigma, row 3: 0 is not a standard error above 0"),
-        ({"weights": [1, 1, -1, 1, 1]}, "weights, row 3: -1 is not a weight of at least 0"),
+        ({"weights": [1, 1, -1, 1, 1]}, "weights, row 3: -1 is not at least 0"),
         ({"weights": [0.0] * 5}, "all weights are zero"),
         ({"sigma": [0.1, 0.1]}, r"sigma has shape \(2,\), expected \(5,\)"),
         ({"sigma": "err"}, "sigma is 'err', which is no column of x"),
@@ -116,7 +116,7 @@ def test_a_column_of_categories_is_refused_with_the_cure():
     ],
 )
 def test_mistakes_are_one_line_before_the_search(options, words, as_users_run_it, monkeypatch):
-    monkeypatch.setattr(_table, "search", lambda *args, **kwargs: pytest.fail("searched"))
+    monkeypatch.setattr(_asked, "search", lambda *args, **kwargs: pytest.fail("searched"))
     x = np.arange(1.0, 6.0)[:, None]
     with pytest.raises((ValueError, TypeError), match=words) as caught:
         discover.table(x, x[:, 0] ** 2, **options)
@@ -309,6 +309,7 @@ def test_a_formula_is_scored_against_a_column_by_its_name():
         discover.score("m*v**2/2", frame, "e")
 
 
+@pytest.mark.slow
 def test_a_known_part_may_be_a_function():
     rng = np.random.default_rng(0)
     h = rng.uniform(0.5, 5, (40, 1))
@@ -320,6 +321,7 @@ def test_a_known_part_may_be_a_function():
         discover.table(h, y, known=lambda h: np.interp(h, [0, 1], [0, 1]), **options)
 
 
+@pytest.mark.slow
 def test_signs_and_limits_are_kept():
     rng = np.random.default_rng(0)
     x = rng.uniform(1, 3, (30, 2))

@@ -106,6 +106,7 @@ def test_inputs_that_do_not_fit_are_refused(given, error, words):
 # units of measure
 
 
+@pytest.mark.slow
 def test_coefficients_have_units_and_functions_are_of_pure_numbers(tmp_path):
     """A sine of an angle, none of a length."""
     ts = np.linspace(0.0, 6.0, 90)
@@ -142,6 +143,7 @@ def test_units_that_do_not_fit_are_refused(options, error, words):
 # what only looks like a law
 
 
+@pytest.mark.slow
 def test_a_series_is_not_taken_for_a_saturating_rate():
     """Eight powers follow it to the last digit."""
     ts = np.linspace(0.0, 8.0, 100)

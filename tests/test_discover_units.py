@@ -222,9 +222,9 @@ def test_all_formulas_that_are_offered_are_consistent_where_constants_are_pure_n
     ],
 )
 def test_units_that_cannot_be_are_one_line_before_the_search(options, error, words, as_users_run_it, monkeypatch):
-    from nalu_jax.discover import _table
+    from nalu_jax.discover import _asked
 
-    monkeypatch.setattr(_table, "search", lambda *args, **kwargs: pytest.fail("searched"))
+    monkeypatch.setattr(_asked, "search", lambda *args, **kwargs: pytest.fail("searched"))
     x, y = gas(8)
     with pytest.raises(error, match=words) as caught:
         discover.table(x, y, names=("n", "T", "V"), target="p", **options)

@@ -204,6 +204,7 @@ def test_a_peak_whose_foot_is_lost_in_the_noise_is_found():
     assert sorted(best.exponents.ravel().tolist()) == [0.0, 1.0, 2.0]
 
 
+@pytest.mark.slow
 def test_the_simplest_of_functions_that_fit_alike_is_the_answer():
     """Arrhenius' law at 280 to 420 kelvin: with a power in front exp(b/T^2) fits as well, and came first."""
     for seed in (1, 2, 3):

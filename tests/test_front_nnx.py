@@ -222,6 +222,7 @@ print("done")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["true", "false"])
 def test_graph_mode_and_tree_mode(mode):
     assert "done" in run_python(_BOTH_MODES, mode, NNX_GRAPH_MODE=mode, NNX_GRAPH_UPDATES=mode)

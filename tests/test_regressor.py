@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from nalu_jax.discover import FormulaRegressor, _table
+from nalu_jax.discover import FormulaRegressor, _asked
 from nalu_jax.discover._engine.candidate import Column
 from nalu_jax.discover._engine.forms import Form
 from nalu_jax.discover._engine.search import Searched
@@ -51,7 +51,7 @@ def plane(x, y, **options):
 @pytest.mark.filterwarnings("ignore:discover.table. the inputs have mean 0:UserWarning")
 @parametrize_with_checks([FormulaRegressor()], expected_failed_checks=lambda estimator: WEIGHTS_ARE_NO_COUNTS)
 def test_as_scikit_learn_asks(estimator, check, as_users_run_it, monkeypatch):
-    monkeypatch.setattr(_table, "search", plane)
+    monkeypatch.setattr(_asked, "search", plane)
     check(estimator)
 
 

@@ -383,7 +383,7 @@ def test_columns_of_any_size_round_to_their_law():
 @pytest.mark.parametrize(
     ("coefficient", "noise", "rounded"),
     [
-        (0.5, 0.02, 0.5),
+        pytest.param(0.5, 0.02, 0.5, marks=pytest.mark.slow),
         (9.81, 0.02, None),
         pytest.param(9.81, 0.003, None, marks=pytest.mark.slow),
         pytest.param(2.0, 0.01, 2.0, marks=pytest.mark.slow),

@@ -55,7 +55,12 @@ class _Traced(NDArrayOperatorsMixin):
 
 
 def _expression(value: Any) -> Any:
-    return value.expression if isinstance(value, _Traced) else sympy.sympify(value)
+    if isinstance(value, _Traced):
+        return value.expression
+    value = value.item() if isinstance(value, np.generic | np.ndarray) and np.size(value) == 1 else value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value  # text, of which SymPy would make an expression, is none
+    return sympy.Integer(value) if isinstance(value, int) else sympy.Float(value)
 
 
 def text(function: Callable[..., Any]) -> str:
