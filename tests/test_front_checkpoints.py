@@ -79,6 +79,7 @@ show("equinox", make_eqx(1)(x))
 """
 
 
+@pytest.mark.slow
 def test_checkpoints_are_bit_equal_in_a_second_process(tmp_path):
     written = set(run_python(_MODELS + _WRITE, str(tmp_path)).splitlines())
     assert len(written) == 8

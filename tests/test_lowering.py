@@ -9,7 +9,7 @@ from helpers import ALL_UNITS
 from nalu_jax import UNITS, chain
 
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
-MODELS = [*ALL_UNITS, chain(*ALL_UNITS)]
+MODELS = [*ALL_UNITS, pytest.param(chain(*ALL_UNITS), marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name.split("(")[0])

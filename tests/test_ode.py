@@ -58,7 +58,11 @@ def unrolled_euler(field, y0, ts, args):
 
 
 @pytest.mark.parametrize("derivatives", ["parallel", "sequential"])
-@pytest.mark.parametrize("solver", SOLVERS, ids=by_name)
+@pytest.mark.parametrize(
+    "solver",
+    [*SOLVERS[:2], pytest.param(SOLVERS[2], marks=pytest.mark.slow)],
+    ids=by_name,
+)
 def test_rollout_is_diffraxs_fixed_steps(solver, derivatives):
     with jax.enable_x64(True):
         theta, y0, ts = problem()
@@ -435,6 +439,7 @@ def test_bad_values_that_are_traced_are_reported():
     assert not solve(jnp.array([1.0, jnp.nan])).ok
 
 
+@pytest.mark.slow
 def test_chains_of_plain_units_are_vector_fields_too(key):
     model = chain(npu, nau)
     params = jax.tree.map(lambda leaf: 0.3 * leaf, model.init(key, (2, 4, 2)))

@@ -133,6 +133,7 @@ def test_a_law_of_powers_is_pruned_and_snapped(key):
     assert symbolic.text(formula) == "2*x**(3/2)/y - 3*y**(1/3)/4"
 
 
+@pytest.mark.slow
 def test_float32_finds_the_law_as_well(key):
     with jax.enable_x64(False):
         data = jax.tree.map(jnp.asarray, tuple(np.asarray(array, np.float32) for array in power_data(0.0)))
@@ -421,7 +422,7 @@ def test_the_description_length_is_that_of_its_equation():
     assert step.description_length == pytest.approx(expected, rel=1e-9)
 
 
-@pytest.mark.parametrize("box", ["nnx.Param", "nn.Partitioned"])
+@pytest.mark.parametrize("box", ["nnx.Param", pytest.param("nn.Partitioned", marks=pytest.mark.slow)])
 def test_exponents_and_gates_in_boxes_are_those_of_their_units(box):
     """Leaves of `nnx.state` and of partitioned Flax models are pinned, priced and rounded as those of a dict."""
     from flax import linen, nnx

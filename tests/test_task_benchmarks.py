@@ -200,6 +200,7 @@ def test_the_best_start_is_never_nan():
     assert best == 2.0
 
 
+@pytest.mark.slow
 def test_two_layers_find_a_product_of_two_sums():
     x = np.random.default_rng(0).uniform(-1, 1, (300, 10))
     y = x[:, :5].sum(1, keepdims=True) * x[:, 3:8].sum(1, keepdims=True)

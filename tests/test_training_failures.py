@@ -70,6 +70,7 @@ def test_infinite_params_fail_even_where_the_loss_is_finite():
     assert found.failed_at.tolist() == [0] and found.all_params.tolist() == [1.0]
 
 
+@pytest.mark.slow
 def test_inalus_rule_begins_anew_where_the_loss_is_high_and_flat():
     loss = lambda params, batch: 0 * params**2 + jnp.where(params > 0.5, 0.0, 3.0)
     rule = training.reinitialise(window=20)
