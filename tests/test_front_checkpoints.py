@@ -1,5 +1,6 @@
 """Checkpoints written in one process and read in a second, to the last bit: orbax, flax.serialization, Equinox."""
 
+import pytest
 from front_helpers import run_python
 
 # both processes: the same models, from any seed; `show` prints the bits of a result
