@@ -84,7 +84,7 @@ SCRIPTS = {
 TASKS = ("single_module", "division", "simple_task", "static_task", "large_scale", "inalu_tasks", "comparison")
 FACTS = {  # of the README: the file of a result, what it is about, and which parts of its summary; None is all of them
     "laws": ("drawn laws in tables", slice(2)),
-    "feynman": ("AI Feynman's 100 equations from tables", slice(1)),
+    "feynman_units": ("AI Feynman's 100 equations from tables", slice(1)),
     "odebench_exact": ("systems of ODEBench from one trajectory each, exact", slice(1)),
     "odebench_noisy": ("the same with 1 % noise", slice(1)),
     "single_module": (
