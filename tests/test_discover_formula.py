@@ -102,6 +102,14 @@ def by_sympy(expression, symbols, x):
     return sympy.lambdify(symbols, expression, "numpy")(*x.T) * np.ones(len(x))
 
 
+def test_a_rival_that_is_infinite_in_a_row_warns_of_nothing():
+    """1/a where a is 0: with relative noise its residual there is infinity by infinity."""
+    x = np.linspace(0.0, 3.0, ROWS)[:, None] * np.ones(3)
+    each = candidate(Form("sum", (1,)), [[-1.0, 0, 0]], [0.3], noise="relative")
+    with np.errstate(divide="ignore"):
+        assert formula_of(each, x, y=np.ones(ROWS)).formula.endswith("/a")
+
+
 def test_powers_of_exponentials_are_written_as_exponentials_of_multiples():
     free = [[True, False, False], [False, False, False]]
     each = candidate(Form("sum", (2,)), [[-3.13, 0, 1], [0, 2, 0]], [0, 0], free=free, columns=GROWTH, spread=1e-3)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nalu_jax import discover
-from nalu_jax.discover import _asked, _brought, _errors_in_x, _inputs, _written
+from nalu_jax.discover import _asked, _brought, _errors_in_x, _inputs, _traced, _written
 from nalu_jax.discover._engine.candidate import Column, plain_numbers
 from nalu_jax.discover._engine.forms import Form
 from nalu_jax.discover._engine.structure import fit_structure
@@ -307,6 +307,14 @@ def test_a_formula_is_scored_against_a_column_by_its_name():
     assert discover.score("m*v**2/2", frame, "energy").rms == 0
     with pytest.raises(ValueError, match="y is 'e', which is no column of x"):
         discover.score("m*v**2/2", frame, "e")
+
+
+def test_text_that_a_known_part_returns_is_no_formula():
+    """SymPy would make an expression of it, by evaluating it."""
+    with pytest.raises(ValueError, match="no formula of its arguments .*returns str"):
+        _traced.text(lambda h: "__import__('os').getpid()")
+    with pytest.raises(ValueError, match="no formula of its arguments"):
+        _traced.text(lambda h: np.add(h, "h"))
 
 
 @pytest.mark.slow

@@ -7,11 +7,23 @@ import numpy as np
 import pytest
 from scipy import integrate, optimize
 
-from nalu_jax.discover._engine import climb, evidence, fit, lattice, library, misfit, rounding, screening, settings
+from nalu_jax.discover._engine import (
+    climb,
+    derived,
+    evidence,
+    fit,
+    lattice,
+    library,
+    misfit,
+    rounding,
+    screening,
+    settings,
+    verdict,
+)  # fmt: skip
 from nalu_jax.discover._engine.candidate import Column, plain_numbers, predict, scale_powers
 from nalu_jax.discover._engine.columns import noise_weights, prepare
 from nalu_jax.discover._engine.forms import FUNCTIONS, Form, evaluate
-from nalu_jax.discover._engine.structure import fit_structure
+from nalu_jax.discover._engine.structure import Fitted, fit_structure
 from nalu_jax.discover._engine.tables import Tables
 
 FORMS = [
@@ -275,6 +287,29 @@ def test_a_fast_wave_in_residuals_is_seen_and_noise_is_none():
     wave = np.cos(2 * np.pi * 23.3 * x[:, 1])
     assert misfit.waves_left(x, rng.normal(size=150) + wave) > 10
     assert misfit.lack_of_fit(x, rng.normal(size=150) + wave) < settings.MISFIT
+
+
+@pytest.mark.parametrize(("inputs", "few"), [(1, False), (2, True)])
+def test_a_sum_of_products_may_have_two_real_exponents_for_each_input(inputs, few):
+    rng = np.random.default_rng(0)
+    x = rng.uniform(1, 3, (60, inputs))
+    exponents = np.array([[0.71, 0], [1.37, 1], [2.63, 0]])[:, :inputs]
+    columns = tuple(Column((j,)) for j in range(inputs))
+    table = prepare(x, np.prod(x[:, None] ** exponents, 2).sum(1), columns, inputs=inputs)
+    batch = fit.start(table, exponents[None], np.zeros((1, 3, inputs), int))
+    free = np.zeros(exponents.shape, bool)
+    free[:, 0] = True
+    fitted = Fitted(table, Form("sum", (3,)), batch._replace(free=free[None]), "absolute", 0.0)
+    seen = verdict.signs(fitted)
+    assert seen.free == 3 and verdict.few_free(seen) == few
+
+
+def test_exponentials_are_columns_also_of_the_smallest_and_largest_inputs():
+    x = np.array([[1e-310, 4e307, 2020.0], [2e-310, 1e307, 2019.0]])
+    columns = derived.exponentials(x, tuple(Column((j,)) for j in range(3)))
+    assert len(columns) == 3 and all(np.isfinite(column.values(x)).all() for column in columns)
+    largest = [float(np.abs(np.log(column.values(x))).max()) for column in columns[1:]]
+    assert all(settings.LEAST_GROWTH <= size <= 10 * settings.LEAST_GROWTH for size in largest)
 
 
 def test_robust_weights_single_out_outliers():

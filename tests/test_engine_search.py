@@ -3,9 +3,13 @@
 import numpy as np
 import pytest
 
-from nalu_jax.discover._engine import settings
+from benchmarks import _drawn_laws
+from nalu_jax.discover._engine import fit, rivals, settings
 from nalu_jax.discover._engine.candidate import Column, plain_numbers, predict
+from nalu_jax.discover._engine.columns import prepare
+from nalu_jax.discover._engine.forms import Form
 from nalu_jax.discover._engine.search import Rules, search
+from nalu_jax.discover._engine.structure import Fitted
 
 
 def uniform(rng, rows, *ranges):
@@ -249,6 +253,28 @@ def test_an_exponential_is_a_rival_of_the_power_that_looks_like_it():
     found = search(x, y + 0.1 * np.std(y) * rng.normal(size=150))
     functions = [{column.function for column in each.columns} for each in found.candidates[: 1 + len(found.alike)]]
     assert {None, "exp"} in functions
+
+
+@pytest.mark.slow
+def test_what_is_simple_under_one_kind_of_noise_is_found_from_the_other():
+    """A cosine with 0.1 % noise of one size: fitted to relative noise its input had the exponent 0.9997."""
+    law = _drawn_laws.draw("elementary", 50015)
+    found = search(law.x, law.y)
+    best = found.candidates[0]
+    assert not best.free.any() and best.form.function == "cos" and found.verdict == "recovered"
+
+
+def test_the_same_with_one_more_free_exponent_is_an_extension():
+    x = uniform(np.random.default_rng(0), 60, (0.5, 3), (0.5, 3))
+    table = prepare(x, 2 * x[:, 0], (Column((0,)), Column((1,))), inputs=2)
+    none = np.zeros((1, 1, 2), bool)
+    batch = fit.start(table, np.array([[[1.0, 0.0]]]), np.zeros((1, 1, 2), int))._replace(free=none)
+    best = Fitted(table, Form("sum", (1,)), batch, "absolute", 0.0)
+    freed = batch._replace(free=~none & [False, True], exponents=np.array([[[1.0, 0.01]]]))
+    moved = freed._replace(exponents=np.array([[[2.0, 0.01]]]))
+    assert rivals.extends(best._replace(batch=freed), best)
+    assert not rivals.extends(best._replace(batch=moved), best)
+    assert not rivals.extends(best, best._replace(batch=freed))
 
 
 @pytest.mark.slow

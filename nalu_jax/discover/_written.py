@@ -95,7 +95,7 @@ def _as_good(short: Formula, plain: Formula, candidate: Candidate, table: Table)
     size = np.where(size > 0, size, 1.0)
     squares = []
     for values in (fitted, _values.of(short, table.x)):
-        with np.errstate(over="ignore"):  # rounded exponents may send single rows far off
+        with np.errstate(over="ignore", invalid="ignore"):  # single rows may be far off, or infinite
             difference = (values - table.y) / size
             difference = difference if table.row_weights is None else difference * table.row_weights
             squares.append(np.mean(difference**2) + EXACT**2)

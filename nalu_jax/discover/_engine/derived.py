@@ -21,6 +21,8 @@ from nalu_jax.discover._engine.structure import Fitted, finish, refit
 from nalu_jax.discover._engine.sums import transformed
 from nalu_jax.discover._engine.tables import Tables
 
+SMALLEST_TENS = -300  # 10^300 is the largest power of ten that a product of it with a small input stays finite for
+
 
 def proposals(x: np.ndarray, columns: tuple[Column, ...]) -> tuple[Column, ...]:
     """Columns that could stand beside these inputs of x (rows, n_in)."""
@@ -52,7 +54,7 @@ def exponentials(x: np.ndarray, columns: tuple[Column, ...]) -> tuple[Column, ..
     for (place,), values in ((column.inputs, x[:, column.inputs[0]]) for column in columns):
         size = float(np.abs(values).max())
         if np.ptp(values) > 0 and size > 0:
-            tens = int(np.floor(np.log10(size / settings.LEAST_GROWTH)))
+            tens = max(int(np.floor(np.log10(size) - np.log10(settings.LEAST_GROWTH))), SMALLEST_TENS)
             found.append(Column((place,), (float(f"1e{-tens}"),), "exp"))
     return tuple(found)
 
@@ -65,6 +67,8 @@ def with_exponentials(fitted: Fitted, tables: Tables) -> list[Fitted]:
     for column in tables.with_units(exponentials(tables.x, tables.columns))[: settings.MOST_GROWING]:
         place = next(i for i, each in enumerate(tables.columns) if each.inputs == column.inputs)
         terms = np.flatnonzero(fitted.batch.exponents[0, :, place]).tolist()
+        if not terms:
+            continue
         same_rows = [table for table in tables.sizes((column,)) if table.rows == fitted.table.rows][:1]
         for term, table in itertools.product(terms, same_rows):
             batch = _with_rate(fitted.batch, term, place, column, tables.x)

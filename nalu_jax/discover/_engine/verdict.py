@@ -32,8 +32,8 @@ class Signs(NamedTuple):
         misfit: nats by which a smooth function explains what the formula leaves.
         cancelling: rms of the sum of |terms| of a group by rms of their sum, the largest; not of what is inside a
             function.
-        free: exponents that are no simple numbers, by input of a sum of products, in number otherwise; rates of
-            exponentials are none.
+        free: number of exponents that are no simple numbers; rates of exponentials are none.
+        inputs: those of a sum of products, each of which may have some; 1 of any other formula.
         inflation: root of the ratio of the squared errors of left-out rows to those of fitted rows.
         weakest: smallest coefficient in its standard errors.
         tails: fourth moment of the residuals by the squared second.
@@ -42,7 +42,8 @@ class Signs(NamedTuple):
 
     misfit: float
     cancelling: float
-    free: float
+    free: int
+    inputs: int
     inflation: float
     weakest: float
     tails: float
@@ -66,7 +67,8 @@ def signs(fitted: Fitted) -> Signs:
     return Signs(
         misfit=0.0 if exact else misfit(fitted),
         cancelling=_cancelling(fitted),
-        free=_free(fitted),
+        free=int(batch.free[0][:, [column.function != "exp" for column in table.columns]].sum()),
+        inputs=_inputs(fitted),
         inflation=float(np.sqrt((left_out**2).sum() / max(rss[0], 1e-300))),
         weakest=float((1 / np.maximum(error, 1e-300)).min()),
         tails=kurtosis(residuals),
@@ -74,16 +76,12 @@ def signs(fitted: Fitted) -> Signs:
     )
 
 
-def _free(fitted: Fitted) -> float:
+def _inputs(fitted: Fitted) -> int:
     """Three real powers come near any smooth function of one input, but not of several."""
-    batch, columns = fitted.batch, fitted.table.columns
-    exponents = np.array([column.function != "exp" for column in columns], bool)
-    count = float(batch.free[0][:, exponents].sum())
+    batch = fitted.batch
     used = (batch.free[0] | (batch.exponents[0] != 0)).any(0)
-    sum_of_products = fitted.form.kind == "sum" and all(
-        column.plain for column, use in zip(columns, used, strict=True) if use
-    )
-    return count / max(int(used.sum()), 1) if sum_of_products else count
+    plain = all(column.plain for column, use in zip(fitted.table.columns, used, strict=True) if use)
+    return max(int(used.sum()), 1) if fitted.form.kind == "sum" and plain else 1
 
 
 def _cancelling(fitted: Fitted) -> float:
@@ -145,9 +143,14 @@ def _against(seen: Signs) -> str | None:
         return f"the residuals still follow the inputs (a smooth function explains {seen.misfit:.1f} nats of them)"
     if cancels(seen):
         return f"its terms cancel: they are {seen.cancelling:.0f} times as large as their sum"
-    if seen.free > settings.FREE_EXPONENTS:
-        return "too many of its exponents are no simple numbers"
+    if not few_free(seen):
+        return f"{seen.free} of its exponents are no simple numbers"
     return None
+
+
+def few_free(seen: Signs) -> bool:
+    """Whether no more exponents than a law has are no simple numbers."""
+    return seen.free <= settings.FREE_EXPONENTS * seen.inputs
 
 
 def cancels(seen: Signs) -> bool:
