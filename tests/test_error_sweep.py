@@ -377,6 +377,7 @@ def _examples() -> dict[str, Example]:
                 "ts": TS,
                 "ys": YS,
                 "names": ("a", "b"),
+                "conserved": (),
                 "noise": 0.0,
                 "missing": False,
                 "initial_states": "measured",

@@ -52,6 +52,7 @@ def run(options: argparse.Namespace) -> int:
             units=None if options.units is None else dict(_pairs("--units", options.units, ",")),
             time_unit=options.time_unit,
             inputs=(options.inputs, driving) if options.inputs else None,
+            conserved=options.conserved,
             noise=options.noise,
             initial_states=options.initial_states,
             functions=options.functions,

@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import _arguments, _progress
 from .._interrupt import deferred
-from . import _system_known, _system_measures, _system_written, _trajectories
+from . import _system_conserved, _system_known, _system_measures, _system_written, _trajectories
 from ._found_system import FoundSystem
 from ._systems.families import Searched, search
 from ._systems.inputs import inputs as input_curves
@@ -44,6 +44,7 @@ def ode(
     time_unit: Any = None,
     inputs: Any = None,
     known: Callable[..., Any] | None = None,
+    conserved: str | Sequence[str] = (),
     noise: float | None = None,
     missing: bool = False,
     initial_states: str = "measured",
@@ -70,6 +71,8 @@ def ode(
             values (n_times, n_inputs), or (n_times,) of one; or of a list of them. They stand in equations as states
             do. Between samples they are interpolated, as smoothly as foretells most of the samples that are left out.
         known: (t, y) -> the known part of dy/dt (n_states,), in JAX and in the units of the data.
+        conserved: sums of states that do not change, such as "s + i + r" or "2*a + b", or several: rates are searched
+            as what one state hands to others, each constant once, so that every law that is found keeps the sums.
         noise: standard deviation of the measurements in standard deviations of each state; 0 says that they are exact.
             By default it is estimated with the law.
         missing: whether NaN stands for what was not measured.
@@ -86,8 +89,8 @@ def ode(
     Raises:
         TypeError: data that are not real numbers, or masked arrays.
         ValueError: times that do not increase, NaN without missing=True, too few points, two states of one name, units
-            that are none or not given, inputs that are not known at every time, or known rates of another shape. The
-            message has trajectory, row and state.
+            that are none or not given, inputs that are not known at every time, known rates of another shape, or sums
+            said to be conserved that are no sums of states or that change. The message has trajectory, row and state.
         KeyboardInterrupt: Ctrl-C came before anything was fitted.
         TimeoutError: so did the time limit.
 
@@ -103,6 +106,8 @@ def ode(
     names = (*data.names, *(() if driving is None else driving.names))
     measures = _system_measures.of(units, time_unit, names)
     rates = None if known is None else _system_known.of(known, data.scale)
+    sums = _system_conserved.read(conserved, data.names)
+    _system_conserved.check(sums, data, rates)
     with deferred() as interrupted, _reporting(progress) as report:
         made = problem(
             data.times,
@@ -113,6 +118,7 @@ def ode(
             noise=noise,
             exact_starts=initial_states == "exact",
             kinds=None if measures is None else measures.kinds,
+            routes=sums.matrix,
         )
         searched = search(
             made, functions=allowed, nested=bool(nested), time_limit=time_limit, stop=interrupted, report=report
@@ -120,8 +126,9 @@ def ode(
         stopped = interrupted()
     if not searched.found:
         raise KeyboardInterrupt if stopped else TimeoutError(f"no equation within the time limit of {time_limit:g} s.")
-    written = _system_written.Names(names, measures)
-    return _found(made, searched, written, known, stopped)
+    written = _system_written.Names(names, measures, sums.routes)
+    kept = (f"conserved, as it was given: {', '.join(sums.texts)}",) if sums.texts else ()
+    return _found(made, searched, written, known, kept, stopped)
 
 
 def _functions(functions: Any) -> tuple[str, ...]:
@@ -137,6 +144,7 @@ def _found(
     searched: Searched,
     names: _system_written.Names,
     known: Callable[..., Any] | None,
+    notes: tuple[str, ...],
     stopped: bool,
 ) -> FoundSystem:
     systems = tuple(_system_written.system_of(each, made, names, known) for each in searched.found)
@@ -147,7 +155,7 @@ def _found(
         alike=tuple(systems[i] for i in searched.verdict.alike),
         noise=np.sqrt(searched.found[0].variance) * made.scale[: made.n_states],
         rows=len(made.ys),
-        notes=(LATE_NOTE,) if searched.late else (),
+        notes=(*notes, *((LATE_NOTE,) if searched.late else ())),
         interrupted=stopped,
     )
 

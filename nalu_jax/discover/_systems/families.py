@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nalu_jax.discover._systems import library, powers, rational, settings, weak
-from nalu_jax.discover._systems.problem import Problem
+from nalu_jax.discover._systems import exchanges, library, powers, rational, settings, weak
+from nalu_jax.discover._systems.problem import Curves, Problem
 from nalu_jax.discover._systems.search import Progress, Search, around_best, climb, composed, from_starts, pruned
 from nalu_jax.discover._systems.shooting import Fit, fit
 from nalu_jax.discover._systems.structure import Key, Structure
@@ -67,8 +67,8 @@ def search(
 def still(run: Search) -> None:
     """The fit of states that stay as they are: what there is where nothing else can be fitted."""
     curves = run.problem.curves[0]
-    n_states = run.problem.n_states
-    empty = Structure(((),) * n_states, ((),) * n_states)
+    count = run.problem.n_equations
+    empty = Structure(((),) * count, ((),) * count)
     if not run.ended():
         run.fits[empty.key] = fit(run.problem, empty, np.zeros(0), run.problem.nodes(curves), curves.noise)
 
@@ -111,7 +111,7 @@ def real_exponents(run: Search) -> None:
         return
     grown(run, [], terms)
     for begin in run.found()[: settings.FREED_AGAIN]:
-        if begin.structure.size:
+        if begin.structure.size and not (run.problem.routes is not None and begin.structure.is_rational):
             powers.free_and_round(run, begin, run.problem.signed)
 
 
@@ -132,14 +132,12 @@ def quotients(run: Search) -> None:
     for curves in problem.curves[: settings.QUOTIENT_CURVES]:
         if run.ended():
             return
-        windows, begins = weak.Windows(problem, curves), []
-        for i in range(problem.n_states):
-            if run.ended():
-                return
-            begins.append(rational.starts(windows, i))
-        if problem.n_states > 1:
+        begins = _quotients_of(run, curves)
+        if run.ended():
+            return
+        if problem.n_equations > 1:
             _exchanged(run, begins)
-        tried = _single(begins) if problem.n_states == 1 else _combined(run, begins)
+        tried = _single(begins) if problem.n_equations == 1 else _combined(run, begins)
         for i, equations in enumerate(tried):
             run.report("quotients", i / settings.COMBINATIONS)
             if run.ended() or run.solved():
@@ -149,6 +147,20 @@ def quotients(run: Search) -> None:
     best = run.best()
     if best is not None:
         around_best(run, _over_bars(best))
+
+
+def _quotients_of(run: Search, curves: Curves) -> list[list[list[Start]]]:
+    """Starts of every equation; of what one state hands to others by the changes of each of these."""
+    targets, places = None, [[i] for i in range(run.problem.n_states)]
+    if run.problem.routes is not None:
+        targets, places = exchanges.targets(run.problem.routes)
+    windows = weak.Windows(run.problem, curves, targets)
+    found = []
+    for own in places:
+        if run.ended():
+            break
+        found.append([of_size for target in own for of_size in rational.starts(windows, target)])
+    return found
 
 
 def _over_bars(fit: Fit) -> tuple[Term, ...]:
@@ -204,6 +216,8 @@ def _ranked(of_sizes: Sequence[Sequence[Start]]) -> list[Start]:
 
 def _combined(run: Search, begins: Sequence[Sequence[Sequence[Start]]]) -> list[list[Start]]:
     """Of several equations the best starts, beside the equations of the best so far, in the order of their ranks."""
+    if len(begins) > settings.MOST_COMBINED:
+        return []
     kept = settings.QUOTIENTS_COMBINED.get(len(begins), 2)
     owns = _equations(_best_of_numbers(run))
     each = [[own, *_ranked(of_sizes)[:kept]] for own, of_sizes in zip(owns, begins, strict=True)]
@@ -232,11 +246,7 @@ def small_systems(run: Search, terms: Sequence[Term], stage: str) -> list[Fit]:
     for curves in run.problem.curves[: settings.SMALL_CURVES]:
         if run.ended():
             break
-        equations = weak.small(run.problem, curves, terms)
-        if len(equations) > settings.FEW_STATES:
-            equations = [sorted(starts, key=lambda start: start.cost)[:1] for starts in equations]
-        by_cost = sorted(itertools.product(*equations), key=lambda choice: sum(start.cost for start in choice))
-        chosen = sorted(by_cost[: settings.SMALL_SYSTEMS], key=_terms)
+        chosen = sorted(_likeliest(run.problem, curves, terms)[: settings.SMALL_SYSTEMS], key=_terms)
         for i, choice in enumerate(chosen):
             best = run.best()
             larger = best is not None and best.is_exact and _terms(choice) > best.structure.size
@@ -249,6 +259,16 @@ def small_systems(run: Search, terms: Sequence[Term], stage: str) -> list[Fit]:
             if fitted is not None:
                 found[structure.key] = fitted
     return sorted(found.values(), key=lambda each: each.length)
+
+
+def _likeliest(problem: Problem, curves: Curves, terms: Sequence[Term]) -> list[Sequence[Start]]:
+    """Systems of few terms by their regressions, the likeliest first."""
+    if problem.routes is not None:
+        return list(weak.exchanged(problem, curves, terms, grown=False))
+    equations = weak.small(problem, curves, terms)
+    if len(equations) > settings.FEW_STATES:
+        equations = [sorted(starts, key=lambda start: start.cost)[:1] for starts in equations]
+    return sorted(itertools.product(*equations), key=lambda choice: sum(start.cost for start in choice))
 
 
 def _terms(equations: Sequence[Start]) -> int:

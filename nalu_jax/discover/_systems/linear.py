@@ -71,7 +71,7 @@ def around(problem: Problem, library: Sequence[Term], fit: Fit) -> Around:
 
 
 def _all(fit: Fit) -> range:
-    return range(fit.structure.n_states)
+    return range(fit.structure.n_equations)
 
 
 def _columns(problem: Problem, every: Structure, fit: Fit) -> np.ndarray:
@@ -91,7 +91,7 @@ def _columns(problem: Problem, every: Structure, fit: Fit) -> np.ndarray:
 
 def _screened(problem: Problem, library: Sequence[Term], fit: Fit) -> list[Sequence[Term]]:
     """Of every equation the terms worth a column: all, or where these are many those that what is left follows."""
-    n = fit.structure.n_states
+    n = fit.structure.n_equations
     if len(library) * n <= settings.SCREENED_COLUMNS * max(1, n / 4):
         return [library] * n
     kept = max(10, int(settings.SCREENED_COLUMNS * max(1, n / 4) / n))
@@ -103,7 +103,8 @@ def _screened(problem: Problem, library: Sequence[Term], fit: Fit) -> list[Seque
     integrals = np.einsum("iq,iqm->im", weights, values)
     factor = covariance_factor(problem, fit.flow.propagators, problem.deviations(fit.sigma))
     left = fit.target - fit.matrix @ fit.parameters
-    signal = unwhitened(factor, left).reshape(-1, n)
+    signal = unwhitened(factor, left).reshape(-1, problem.n_states)
+    signal = signal if problem.routes is None else signal @ problem.routes
     scores = np.abs(integrals.T @ signal) / (np.sqrt(np.sum(integrals**2, 0))[:, None] + 1e-300)
     return [[library[k] for k in np.sort(np.argsort(-scores[:, i], kind="stable")[:kept])] for i in range(n)]
 
@@ -111,7 +112,7 @@ def _screened(problem: Problem, library: Sequence[Term], fit: Fit) -> list[Seque
 def improved(problem: Problem, library: Sequence[Term], fit: Fit, per_equation: int) -> Proposal:
     """The structure at which no change helps in the linearised problem, with so many terms per equation on average."""
     near = around(problem, library, fit)
-    most = max(per_equation * fit.structure.n_states, len(near.support))
+    most = max(per_equation * fit.structure.n_equations, len(near.support))
     return _proposal(near, fit, subsets.search(near.regression, near.support, most=most).support)
 
 
@@ -125,7 +126,7 @@ def neighbours(problem: Problem, library: Sequence[Term], fit: Fit, count: int) 
 def _proposal(near: Around, fit: Fit, support: Sequence[int]) -> Proposal:
     coefficients = near.regression.coefficients(support)
     own = fit.structure
-    parts: list[list[list[tuple[Term, float]]]] = [[[], []] for _ in range(own.n_states)]
+    parts: list[list[list[tuple[Term, float]]]] = [[[], []] for _ in range(own.n_equations)]
     for k, coefficient in zip(support, coefficients, strict=True):
         place = near.places[k]
         parts[place.equation][place.below].append((place.term, float(coefficient)))

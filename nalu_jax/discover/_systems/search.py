@@ -177,11 +177,17 @@ def _from_curve(search: Search, curves: Curves, own: Sequence[Term], whole: Sequ
     if search.ended():
         return
     nodes = search.problem.nodes(curves)
+    libraries = [own] if own is whole else [own, whole]
+    if search.problem.routes is not None:
+        for equations in weak.exchanged(search.problem, curves, own, grown=True)[: settings.STARTS]:
+            climb(search, *composed(equations), nodes, curves.noise, libraries, per_equation)
+            if search.ended() or search.solved():
+                return
+        return
     begins = weak.starts(search.problem, curves, own)
     chosen = [[0] * len(begins)]
     if own is whole and len(begins) <= settings.FEW_STATES:
         chosen += _alternatives(begins)
-    libraries = [own] if own is whole else [own, whole]
     for choice in chosen:
         equations = [begin[k] for begin, k in zip(begins, choice, strict=True)]
         climb(search, *composed(equations), nodes, curves.noise, libraries, per_equation)

@@ -81,6 +81,7 @@ REAL_POWERS = (1.0, 2.0, 0.5, -1.0, 1.5, -0.5, 1 / 3, 2 / 3)  # of a state that 
 REAL_POWERS_AT_ZERO = (1.0, 2.0, 0.5, 1.5, 1 / 3, 2 / 3)
 AWAY_FROM_ZERO = 0.02  # of its standard deviation, that it stays above
 SMALL_STARTS = {1: 4, 2: 2, 3: 2}  # supports of one, two and three terms of an equation, by states; 1 of more
+EXCHANGED_TERMS = 2  # most terms for each state, of small systems in which states hand on what they keep
 SMALL_CURVES = 2  # smoothings from which small systems are searched
 SMALL_SYSTEMS = 20  # the likeliest by their regressions
 GROWN = 2  # best small systems from which others grow
@@ -105,6 +106,7 @@ QUOTIENTS_FITTED = 25  # of each number of terms, fitted to the trajectories whe
 QUOTIENTS_EXCHANGED = 4  # of one equation, one after another, beside the best so far
 QUOTIENTS_COMBINED = {2: 8, 3: 8, 4: 8}  # of one equation beside those of others, by the number of states; 2 of more
 COMBINATIONS = 40
+MOST_COMBINED = 10  # equations, as sums that are conserved make more of them than there are states
 SMALL_DENOMINATOR = 1e-3  # a quotient whose denominator comes nearer to 0 is left
 
 # --- the fit --------------------------------------------------------------------------------------------------------

@@ -101,7 +101,7 @@ class Columns:
         """Values (..., n_terms) and their derivatives by the states (..., n_terms, n_states)."""
         powers = self.powers if powers is None else powers
         shape = (*states.shape[:-1], len(self.terms))
-        gradients, values = np.zeros((*shape, self.n_states)), np.ones(shape)
+        gradients, values = np.zeros((*shape, states.shape[-1])), np.ones(shape)
         factors = []
         for j, exponents, lower, real in self._active:
             state = states[..., j]
