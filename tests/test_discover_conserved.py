@@ -44,7 +44,7 @@ def total(found, text):
     symbols = {name: sympy.Symbol(name, real=True) for name in found.names}
     weights = parse(text, symbols)
     rates = dict(zip(symbols.values(), found.expressions, strict=True))
-    return sympy.simplify(sympy.nsimplify(weights.subs(rates, simultaneous=True), rational=True))
+    return sympy.simplify(sympy.nsimplify(weights.xreplace(rates), rational=True))
 
 
 @pytest.mark.slow

@@ -378,6 +378,7 @@ def _examples() -> dict[str, Example]:
                 "ys": YS,
                 "names": ("a", "b"),
                 "conserved": (),
+                "nonnegative": (),
                 "noise": 0.0,
                 "missing": False,
                 "initial_states": "measured",

@@ -126,6 +126,9 @@ def _ode_options(command: argparse.ArgumentParser) -> None:
         help="a sum of states that does not change; repeatable",
     )
     command.add_argument(
+        "--nonnegative", type=families, default=(), metavar="A,B", help="states that cannot fall below 0, or all"
+    )
+    command.add_argument(
         "--noise", type=float, metavar="SHARE", help="of the measurements, in deviations of the states"
     )
     command.add_argument(

@@ -53,6 +53,7 @@ def run(options: argparse.Namespace) -> int:
             time_unit=options.time_unit,
             inputs=(options.inputs, driving) if options.inputs else None,
             conserved=options.conserved,
+            nonnegative=options.nonnegative,
             noise=options.noise,
             initial_states=options.initial_states,
             functions=options.functions,

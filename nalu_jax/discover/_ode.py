@@ -45,6 +45,7 @@ def ode(
     inputs: Any = None,
     known: Callable[..., Any] | None = None,
     conserved: str | Sequence[str] = (),
+    nonnegative: Literal["all"] | Sequence[str] = (),
     noise: float | None = None,
     missing: bool = False,
     initial_states: str = "measured",
@@ -73,6 +74,8 @@ def ode(
         known: (t, y) -> the known part of dy/dt (n_states,), in JAX and in the units of the data.
         conserved: sums of states that do not change, such as "s + i + r" or "2*a + b", or several: rates are searched
             as what one state hands to others, each constant once, so that every law that is found keeps the sums.
+        nonnegative: names of states that cannot fall below 0, such as concentrations, or "all": what takes from such a
+            state vanishes with it, so that -k*a*b may stand in the rate of a or b, and in that of no other state.
         noise: standard deviation of the measurements in standard deviations of each state; 0 says that they are exact.
             By default it is estimated with the law.
         missing: whether NaN stands for what was not measured.
@@ -90,7 +93,8 @@ def ode(
         TypeError: data that are not real numbers, or masked arrays.
         ValueError: times that do not increase, NaN without missing=True, too few points, two states of one name, units
             that are none or not given, inputs that are not known at every time, known rates of another shape, or sums
-            said to be conserved that are no sums of states or that change. The message has trajectory, row and state.
+            said to be conserved that are no sums of states or that change, or states that cannot be negative and are.
+            The message has trajectory, row and state.
         KeyboardInterrupt: Ctrl-C came before anything was fitted.
         TimeoutError: so did the time limit.
 
@@ -108,6 +112,7 @@ def ode(
     rates = None if known is None else _system_known.of(known, data.scale)
     sums = _system_conserved.read(conserved, data.names)
     _system_conserved.check(sums, data, rates)
+    never_negative = _trajectories.nonnegative(nonnegative, data)
     with deferred() as interrupted, _reporting(progress) as report:
         made = problem(
             data.times,
@@ -121,7 +126,13 @@ def ode(
             routes=sums.matrix,
         )
         searched = search(
-            made, functions=allowed, nested=bool(nested), time_limit=time_limit, stop=interrupted, report=report
+            made,
+            functions=allowed,
+            nested=bool(nested),
+            nonnegative=never_negative,
+            time_limit=time_limit,
+            stop=interrupted,
+            report=report,
         )
         stopped = interrupted()
     if not searched.found:

@@ -11,7 +11,16 @@ import numpy as np
 
 from nalu_jax.discover._systems import exchanges, library, powers, rational, settings, weak
 from nalu_jax.discover._systems.problem import Curves, Problem
-from nalu_jax.discover._systems.search import Progress, Search, around_best, climb, composed, from_starts, pruned
+from nalu_jax.discover._systems.search import (
+    Progress,
+    Search,
+    around_best,
+    climb,
+    composed,
+    from_starts,
+    mended,
+    pruned,
+)
 from nalu_jax.discover._systems.shooting import Fit, fit
 from nalu_jax.discover._systems.structure import Key, Structure
 from nalu_jax.discover._systems.terms import FUNCTIONS, Term
@@ -32,6 +41,7 @@ def search(
     *,
     functions: Sequence[str],
     nested: bool,
+    nonnegative: tuple[int, ...] = (),
     time_limit: float | None,
     stop: Callable[[], bool],
     report: Progress,
@@ -42,17 +52,19 @@ def search(
         problem: the trajectories.
         functions: names of those that may be in the answer.
         nested: whether quotients may be the answer.
+        nonnegative: places of states that cannot fall below 0.
         time_limit: seconds, or None.
         stop: whether to end it.
         report: of the stage and the part of the search that is done.
     """
-    run = Search(problem, stop, report, time_limit)
+    run = Search(problem, stop, report, time_limit, nonnegative)
     still(run)
     for family in (small_products, polynomials, quotients, functions_of_states, real_exponents):
         if run.ended() or run.solved():
             break
         family(run)
         pruned(run)
+        mended(run)
     if run.solved() and is_series(run.found()[0].structure):
         functions_of_states(run)
     allowed = lambda each: is_allowed(each.structure, functions, nested)

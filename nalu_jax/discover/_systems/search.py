@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from nalu_jax.discover._systems import linear, settings, weak
+from nalu_jax.discover._systems import linear, settings, signs, weak
 from nalu_jax.discover._systems.problem import Curves, Problem
 from nalu_jax.discover._systems.shooting import Fit, fit
 from nalu_jax.discover._systems.structure import Key, Structure
@@ -31,12 +31,15 @@ class Search:
         stop: asked before every fit.
         report: of the stage and the part of the search that is done.
         time_limit: seconds, or None.
+        nonnegative: states that cannot fall below 0: fits that make them are stations of the search, no answers.
     """
 
     problem: Problem
     stop: Callable[[], bool]
     report: Progress
     time_limit: float | None
+    nonnegative: tuple[int, ...] = ()
+    impossible: set[Key] = field(default_factory=set)
     fits: dict[Key, Fit | None] = field(default_factory=dict)
     patiently: set[Key] = field(default_factory=set)
     interrupted: bool = False
@@ -51,13 +54,15 @@ class Search:
 
     def found(self) -> list[Fit]:
         """All fits, the best first."""
-        return sorted((each for each in self.fits.values() if each is not None), key=lambda each: each.length)
+        return sorted(self._possible(), key=lambda each: each.length)
 
     def best(self) -> Fit | None:
         """The one with the least description length."""
-        return min(
-            (each for each in self.fits.values() if each is not None), key=lambda each: each.length, default=None
-        )
+        return min(self._possible(), key=lambda each: each.length, default=None)
+
+    def _possible(self) -> list[Fit]:
+        fits = [each for each in self.fits.values() if each is not None]
+        return [each for each in fits if each.structure.key not in self.impossible] if self.impossible else fits
 
     def solved(self) -> bool:
         """Whether the data are explained to the last digit, and by nothing that others are seen through.
@@ -89,6 +94,9 @@ class Search:
         found = fit(self.problem, structure, parameters, nodes, sigma, patient=patient, bar=bar)
         worse = found is None or (before is not None and before.length < found.length)
         self.fits[key] = before if worse else found
+        kept = self.fits[key]
+        if self.nonnegative and kept is not None:
+            (self.impossible.discard if signs.taking(kept, self.nonnegative) is None else self.impossible.add)(key)
         if patient:
             self.patiently.add(key)
         return self.fits[key]
@@ -136,6 +144,19 @@ def pruned(search: Search) -> None:
                 return
             structure, parameters = without(current, place_of_weakest(current))
             current = search.tried(structure, parameters, current.nodes, current.sigma, again=True)
+
+
+def mended(search: Search) -> None:
+    """Fits that take from states what is not there, without the terms that do, as long as they come near the best."""
+    begins = [each for key in search.impossible if (each := search.fits[key]) is not None]
+    for begin in sorted(begins, key=lambda each: each.length)[: settings.MENDED]:
+        current: Fit | None = begin
+        while current is not None and current.structure.coefficients > 1 and not search.ended():
+            place = signs.taking(current, search.nonnegative)
+            if place is None:
+                break
+            structure, parameters = without(current, place)
+            current = search.tried(structure, parameters, current.nodes, current.sigma)
 
 
 def without(fit: Fit, place: int) -> tuple[Structure, np.ndarray]:

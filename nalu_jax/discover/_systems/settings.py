@@ -150,6 +150,7 @@ NEIGHBOURS = 8  # linearised neighbours of the best that are fitted
 SCREENED_COLUMNS = 300  # most columns of the linear search; more are screened
 NEIGHBOUR_ROUNDS = 12
 CANDIDATES = 12  # that are handed over, beside those of the front
+MENDED = 6  # best fits that make a state negative which cannot be, from which the terms that do are dropped
 PRUNED = 2  # best fits of next to exact data from which terms are dropped one after another
 PRUNED_ERROR = 1.5  # times what the fit leaves, that it may leave without a term
 SINGULAR = 1e-7  # squared sine of the angle to other columns below which a column says nothing new
