@@ -129,6 +129,13 @@ def _ode_options(command: argparse.ArgumentParser) -> None:
         "--nonnegative", type=families, default=(), metavar="A,B", help="states that cannot fall below 0, or all"
     )
     command.add_argument(
+        "--ensemble",
+        type=int,
+        default=0,
+        metavar="N",
+        help="search N halves of the data too",
+    )
+    command.add_argument(
         "--noise", type=float, metavar="SHARE", help="of the measurements, in deviations of the states"
     )
     command.add_argument(

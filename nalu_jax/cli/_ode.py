@@ -9,6 +9,7 @@
 """
 
 import argparse
+import dataclasses
 import json
 import math
 import sys
@@ -54,6 +55,7 @@ def run(options: argparse.Namespace) -> int:
             inputs=(options.inputs, driving) if options.inputs else None,
             conserved=options.conserved,
             nonnegative=options.nonnegative,
+            ensemble=options.ensemble,
             noise=options.noise,
             initial_states=options.initial_states,
             functions=options.functions,
@@ -113,6 +115,7 @@ def as_data(found: discover.FoundSystem) -> dict[str, Any]:
         "rows": found.rows,
         "notes": list(found.notes),
         "interrupted": found.interrupted,
+        "ensemble": None if found.ensemble is None else dataclasses.asdict(found.ensemble),
         "candidates": [
             {
                 "equations": list(candidate.equations),
