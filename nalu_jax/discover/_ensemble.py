@@ -5,7 +5,7 @@ much of it hangs on which rows there are. Trajectories are cut into blocks of ti
 choice; blocks that follow each other stay together, and every other one begins anew, as a trajectory of its own.
 
 >>> [[(part.trajectory, part.begin, part.end) for part in half] for half in halves([40, 12], 2)]
-[[(0, 10, 20), (1, 0, 12)], [(0, 0, 20)]]
+[[(0, 30, 40), (1, 0, 12)], [(0, 10, 20), (1, 0, 12)]]
 """
 
 import math
