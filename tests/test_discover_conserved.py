@@ -13,7 +13,7 @@ from scipy.integrate import solve_ivp
 from nalu_jax import discover
 from nalu_jax.discover import _system_conserved
 from nalu_jax.discover._found import RECOVERED
-from nalu_jax.discover._systems import exchanges, problem, shooting, structure, terms, verdict
+from nalu_jax.discover._systems import exchanges, linear, problem, shooting, structure, terms, verdict
 from nalu_jax.symbolic._parse import parse
 
 TS = np.linspace(0.0, 30.0, 60)
@@ -152,6 +152,18 @@ def test_quotients_along_two_routes_come_over_one_bar():
     assert dict((term.powers[0], each.error) for term, each in above)[1.0] == pytest.approx(
         0.1 * np.sqrt(slopes @ slopes)
     )
+
+
+def test_a_term_along_three_routes_in_a_circle_is_said_once():
+    routes = np.array(_system_conserved.read("s + i + r", NAMES).routes, float).T
+    infection, recovery = terms.Term((1.0, 1.0, 0.0)), terms.Term((0.0, 1.0, 0.0))
+    states = measured(0.01, 0)
+    made = problem.problem([TS], [states], scale=states.std(0), routes=routes)
+    law = structure.plain([(infection, recovery), (recovery,), (recovery,)])
+    fitted = shooting.fit(made, law, np.full(4, 0.1), made.nodes(made.curves[0]), made.curves[0].noise)
+    assert fitted is not None
+    near = linear.around(made, (infection, recovery), fitted)
+    assert len(near.support) == 3 and not near.regression.is_singular(near.support)
 
 
 def test_changes_of_single_states_stand_for_routes():

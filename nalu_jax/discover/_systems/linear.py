@@ -67,6 +67,8 @@ def around(problem: Problem, library: Sequence[Term], fit: Fit) -> Around:
     rows = problem.rows
     prices = np.array([place.term.price for place in places]) + settings.TERM + 0.5 * np.log(rows) + 1
     regression = Regression.of(columns, target, prices=prices, rows=rows, floor=settings.LINEAR_FLOOR * rows)
+    if problem.routes is not None:  # what passes along three routes in a circle is said twice
+        support = regression.independent(support)
     return Around(places, regression, support)
 
 

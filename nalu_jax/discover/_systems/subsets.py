@@ -55,6 +55,13 @@ class Regression(NamedTuple):
         places = list(support)
         return np.linalg.lstsq(self.columns[:, places], self.target, rcond=1e-11)[0] / self.sizes[places]
 
+    def independent(self, support: Sequence[int]) -> list[int]:
+        """Those that say something new beside the ones before them."""
+        kept: list[int] = []
+        for place in support:
+            kept += [] if self.is_singular([*kept, place]) else [place]
+        return kept
+
     def is_singular(self, support: Sequence[int]) -> bool:
         """Whether some of these columns say the same."""
         gram = self.gram[np.ix_(support, support)]
