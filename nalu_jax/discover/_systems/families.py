@@ -78,7 +78,7 @@ def small_products(run: Search) -> None:
     terms = _products(run.problem)
     begins = small_systems(run, terms, "products")
     _again(run, begins)
-    most = settings.FREED_TERMS * run.problem.n_states
+    most = settings.FREED_TERMS * run.problem.n_states if _has_real_exponents(run.problem) else 0
     sizes = sorted({each.structure.size for each in begins if each.structure.size <= most})
     for size in sizes:
         best = next(each for each in begins if each.structure.size == size)
@@ -119,9 +119,14 @@ def _products(problem: Problem) -> tuple[Term, ...]:
     """Polynomials of low degree, and products with real exponents where there are not too many states."""
     count = problem.n_variables
     simple = library.polynomials(count, settings.DEGREE_BESIDE_REAL if count <= 3 else 2)
-    if all(problem.signed) or count > settings.MOST_REAL_STATES:
+    if not _has_real_exponents(problem):
         return simple
     return simple + library.real_products(problem.signed, [low > settings.AWAY_FROM_ZERO for low in problem.lowest])
+
+
+def _has_real_exponents(problem: Problem) -> bool:
+    """Whether they are searched: some variable has no negative values, and there are not too many."""
+    return not all(problem.signed) and problem.n_variables <= settings.MOST_REAL_STATES
 
 
 def quotients(run: Search) -> None:

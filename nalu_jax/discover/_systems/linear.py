@@ -8,7 +8,7 @@ import numpy as np
 from nalu_jax.discover._systems import settings, subsets
 from nalu_jax.discover._systems.flow import BOOLE, integrated
 from nalu_jax.discover._systems.problem import Problem
-from nalu_jax.discover._systems.shooting import Fit, covariance_factor, unwhitened, whitened
+from nalu_jax.discover._systems.shooting import Fit, covariance_factor, least_squares, unwhitened, whitened
 from nalu_jax.discover._systems.structure import Structure
 from nalu_jax.discover._systems.subsets import Regression
 from nalu_jax.discover._systems.terms import Columns, Term
@@ -113,6 +113,42 @@ def improved(problem: Problem, library: Sequence[Term], fit: Fit, per_equation: 
     near = around(problem, library, fit)
     most = max(per_equation * fit.structure.n_states, len(near.support))
     return _proposal(near, fit, subsets.search(near.regression, near.support, most=most).support)
+
+
+def equation_by_equation(problem: Problem, library: Sequence[Term], fit: Fit) -> Proposal:
+    """One equation after another searched anew in the linearised problem, the coefficients of the others moving along.
+
+    An equation that is wrong has many terms that make up for each other, and of these no single one can be changed:
+    each begins from nothing, and from the pairs and triples that explain most.
+    """
+    structure = fit.structure
+    n, rows = structure.n_states, problem.rows
+    spans = structure.spans
+    owns = [fit.matrix[:, begin:end] for begin, _, end in spans]
+    terms = list(structure.numerators)
+    factor = covariance_factor(problem, fit.flow.propagators, problem.deviations(fit.sigma))
+    for i in range(n):
+        every = tuple(dict.fromkeys([*terms[i], *library]))
+        columns = _columns_of(problem, every, fit, factor, i)
+        rest = np.linalg.qr(np.concatenate([*owns[:i], *owns[i + 1 :]], 1))[0]
+        beside, target = (each - rest @ (rest.T @ each) for each in (columns, fit.target))
+        prices = np.array([term.price for term in every]) + settings.TERM + 0.5 * np.log(rows) + 1
+        floor = settings.LINEAR_FLOOR * rows
+        regression = Regression.of(beside, target, prices=prices, rows=rows, floor=floor)
+        chosen = subsets.beam(regression.compressed, [list(range(len(terms[i])))])[0]
+        terms[i], owns[i] = tuple(every[k] for k in chosen.support), columns[:, list(chosen.support)]
+    made = Structure(tuple(terms), structure.denominators)
+    return Proposal(made, least_squares(np.concatenate(owns, 1), fit.target))
+
+
+def _columns_of(problem: Problem, terms: Sequence[Term], fit: Fit, factor: np.ndarray, equation: int) -> np.ndarray:
+    """(R, M) whitened derivatives by the coefficients of terms of one equation."""
+    with np.errstate(all="ignore"):
+        values = Columns(terms, problem.n_variables).values(fit.flow.path)
+    nothing = np.zeros((*values.shape[:-1], 0))
+    values = np.where(np.isfinite(values), values, 0.0)
+    columns = [values if i == equation else nothing for i in range(problem.n_states)]
+    return whitened(factor, integrated(problem, fit.flow, columns))
 
 
 def neighbours(problem: Problem, library: Sequence[Term], fit: Fit, count: int) -> list[Proposal]:

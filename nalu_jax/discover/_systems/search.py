@@ -39,6 +39,7 @@ class Search:
     time_limit: float | None
     fits: dict[Key, Fit | None] = field(default_factory=dict)
     patiently: set[Key] = field(default_factory=set)
+    proposals: dict[tuple[Fit, tuple[Term, ...]], linear.Proposal] = field(default_factory=dict)
     interrupted: bool = False
     late: bool = False
     begin: float = field(default_factory=time.monotonic)
@@ -113,13 +114,25 @@ def climb(
             visited.add(structure.key)
             if current is None:
                 return
-            structure, parameters = linear.improved(search.problem, terms, current, per_equation)
+            structure, parameters = _proposed(search, tuple(terms), current, per_equation)
             nodes, sigma = current.nodes, current.sigma
             if structure.key in visited:
                 break
         best = search.best()
         assert best is not None
         structure, parameters, nodes, sigma = best.structure, best.parameters, best.nodes, best.sigma
+
+
+def _proposed(search: Search, terms: tuple[Term, ...], current: Fit, per_equation: int) -> linear.Proposal:
+    """What the linear search makes of a fit, once: of many equations one after another, of few all together."""
+    if (current, terms) not in search.proposals:
+        plain = not current.structure.is_rational and not current.structure.free
+        if search.problem.n_states > settings.FEW_STATES and plain:
+            found = linear.equation_by_equation(search.problem, terms, current)
+        else:
+            found = linear.improved(search.problem, terms, current, per_equation)
+        search.proposals[current, terms] = found
+    return search.proposals[current, terms]
 
 
 def pruned(search: Search) -> None:

@@ -49,6 +49,8 @@ UNSEEN_SPREAD = 0.1  # standard deviation of what was not measured around its la
 UNSEEN_RATIO = 1e5  # the same, at most so many times the noise: with more the factors of the covariance lose digits
 EXACT_START = 1e-3  # noise of initial states that are known, as part of that of the others
 
+NOISE_BELOW_ZERO = 3.0  # standard deviations of the noise that a state which is never negative may be measured below 0
+
 # --- splines --------------------------------------------------------------------------------------------------------
 
 SPLINE_DEGREE = 7
@@ -66,6 +68,12 @@ TRIPLES = 6
 TRIPLE_LIBRARY = 220  # largest library of which all triples are tried
 STARTS = 3  # of one equation
 FEW_STATES = 4  # up to which starts of equations are combined
+BEAM, BEAM_PAIRS, BEAM_TERMS, BEAM_ENDS = 60, 20, 9, 5
+"""Where there are more states than that: supports of one equation that are kept of every size, pairs and triples among
+them, most terms, and from how many the search goes on."""
+
+EXCHANGED_PAIRS = 3  # of terms that are tried in the place of each two of the best such support
+
 WINDOWS = 30  # of noisy data: a window is one 30th of a trajectory
 REGRESSION_FLOOR = 1e-14  # of the sum of squares
 LARGEST_SUPPORT = 12  # terms of one equation in the regression
