@@ -15,7 +15,7 @@ from nalu_jax.discover._systems.search import Progress, Search, around_best, cli
 from nalu_jax.discover._systems.shooting import Fit, fit
 from nalu_jax.discover._systems.structure import Key, Structure
 from nalu_jax.discover._systems.terms import FUNCTIONS, Term
-from nalu_jax.discover._systems.verdict import NONE, Verdict, cut_short, judge
+from nalu_jax.discover._systems.verdict import NONE, Verdict, cut_short, is_copy, judge
 from nalu_jax.discover._systems.weak import Start
 
 
@@ -56,8 +56,9 @@ def search(
     if run.solved() and is_series(run.found()[0].structure):
         functions_of_states(run)
     allowed = lambda each: is_allowed(each.structure, functions, nested)
-    found = candidates([each for each in distinct(run.found()) if allowed(each)])
-    barred = [each for each in distinct(run.found()) if not allowed(each)]
+    different = distinct(run.found())
+    found = candidates(without_copies([each for each in different if allowed(each)]))
+    barred = [each for each in different if not allowed(each) and not (found and is_copy(each, found[0]))]
     verdict = judge(problem, found, barred) if found else Verdict(NONE, "nothing was fitted", ())
     if (run.late or run.interrupted) and not run.solved():
         verdict = cut_short(verdict)
@@ -299,6 +300,11 @@ def distinct(found: Sequence[Fit]) -> list[Fit]:
     """Of fits that have become one law, as their free exponents have moved, the first."""
     seen: set[Key] = set()
     return [each for each in found if each.law not in seen and not seen.add(each.law)]
+
+
+def without_copies(found: Sequence[Fit]) -> list[Fit]:
+    """Of fits in order those that are not the first with more names."""
+    return [each for each in found if not is_copy(each, found[0])]
 
 
 def candidates(found: list[Fit]) -> list[Fit]:

@@ -16,7 +16,7 @@ from nalu_jax.discover._systems.problem import Curves, Problem
 from nalu_jax.discover._systems.shooting import Fit, fit
 from nalu_jax.discover._systems.structure import Key, Structure
 from nalu_jax.discover._systems.terms import Term
-from nalu_jax.discover._systems.verdict import place_of_weakest, weakest_of
+from nalu_jax.discover._systems.verdict import is_copy, place_of_weakest, weakest_of
 from nalu_jax.discover._systems.weak import Start
 
 Progress = Callable[[str, float], None]
@@ -226,10 +226,13 @@ def around_best(search: Search, terms: Sequence[Term]) -> None:
         if best is None or search.ended():
             return
         search.report("rivals", i / settings.NEIGHBOUR_ROUNDS)
-        for structure, parameters in linear.neighbours(search.problem, terms, best, settings.NEIGHBOURS):
+        rivals = 0
+        for structure, parameters in linear.neighbours(search.problem, terms, best, settings.MOST_NEIGHBOURS):
             if search.ended():
                 return
-            if structure.size:
-                search.tried(structure, parameters, best.nodes, best.sigma)
+            if not structure.size or rivals == settings.NEIGHBOURS:
+                continue
+            found = search.tried(structure, parameters, best.nodes, best.sigma)
+            rivals += found is None or not is_copy(found, best)
         if search.best() is best:
             return

@@ -153,6 +153,7 @@ more than one. Eight powers follow a Hill function of one state so far, as its s
 SERIES_TERMS = 3  # powers of one variable from which functions are tried though exact data are explained
 
 NEIGHBOURS = 8  # linearised neighbours of the best that are fitted
+MOST_NEIGHBOURS = 24  # the same, copies of the best among them
 SCREENED_COLUMNS = 300  # most columns of the linear search; more are screened
 NEIGHBOUR_ROUNDS = 12
 CANDIDATES = 12  # that are handed over, beside those of the front
@@ -167,6 +168,11 @@ GAP = tables.GAP  # nats to the next law that does not contain the best
 GAP_OF_MORE = 1.5
 """Nats to the next law that contains the best. What is in it and not needed costs its price, and noise gains some of
 that back; with less between them the term may as well be there."""
+
+INDISTINCT = 0.5
+"""Sum of the squared differences between the states of two laws, in standard deviations of the noise, up to which the
+measurements say nothing of which it is: they are expected to prefer the right one by half of it, a quarter of a nat.
+Laws of fractional SIR with 1 % noise that had a tanh of large numbers as a factor: 0 to 0.15; other rivals: 1 to 30."""
 
 SAME_EXPONENT = 0.15  # difference of exponents up to which a law contains another
 FREE_EXPONENTS = tables.FREE_EXPONENTS  # most exponents of a law that are no simple numbers

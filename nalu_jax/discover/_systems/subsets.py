@@ -62,8 +62,8 @@ class Regression(NamedTuple):
         both = np.concatenate([self.columns, self.target[:, None]], 1)
         if both.shape[0] <= both.shape[1]:
             return self
-        both = np.linalg.qr(both, mode="r")
-        return self._replace(columns=both[:, :-1], target=both[:, -1])
+        triangle = np.asarray(np.linalg.qr(both, mode="r"))
+        return self._replace(columns=triangle[:, :-1], target=triangle[:, -1])
 
     def is_singular(self, support: Sequence[int]) -> bool:
         """Whether some of these columns say the same."""

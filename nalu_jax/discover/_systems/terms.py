@@ -112,7 +112,9 @@ class Columns:
             for k in real:
                 base, power = _base(state), powers[k, j]
                 factor[..., k] = base**power
-                slope[..., k] = np.where(state > SMALLEST_BASE, power * base ** (power - 1), 0.0)  # there it is constant
+                slope[..., k] = np.where(
+                    state > SMALLEST_BASE, power * base ** (power - 1), 0.0
+                )  # there it is constant
             factors.append(factor)
             gradients[..., j] = slope
             values *= factor
