@@ -126,13 +126,17 @@ def climb(
 def _proposed(search: Search, terms: tuple[Term, ...], current: Fit, per_equation: int) -> linear.Proposal:
     """What the linear search makes of a fit, once: of many equations one after another, of few all together."""
     if (current, terms) not in search.proposals:
-        plain = not current.structure.is_rational and not current.structure.free
-        if search.problem.n_states > settings.FEW_STATES and plain:
+        if search.problem.n_states > settings.FEW_STATES and _is_linear(current.structure):
             found = linear.equation_by_equation(search.problem, terms, current)
         else:
             found = linear.improved(search.problem, terms, current, per_equation)
         search.proposals[current, terms] = found
     return search.proposals[current, terms]
+
+
+def _is_linear(structure: Structure) -> bool:
+    """Whether rates are linear in all parameters."""
+    return not structure.is_rational and not structure.free
 
 
 def pruned(search: Search) -> None:
@@ -226,6 +230,7 @@ def around_best(search: Search, terms: Sequence[Term]) -> None:
         if best is None or search.ended():
             return
         search.report("rivals", i / settings.NEIGHBOUR_ROUNDS)
+        _equations_anew(search, terms, best)
         rivals = 0
         for structure, parameters in linear.neighbours(search.problem, terms, best, settings.MOST_NEIGHBOURS):
             if search.ended():
@@ -236,3 +241,12 @@ def around_best(search: Search, terms: Sequence[Term]) -> None:
             rivals += found is None or not is_copy(found, best)
         if search.best() is best:
             return
+
+
+def _equations_anew(search: Search, terms: Sequence[Term], best: Fit) -> None:
+    """Fits the best with one equation searched anew, where there are few: of many the climb has done it."""
+    if not _is_linear(best.structure) or not best.structure.size or search.problem.n_states > settings.FEW_STATES:
+        return
+    for structure, parameters in linear.equations_anew(search.problem, terms, best):
+        if structure.size and not search.ended():
+            search.tried(structure, parameters, best.nodes, best.sigma)
