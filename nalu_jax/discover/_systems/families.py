@@ -24,7 +24,7 @@ from nalu_jax.discover._systems.search import (
 from nalu_jax.discover._systems.shooting import Fit, fit
 from nalu_jax.discover._systems.structure import Key, Structure
 from nalu_jax.discover._systems.terms import FUNCTIONS, Term
-from nalu_jax.discover._systems.verdict import NONE, Verdict, cut_short, judge
+from nalu_jax.discover._systems.verdict import NONE, Verdict, cut_short, is_copy, judge
 from nalu_jax.discover._systems.weak import Start
 
 
@@ -68,8 +68,9 @@ def search(
     if run.solved() and is_series(run.found()[0].structure):
         functions_of_states(run)
     allowed = lambda each: is_allowed(each.structure, functions, nested)
-    found = candidates([each for each in distinct(run.found()) if allowed(each)])
-    barred = [each for each in distinct(run.found()) if not allowed(each)]
+    different = distinct(run.found())
+    found = candidates(without_copies([each for each in different if allowed(each)]))
+    barred = [each for each in different if not allowed(each) and not (found and is_copy(each, found[0]))]
     verdict = judge(problem, found, barred) if found else Verdict(NONE, "nothing was fitted", ())
     if (run.late or run.interrupted) and not run.solved():
         verdict = cut_short(verdict)
@@ -90,7 +91,7 @@ def small_products(run: Search) -> None:
     terms = _products(run.problem)
     begins = small_systems(run, terms, "products")
     _again(run, begins)
-    most = settings.FREED_TERMS * run.problem.n_states
+    most = settings.FREED_TERMS * run.problem.n_states if _has_real_exponents(run.problem) else 0
     sizes = sorted({each.structure.size for each in begins if each.structure.size <= most})
     for size in sizes:
         best = next(each for each in begins if each.structure.size == size)
@@ -131,9 +132,14 @@ def _products(problem: Problem) -> tuple[Term, ...]:
     """Polynomials of low degree, and products with real exponents where there are not too many states."""
     count = problem.n_variables
     simple = library.polynomials(count, settings.DEGREE_BESIDE_REAL if count <= 3 else 2)
-    if all(problem.signed) or count > settings.MOST_REAL_STATES:
+    if not _has_real_exponents(problem):
         return simple
     return simple + library.real_products(problem.signed, [low > settings.AWAY_FROM_ZERO for low in problem.lowest])
+
+
+def _has_real_exponents(problem: Problem) -> bool:
+    """Whether they are searched: some variable has no negative values, and there are not too many."""
+    return not all(problem.signed) and problem.n_variables <= settings.MOST_REAL_STATES
 
 
 def quotients(run: Search) -> None:
@@ -326,6 +332,11 @@ def distinct(found: Sequence[Fit]) -> list[Fit]:
     """Of fits that have become one law, as their free exponents have moved, the first."""
     seen: set[Key] = set()
     return [each for each in found if each.law not in seen and not seen.add(each.law)]
+
+
+def without_copies(found: Sequence[Fit]) -> list[Fit]:
+    """Of fits in order those that are not the first with more names."""
+    return [each for each in found if not is_copy(each, found[0])]
 
 
 def candidates(found: list[Fit]) -> list[Fit]:

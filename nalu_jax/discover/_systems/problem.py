@@ -96,8 +96,10 @@ class Problem:
 
     @functools.cached_property
     def signed(self) -> list[bool]:
-        """Of each variable whether it has negative values."""
-        return [bool((values < 0).any()) for values in self._measured]
+        """Of each variable whether it has negative values, beyond those that noise makes of small ones."""
+        noise = np.concatenate([self.curves[0].noise, np.zeros(self.n_variables - self.n_states)])
+        below = np.where(noise < settings.EXACT_SPLINE, 0.0, settings.NOISE_BELOW_ZERO * noise)
+        return [bool(low < -own) for low, own in zip(self.lowest, below, strict=True)]
 
     @functools.cached_property
     def lowest(self) -> list[float]:
@@ -182,8 +184,18 @@ class Problem:
             return (sizes[:, None] / np.abs(self.routes)).min(0)
 
     def nodes(self, curves: Curves) -> np.ndarray:
-        """(N, n_states) of curves at the samples."""
-        return np.concatenate([curves.states(i, ts) for i, ts in enumerate(self.times)])
+        """(N, n_states) of curves at the samples.
+
+        Known initial states are as they were measured, and a state that is never negative is not below its smallest
+        measurement: a spline that passes below 0 is where real powers end, and their slopes leave the numbers.
+        """
+        nodes = np.concatenate([curves.states(i, ts) for i, ts in enumerate(self.times)])
+        if self.exact_starts:
+            nodes[self.firsts] = np.where(self.seen[self.firsts], self.ys[self.firsts], nodes[self.firsts])
+        for j in range(self.n_states):
+            if not self.signed[j]:
+                nodes[:, j] = np.maximum(nodes[:, j], max(self.lowest[j], 0.0))
+        return nodes
 
     def deviations(self, sigma: np.ndarray) -> np.ndarray:
         """(N, n_states) standard deviations of measurements whose noise is sigma (n_states,)."""

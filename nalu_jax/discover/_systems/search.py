@@ -16,7 +16,7 @@ from nalu_jax.discover._systems.problem import Curves, Problem
 from nalu_jax.discover._systems.shooting import Fit, fit
 from nalu_jax.discover._systems.structure import Key, Structure
 from nalu_jax.discover._systems.terms import Term
-from nalu_jax.discover._systems.verdict import place_of_weakest, weakest_of
+from nalu_jax.discover._systems.verdict import is_copy, place_of_weakest, weakest_of
 from nalu_jax.discover._systems.weak import Start
 
 Progress = Callable[[str, float], None]
@@ -42,6 +42,7 @@ class Search:
     impossible: set[Key] = field(default_factory=set)
     fits: dict[Key, Fit | None] = field(default_factory=dict)
     patiently: set[Key] = field(default_factory=set)
+    proposals: dict[tuple[Fit, tuple[Term, ...]], linear.Proposal] = field(default_factory=dict)
     interrupted: bool = False
     late: bool = False
     begin: float = field(default_factory=time.monotonic)
@@ -121,13 +122,30 @@ def climb(
             visited.add(structure.key)
             if current is None:
                 return
-            structure, parameters = linear.improved(search.problem, terms, current, per_equation)
+            structure, parameters = _proposed(search, tuple(terms), current, per_equation)
             nodes, sigma = current.nodes, current.sigma
             if structure.key in visited:
                 break
         best = search.best()
         assert best is not None
         structure, parameters, nodes, sigma = best.structure, best.parameters, best.nodes, best.sigma
+
+
+def _proposed(search: Search, terms: tuple[Term, ...], current: Fit, per_equation: int) -> linear.Proposal:
+    """What the linear search makes of a fit, once: of many equations one after another, of few all together."""
+    if (current, terms) not in search.proposals:
+        if search.problem.n_states > settings.FEW_STATES and _is_separable(search.problem, current.structure):
+            found = linear.equation_by_equation(search.problem, terms, current)
+        else:
+            found = linear.improved(search.problem, terms, current, per_equation)
+        search.proposals[current, terms] = found
+    return search.proposals[current, terms]
+
+
+def _is_separable(problem: Problem, structure: Structure) -> bool:
+    """Whether an equation can be searched beside the others: rates are linear in all parameters, and none of them says
+    what another does, as routes in a circle do."""
+    return problem.routes is None and not structure.is_rational and not structure.free
 
 
 def pruned(search: Search) -> None:
@@ -240,10 +258,27 @@ def around_best(search: Search, terms: Sequence[Term]) -> None:
         if best is None or search.ended():
             return
         search.report("rivals", i / settings.NEIGHBOUR_ROUNDS)
-        for structure, parameters in linear.neighbours(search.problem, terms, best, settings.NEIGHBOURS):
+        _equations_anew(search, terms, best)
+        rivals = 0
+        for structure, parameters in linear.neighbours(search.problem, terms, best, settings.MOST_NEIGHBOURS):
             if search.ended():
                 return
-            if structure.size:
-                search.tried(structure, parameters, best.nodes, best.sigma)
+            if not structure.size or rivals == settings.NEIGHBOURS:
+                continue
+            found = search.tried(structure, parameters, best.nodes, best.sigma)
+            rivals += found is None or not is_copy(found, best)
         if search.best() is best:
             return
+
+
+def _equations_anew(search: Search, terms: Sequence[Term], best: Fit) -> None:
+    """Fits the best with one equation searched anew, where there are few: of many the climb has done it."""
+    if (
+        not _is_separable(search.problem, best.structure)
+        or not best.structure.size
+        or search.problem.n_states > settings.FEW_STATES
+    ):
+        return
+    for structure, parameters in linear.equations_anew(search.problem, terms, best):
+        if structure.size and not search.ended():
+            search.tried(structure, parameters, best.nodes, best.sigma)

@@ -110,8 +110,11 @@ class Columns:
                 np.multiply(table[..., power - 1], state, out=table[..., power])
             factor, slope = table[..., exponents], table[..., lower] * exponents
             for k in real:
-                base, power = np.maximum(state, SMALLEST_BASE), powers[k, j]
-                factor[..., k], slope[..., k] = base**power, power * base ** (power - 1)
+                base, power = _base(state), powers[k, j]
+                factor[..., k] = base**power
+                slope[..., k] = np.where(
+                    state > SMALLEST_BASE, power * base ** (power - 1), 0.0
+                )  # there it is constant
             factors.append(factor)
             gradients[..., j] = slope
             values *= factor

@@ -4,7 +4,6 @@ A spline's derivative is worse than the spline: rows are changes of a state over
 terms over it. What this finds is never the answer, it is where fits begin.
 """
 
-import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -103,7 +102,7 @@ def starts(
     windows = Windows(problem, curves)
     columns, changes = windows.columns(library), windows.changes()
     prices = np.array([term.price for term in library]) + settings.TERM + 0.5 * np.log(max(windows.rows, 2)) + 1
-    return [_equation(library, columns, changes[:, i], prices, windows.rows, count) for i in range(problem.n_states)]
+    return [_equation(library, windows, columns, changes[:, i], prices, count) for i in range(problem.n_states)]
 
 
 def small(problem: Problem, curves: Curves, library: Sequence[Term]) -> list[list[Start]]:
@@ -124,16 +123,12 @@ def small(problem: Problem, curves: Curves, library: Sequence[Term]) -> list[lis
 
 
 def _equation(
-    library: Sequence[Term], columns: np.ndarray, target: np.ndarray, prices: np.ndarray, rows: float, count: int
+    library: Sequence[Term], windows: Windows, columns: np.ndarray, target: np.ndarray, prices: np.ndarray, count: int
 ) -> list[Start]:
-    regression = Regression.of(columns, target, prices=prices, rows=rows)
-    begins: list[list[int]] = [[], *subsets.pairs(regression, settings.PAIRS)]
-    if len(library) <= settings.TRIPLE_LIBRARY:
-        begins += subsets.triples(regression, settings.TRIPLES)
-    begins = [begin for begin in begins if not regression.is_singular(begin)]
-    found = {each.support: each.cost for each in map(functools.partial(subsets.search, regression), begins)}
-    chosen = sorted((cost, support) for support, cost in found.items())[:count]
-    return [_start(library, regression, cost, support) for cost, support in chosen]
+    regression = Regression.of(columns, target, prices=prices, rows=windows.rows)
+    many = windows.problem.n_states > settings.FEW_STATES
+    found = subsets.beam(regression.compressed, []) if many else subsets.searched(regression)
+    return [_start(library, regression, *each) for each in found[:count]]
 
 
 def _start(library: Sequence[Term], regression: Regression, cost: float, support: Sequence[int]) -> Start:
