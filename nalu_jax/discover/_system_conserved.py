@@ -27,8 +27,8 @@ FEWEST = 8
 """Complete rows of a trajectory in which its own scatter is told from a drift."""
 
 DRIFT = 5.0
-"""Standard deviations of a sum along a trajectory, in those of its neighbours' differences over sqrt(2). Where it does
-not change that is 1, as with any noise; of 50 rows of noise it is 1.3 once in ten thousand."""
+"""Standard deviations of a sum along a trajectory, in those of its neighbours' differences over sqrt(2): about 1 where
+it does not change. The largest of 400 000 trajectories of 8 rows of noise is 3.1, that of 200 000 of 50 rows 1.4."""
 
 ROUNDING = 1e-6
 """Part of the sizes of the terms of a sum below which any change of it is one of digits."""
