@@ -59,6 +59,20 @@ def test_a_column_that_drives_the_states_and_units(tmp_path, capsys):
     assert "no column 'z'" in capsys.readouterr().err
 
 
+def test_sums_that_do_not_change_and_states_that_are_never_negative(tmp_path, capsys):
+    ts = np.linspace(0.0, 3.0, 30)
+    path = tmp_path / "decay.csv"
+    rows = zip(ts.tolist(), (2 * np.exp(-ts / 2)).tolist(), (2 - 2 * np.exp(-ts / 2)).tolist(), strict=True)
+    path.write_text("t,a,b\n" + "".join(",".join(map(repr, row)) + "\n" for row in rows))
+    options = ["ode", str(path), "--time", "t", "--conserved", "a+b", "--nonnegative", "all", "--json"]
+    assert cli.main(options) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["equations"] == ["-a/2", "a/2"] and data["ensemble"] is None
+    assert data["notes"] == ["conserved, as it was given: a+b"]
+    assert cli.main([*options, "--ensemble", "3"]) == 2
+    assert "halves are made of at least 4 trajectories, or blocks of 10 rows" in capsys.readouterr().err
+
+
 def gas_lines():
     rng = np.random.default_rng(1)
     n, t, v = rng.uniform(0.5, 3, 30), rng.uniform(250, 400, 30), rng.uniform(0.5, 4, 30)

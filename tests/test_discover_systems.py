@@ -14,7 +14,20 @@ from scipy.integrate import solve_ivp
 from benchmarks import _drawn_systems
 from nalu_jax import discover
 from nalu_jax.discover._found import ALIKE, RECOVERED
-from nalu_jax.discover._systems import inputs, library, problem, search, structure, terms, verdict
+from nalu_jax.discover._systems import (
+    families,
+    inputs,
+    library,
+    linear,
+    problem,
+    search,
+    shooting,
+    structure,
+    subsets,
+    terms,
+    verdict,
+    weak,
+)
 
 TS = np.linspace(0.0, 10.0, 80)
 
@@ -216,6 +229,107 @@ def test_a_law_that_one_term_more_comes_near_is_not_recovered():
     law = _drawn_systems.draw("polynomial", 30_013)
     found = discover.ode(law.ts, law.ys, progress=False, time_limit=None)
     assert len(found.best.rates[0].terms) == 2 or found.verdict == ALIKE
+
+
+# the search
+
+
+def test_a_spline_below_zero_does_not_end_a_fit_with_a_root():
+    """dy/dt = sqrt(y) from next to nothing: where the spline was negative the slope of the root left the numbers."""
+    ts = np.linspace(0.0, 4.0, 40)
+    exact = (0.01 + ts[:, None] / 2) ** 2
+    ys = exact + 0.01 * exact.std() * np.random.default_rng(3).normal(size=exact.shape)
+    ys[0] = exact[0]
+    made = problem.problem([ts], [ys], scale=np.ones(1), exact_starts=True)
+    curves = made.curves[0]
+    assert curves.states(0, ts).min() < 0 <= made.nodes(curves).min() and made.nodes(curves)[0] == ys[0]
+    root = structure.plain([(terms.Term((0.5,)),)])
+    for nodes in (made.nodes(curves), curves.states(0, ts)):
+        found = shooting.fit(made, root, np.array([1.0]), nodes, curves.noise)
+        assert found is not None and found.parameters[0] == pytest.approx(1, abs=0.02) and found.error < 0.02
+
+
+def test_gradients_of_powers_are_those_of_their_values_below_zero_too():
+    columns = terms.Columns((terms.Term((0.5, 1.0)), terms.Term((-0.5, 2.0))), 2)
+    states, step = np.array([[-0.3, 2.0], [0.7, 2.0]]), 1e-6
+    moved = np.stack(
+        [columns.values(states + step * each) - columns.values(states - step * each) for each in np.eye(2)]
+    )
+    np.testing.assert_allclose(columns.gradients(states)[1], np.moveaxis(moved, 0, -1) / (2 * step), rtol=1e-6)
+
+
+def test_small_measurements_below_zero_are_noise():
+    ts = np.linspace(0.0, 5.0, 60)
+    ys = np.exp(-ts)[:, None] + 0.02 * np.random.default_rng(0).normal(size=(60, 1))
+    assert ys.min() < 0 and not problem.problem([ts], [ys], scale=ys.std(0)).signed[0]
+    assert problem.problem([ts], [np.cos(ts)[:, None]], scale=np.ones(1)).signed[0]
+
+
+def test_a_beam_finds_terms_that_say_nothing_by_themselves():
+    """Of 60 correlated columns."""
+    generator = np.random.default_rng(4)
+    columns = generator.normal(size=(300, 4)) @ generator.normal(size=(4, 60)) + 0.3 * generator.normal(size=(300, 60))
+    planted = (3, 17, 29, 41, 55)
+    target = columns[:, planted] @ np.array([1.0, -1.2, 0.8, 1.1, -0.9]) + 0.02 * generator.normal(size=300)
+    regression = subsets.Regression.of(columns, target, prices=np.full(60, 5.0), rows=300.0)
+    found = subsets.beam(regression.compressed, [])
+    assert found[0].support == planted and found[0].cost == pytest.approx(subsets.cost(regression, planted))
+
+
+def lorenz96(n_states, points, generator):
+    """The law's terms by their states, trajectories with 1 % noise, and their times."""
+    law = [
+        [((i + 1) % n_states, (i - 1) % n_states), ((i - 2) % n_states, (i - 1) % n_states), (i,), ()]
+        for i in range(n_states)
+    ]
+    rates = lambda t, y: (np.roll(y, -1) - np.roll(y, 2)) * np.roll(y, 1) - y + 8
+    start = solved(rates, generator.normal(size=n_states) + 2, np.array([0.0, 5.0]))[-1]
+    ts = np.linspace(0.0, 4.0, points)
+    ys = solved(rates, start, ts)
+    powers = [[tuple(float(states.count(j)) for j in range(n_states)) for states in each] for each in law]
+    return powers, ts, ys + 0.01 * ys.std(0) * generator.normal(size=ys.shape)
+
+
+def test_an_equation_that_is_wrong_is_searched_anew_beside_the_others():
+    """Predators: 1, x, x**2 and y**2 stand for y and x y."""
+    ys = solved(lambda t, y: [y[0] - y[0] * y[1], y[0] * y[1] - y[1]], [1.5, 1.0])
+    made = problem.problem([TS], [ys + 0.01 * np.random.default_rng(0).normal(size=ys.shape)], scale=np.ones(2))
+    products = library.polynomials(2, 2)
+    one, x, y, square, product, other = products
+    curves = made.curves[0]
+    wrong = structure.plain([(x, product), (one, x, square, other)])
+    fitted = shooting.fit(made, wrong, np.array([1, -1, -1.5, 2, -0.5, 0]), made.nodes(curves), curves.noise)
+    assert fitted is not None
+    proposed = linear.equation_by_equation(made, products, fitted)
+    assert proposed.structure.key[1][0] == {y, product}
+
+
+@pytest.mark.slow
+def test_twenty_states_start_from_the_right_terms():
+    """15 of 20 equations did when supports began from single terms and pairs."""
+    powers, ts, ys = lorenz96(20, 100, np.random.default_rng(7))
+    made = problem.problem([ts], [ys], scale=ys.std(0))
+    starts = weak.starts(made, made.curves[0], library.polynomials(20, 2))
+    assert [{term.powers for term in start[0].above} for start in starts] == [set(each) for each in powers]
+
+
+def test_a_function_that_is_one_in_the_data_is_no_rival():
+    """x tanh(x) of a large x was "alike" beside x."""
+    ts = np.linspace(0.0, 6.0, 60)
+    ys = (20 - 12 * np.exp(-0.7 * ts))[:, None]
+    ys = ys + 0.01 * ys.std() * np.random.default_rng(0).normal(size=ys.shape)
+    made = problem.problem([ts], [ys], scale=ys.std(0))
+    constant, state = (terms.Term((float(power),), price=1.0) for power in (0, 1))
+    tanh = terms.Term((1.0,), (terms.Function("tanh", (float(ys.std()),)),), price=5.0)
+    square = terms.Term((2.0,), price=5.0)
+    fits = []
+    for other in (state, tanh, square):
+        curves = made.curves[0]
+        begin = np.array([14 / ys.std(), -0.7 if other != square else -0.1])
+        fits.append(shooting.fit(made, structure.plain([(constant, other)]), begin, made.nodes(curves), curves.noise))
+    plain, copy, rival = fits
+    assert verdict.is_copy(copy, plain) and not verdict.is_copy(plain, copy) and not verdict.is_copy(rival, plain)
+    assert families.without_copies([plain, copy, rival]) == [plain, rival]
 
 
 # files

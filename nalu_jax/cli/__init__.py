@@ -119,6 +119,23 @@ def _ode_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--units", metavar="p=Pa,V=L", help="of all states and inputs")
     command.add_argument("--time-unit", metavar="s", help="of the times, with --units")
     command.add_argument(
+        "--conserved",
+        action="append",
+        default=[],
+        metavar="s+i+r",
+        help="a sum of states that does not change; repeatable",
+    )
+    command.add_argument(
+        "--nonnegative", type=families, default=(), metavar="A,B", help="states that cannot fall below 0, or all"
+    )
+    command.add_argument(
+        "--ensemble",
+        type=int,
+        default=0,
+        metavar="N",
+        help="search N halves of the data too",
+    )
+    command.add_argument(
         "--noise", type=float, metavar="SHARE", help="of the measurements, in deviations of the states"
     )
     command.add_argument(

@@ -9,6 +9,7 @@
 """
 
 import argparse
+import dataclasses
 import json
 import math
 import sys
@@ -52,6 +53,9 @@ def run(options: argparse.Namespace) -> int:
             units=None if options.units is None else dict(_pairs("--units", options.units, ",")),
             time_unit=options.time_unit,
             inputs=(options.inputs, driving) if options.inputs else None,
+            conserved=options.conserved,
+            nonnegative=options.nonnegative,
+            ensemble=options.ensemble,
             noise=options.noise,
             initial_states=options.initial_states,
             functions=options.functions,
@@ -111,6 +115,7 @@ def as_data(found: discover.FoundSystem) -> dict[str, Any]:
         "rows": found.rows,
         "notes": list(found.notes),
         "interrupted": found.interrupted,
+        "ensemble": None if found.ensemble is None else dataclasses.asdict(found.ensemble),
         "candidates": [
             {
                 "equations": list(candidate.equations),

@@ -28,17 +28,25 @@ from ._splits import Split, split
 from ._table import table
 
 if TYPE_CHECKING:
+    from ._ensemble import Ensemble
     from ._found_system import FoundSystem
     from ._ode import ode
     from ._regressor import FormulaRegressor
     from ._system import System
 
 # what the other door, or scikit-learn, has to import first: tables need neither
-_LATER = {"ode": "_ode", "System": "_system", "FoundSystem": "_found_system", "FormulaRegressor": "_regressor"}
+_LATER = {
+    "ode": "_ode",
+    "Ensemble": "_ensemble",
+    "System": "_system",
+    "FoundSystem": "_found_system",
+    "FormulaRegressor": "_regressor",
+}
 
 __all__ = [
     "Comparison",
     "Constant",
+    "Ensemble",
     "Factor",
     "Formula",
     "FormulaRegressor",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _measures, _names
+from ._ensemble import Ensemble, line
 from ._found import NOTHING, Front, front_of, numbers_as_html, numbers_of, weights_of
 from ._system import System
 
@@ -32,6 +33,7 @@ class FoundSystem:
         rows: number of samples that were fitted.
         notes: what else is to be known, a sentence each.
         interrupted: whether Ctrl-C ended the search before its end.
+        ensemble: how often the terms of the best were found again in halves of the data; None where not asked for.
     """
 
     verdict: str
@@ -42,6 +44,7 @@ class FoundSystem:
     rows: int
     notes: tuple[str, ...] = ()
     interrupted: bool = False
+    ensemble: Ensemble | None = None
 
     @property
     def best(self) -> System:
@@ -151,6 +154,7 @@ class FoundSystem:
         beside = _names.legend(self.inputs, self.input_symbols)
         lines += [f"  {symbol} is the input {_names.printable(repr(name))}" for symbol, name in beside.items()]
         lines += [*_unit_lines(self.best), "", _noise_line(self)]
+        lines += _ensemble_lines(self)
         if self.alike:
             lines += ["", "not told apart from it by these data:"]
             lines += ["  " + "; ".join(each.lines()) for each in self.alike]
@@ -170,7 +174,7 @@ class FoundSystem:
             for name, rate in zip(self.names, self.best.rates, strict=True)
             for label, number in numbers_of(rate)
         ]
-        below = [*filter(None, _unit_lines(self.best)), _noise_line(self), *self.notes]
+        below = [*filter(None, _unit_lines(self.best)), _noise_line(self), *_ensemble_lines(self), *self.notes]
         return (
             f"<p><b>{_names.as_html(self.verdict)}</b>: {_names.as_html(self.reason)}</p>{typeset}"
             f"<p>{'<br>'.join(map(_names.as_html, self.best.lines()))}</p>"
@@ -181,6 +185,10 @@ class FoundSystem:
 def _noise_line(found: FoundSystem) -> str:
     sizes = ", ".join(f"{size:.2g}" for size in found.noise)
     return f"residuals: {sizes} (standard deviations), {found.rows} samples"
+
+
+def _ensemble_lines(found: FoundSystem) -> list[str]:
+    return [] if found.ensemble is None else [line(found.ensemble, found.best)]
 
 
 def _unit_lines(system: System) -> list[str]:

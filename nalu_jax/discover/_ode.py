@@ -5,6 +5,7 @@ Trajectories are checked (`_trajectories`), the engine searches (`_systems`), an
 """
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
@@ -12,11 +13,12 @@ import numpy as np
 
 from .. import _arguments, _progress
 from .._interrupt import deferred
-from . import _system_known, _system_measures, _system_written, _trajectories
+from . import _ensemble, _system_conserved, _system_known, _system_measures, _system_written, _trajectories
 from ._found_system import FoundSystem
-from ._systems.families import Searched, search
+from ._system import System
+from ._systems.families import search
 from ._systems.inputs import inputs as input_curves
-from ._systems.problem import Problem, problem
+from ._systems.problem import problem
 from ._systems.search import Progress
 from ._systems.terms import FUNCTIONS
 
@@ -28,6 +30,7 @@ LATE_NOTE = "the time limit ended the search: the best so far"
     "discover.ode",
     names=_arguments.optional(_arguments.names()),
     known=_arguments.optional(_arguments.function("(t, y) -> rates")),
+    ensemble=_arguments.count(0),
     noise=_arguments.optional(_arguments.number(0.0)),
     missing=_arguments.flag(),
     nested=_arguments.flag(),
@@ -44,6 +47,9 @@ def ode(
     time_unit: Any = None,
     inputs: Any = None,
     known: Callable[..., Any] | None = None,
+    conserved: str | Sequence[str] = (),
+    nonnegative: Literal["all"] | Sequence[str] = (),
+    ensemble: int = 0,
     noise: float | None = None,
     missing: bool = False,
     initial_states: str = "measured",
@@ -70,6 +76,12 @@ def ode(
             values (n_times, n_inputs), or (n_times,) of one; or of a list of them. They stand in equations as states
             do. Between samples they are interpolated, as smoothly as foretells most of the samples that are left out.
         known: (t, y) -> the known part of dy/dt (n_states,), in JAX and in the units of the data.
+        conserved: sums of states that do not change, such as "s + i + r" or "2*a + b", or several: rates are searched
+            as what one state hands to others, each constant once, so that every law that is found keeps the sums.
+        nonnegative: names of states that cannot fall below 0, such as concentrations, or "all": what takes from such a
+            state vanishes with it, so that -k*a*b may stand in the rate of a or b, and in that of no other state.
+        ensemble: halves of the data in which the search is done again, each with the same time limit:
+            `found.ensemble` has the share of them in which each term is found again. 20 halves tell 50 from 70 %.
         noise: standard deviation of the measurements in standard deviations of each state; 0 says that they are exact.
             By default it is estimated with the law.
         missing: whether NaN stands for what was not measured.
@@ -86,8 +98,9 @@ def ode(
     Raises:
         TypeError: data that are not real numbers, or masked arrays.
         ValueError: times that do not increase, NaN without missing=True, too few points, two states of one name, units
-            that are none or not given, inputs that are not known at every time, or known rates of another shape. The
-            message has trajectory, row and state.
+            that are none or not given, inputs that are not known at every time, known rates of another shape, or sums
+            said to be conserved that are no sums of states or that change, states that cannot be negative and are,
+            or too few rows for an ensemble. The message has trajectory, row and state.
         KeyboardInterrupt: Ctrl-C came before anything was fitted.
         TimeoutError: so did the time limit.
 
@@ -103,25 +116,49 @@ def ode(
     names = (*data.names, *(() if driving is None else driving.names))
     measures = _system_measures.of(units, time_unit, names)
     rates = None if known is None else _system_known.of(known, data.scale)
+    sums = _system_conserved.read(conserved, data.names)
+    _system_conserved.check(sums, data, rates)
+    never_negative = _trajectories.nonnegative(nonnegative, data)
+    halves = _ensemble.halves([len(times) for times in data.times], ensemble) if ensemble else []
+    curves = None if driving is None else input_curves(data.times, driving.values)
+    written = _system_written.Names(names, measures, sums.routes)
+    prepared = functools.partial(
+        problem, known=rates, scale=data.scale, noise=noise, kinds=None if measures is None else measures.kinds,
+        routes=sums.matrix,
+    )  # fmt: skip
     with deferred() as interrupted, _reporting(progress) as report:
-        made = problem(
-            data.times,
-            data.states,
-            known=rates,
-            inputs=None if driving is None else input_curves(data.times, driving.values),
-            scale=data.scale,
-            noise=noise,
-            exact_starts=initial_states == "exact",
-            kinds=None if measures is None else measures.kinds,
-        )
-        searched = search(
-            made, functions=allowed, nested=bool(nested), time_limit=time_limit, stop=interrupted, report=report
-        )
+        searched_in = functools.partial(
+            search, functions=allowed, nested=bool(nested), nonnegative=never_negative, time_limit=time_limit,
+            stop=interrupted,
+        )  # fmt: skip
+
+        def again(half: list[_ensemble.Part]) -> System | None:
+            """The best system of a half."""
+            report(f"half {1 + halves.index(half)} of {len(halves)}", 1.0)
+            part = _ensemble.data_of(half, data.times, data.states, curves)
+            other = prepared(part.times, part.states, inputs=part.inputs)
+            found = searched_in(other, report=lambda stage, share: None).found
+            return None if interrupted() or not found else _system_written.system_of(found[0], other, written, known)
+
+        made = prepared(data.times, data.states, inputs=curves, exact_starts=initial_states == "exact")
+        searched = searched_in(made, report=report)
+        systems = tuple(_system_written.system_of(each, made, written, known) for each in searched.found)
+        repeated = _ensemble.of(systems[0], halves, again) if systems and not interrupted() else None
         stopped = interrupted()
-    if not searched.found:
+    if not systems:
         raise KeyboardInterrupt if stopped else TimeoutError(f"no equation within the time limit of {time_limit:g} s.")
-    written = _system_written.Names(names, measures)
-    return _found(made, searched, written, known, stopped)
+    kept = (f"conserved, as it was given: {', '.join(sums.texts)}",) if sums.texts else ()
+    return FoundSystem(
+        verdict=searched.verdict.verdict,
+        reason=searched.verdict.reason,
+        candidates=systems,
+        alike=tuple(systems[i] for i in searched.verdict.alike),
+        noise=np.sqrt(searched.found[0].variance) * made.scale[: made.n_states],
+        rows=len(made.ys),
+        notes=(*kept, *((LATE_NOTE,) if searched.late else ())),
+        interrupted=stopped,
+        ensemble=repeated,
+    )
 
 
 def _functions(functions: Any) -> tuple[str, ...]:
@@ -130,26 +167,6 @@ def _functions(functions: Any) -> tuple[str, ...]:
     if isinstance(names, str) or not isinstance(names, Sequence) or not set(names) <= set(FUNCTIONS):
         raise ValueError(f'functions must be "all" or a sequence of {", ".join(FUNCTIONS)}, got {functions!r}.')
     return tuple(names)
-
-
-def _found(
-    made: Problem,
-    searched: Searched,
-    names: _system_written.Names,
-    known: Callable[..., Any] | None,
-    stopped: bool,
-) -> FoundSystem:
-    systems = tuple(_system_written.system_of(each, made, names, known) for each in searched.found)
-    return FoundSystem(
-        verdict=searched.verdict.verdict,
-        reason=searched.verdict.reason,
-        candidates=systems,
-        alike=tuple(systems[i] for i in searched.verdict.alike),
-        noise=np.sqrt(searched.found[0].variance) * made.scale[: made.n_states],
-        rows=len(made.ys),
-        notes=(LATE_NOTE,) if searched.late else (),
-        interrupted=stopped,
-    )
 
 
 @contextlib.contextmanager

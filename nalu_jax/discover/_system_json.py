@@ -5,6 +5,7 @@
     inputs, input_symbols
     units                of states and inputs, as text; [] where none were given
     verdict, reason, noise (of each state), rows, notes, interrupted
+    ensemble             halves, shares (of every rate and term of the best), whole; null where there is none
     equations, latex     of the best, for readers: the numbers below are what is loaded
     alike                places in candidates
     candidates           equations, complexity, error, description_length, rates; the best first
@@ -13,6 +14,8 @@
 Terms, factors and numbers are those of tables, see `_json`.
 """
 
+import dataclasses
+import itertools
 import math
 from typing import Any, NamedTuple
 
@@ -20,6 +23,7 @@ import numpy as np
 
 from . import _json
 from ._engine.forms import Form
+from ._ensemble import Ensemble
 from ._formula import Formula
 from ._found import VERDICTS
 from ._found_system import FoundSystem
@@ -69,6 +73,7 @@ def as_data(found: FoundSystem) -> dict[str, Any]:
         "rows": found.rows,
         "notes": list(found.notes),
         "interrupted": found.interrupted,
+        "ensemble": None if found.ensemble is None else dataclasses.asdict(found.ensemble),
         "alike": [places[id(candidate)] for candidate in found.alike],
         "candidates": [_system_data(candidate) for candidate in found.candidates],
     }
@@ -125,7 +130,20 @@ def from_data(data: Any) -> FoundSystem:
         rows=get(data, "rows", int),
         notes=texts(data, "notes"),
         interrupted=get(data, "interrupted", bool),
+        ensemble=_ensemble_of(data.get("ensemble"), candidates[0]),
     )
+
+
+def _ensemble_of(data: Any, best: System) -> Ensemble | None:
+    if data is None:
+        return None
+    shares, whole = get(data, "shares", list), get(data, "whole", float)
+    fits = len(shares) == len(best.rates) and all(
+        isinstance(own, list) and len(own) == len(rate.terms) for own, rate in zip(shares, best.rates, strict=True)
+    )
+    if not fits or not all(_json.is_number(each) and 0 <= each <= 1 for each in [whole, *itertools.chain(*shares)]):
+        raise Wrong("its ensemble has not a share for each term")
+    return Ensemble(get(data, "halves", int), tuple(tuple(map(float, own)) for own in shares), whole)
 
 
 def _system(data: Any, names: tuple[str, ...], variables: Variables) -> System:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import _names, _numbers
+from . import _names, _numbers, _system_routes
 from ._engine.candidate import Column
 from ._engine.forms import Form
 from ._engine.rounding import simple_number
@@ -23,16 +23,21 @@ from ._systems.verdict import covariance_of
 
 
 class Names(NamedTuple):
-    """Of the states and, after them, of the inputs, and their units; None where there are none."""
+    """Of the states and, after them, of the inputs, and their units; None where there are none.
+
+    `routes` say what every equation adds to each state where sums of states are conserved.
+    """
 
     variables: tuple[str, ...]
     measures: Measures | None = None
+    routes: tuple[tuple[Fraction, ...], ...] = ()
 
 
 class Numbers(NamedTuple):
     """Parameters of a fit in the units of the data, with their covariance, and those that are simple numbers."""
 
     estimates: np.ndarray
+    covariance: np.ndarray
     errors: np.ndarray
     values: np.ndarray
     conditional: np.ndarray
@@ -61,7 +66,7 @@ def _numbers_of(fit: Fit, problem: Problem) -> Numbers:
     for i, (begin, bar, _) in enumerate(structure.spans):
         for k, term in enumerate((*structure.numerators[i], *structure.denominators[i]), begin):
             own = place[term]
-            factor = np.prod(scale ** -powers[own]) * (scale[i] if k < bar else 1.0)
+            factor = np.prod(scale ** -powers[own]) * (problem.equation_scale[i] if k < bar else 1.0)
             change[k, k] = factor
             for m, (other, j) in enumerate(structure.free):
                 if other == own:
@@ -72,8 +77,8 @@ def _numbers_of(fit: Fit, problem: Problem) -> Numbers:
     lost = np.isinf(np.diag(covariance))
     covariance = change @ np.where(np.isinf(covariance), 0.0, covariance) @ change.T
     errors = np.where(lost, np.inf, np.sqrt(np.maximum(np.diag(covariance), 0.0)))
-    values, simple, covariance = _simplified(estimates, covariance, errors, count)
-    return Numbers(estimates, errors, values, _conditional(covariance, simple), simple)
+    values, simple, left = _simplified(estimates, covariance, errors, count)
+    return Numbers(estimates, covariance, errors, values, _conditional(left, simple), simple)
 
 
 def _simplified(
@@ -115,13 +120,9 @@ def _conditional(covariance: np.ndarray, simple: dict[int, float]) -> np.ndarray
 
 
 def _rate(fit: Fit, problem: Problem, numbers: Numbers, names: Names, i: int) -> Formula:
-    structure = fit.structure
-    begin, bar, end = structure.spans[i]
-    above = [
-        _term(fit, problem, numbers, term, k, "above" if bar < end else "sum")
-        for k, term in enumerate(structure.numerators[i], begin)
-    ]
-    below = [_term(fit, problem, numbers, term, k, "below") for k, term in enumerate(structure.denominators[i], bar)]
+    over, under = _coefficients(fit, numbers, names, i)
+    above = [_term(fit, problem, numbers, term, each, "above" if under else "sum") for term, each in over]
+    below = [_term(fit, problem, numbers, term, each, "below") for term, each in under]
     above, below = (sorted(part, key=_order) for part in (above, below))
     form = Form("quotient", (len(above), len(below))) if below else Form("sum", (len(above),))
     terms = tuple(above + below)
@@ -140,21 +141,35 @@ def _rate(fit: Fit, problem: Problem, numbers: Numbers, names: Names, i: int) ->
     )
 
 
+def _coefficients(
+    fit: Fit, numbers: Numbers, names: Names, i: int
+) -> tuple[list[tuple[engine.Term, Number]], list[tuple[engine.Term, Number]]]:
+    """Terms above and below the bar of the rate of one state, with their numbers."""
+    structure = fit.structure
+    found = [_coefficient(numbers, k) for k in range(structure.coefficients)]
+    if names.routes:
+        return _system_routes.coefficients(structure, found, numbers.covariance, numbers.errors, names.routes, i)
+    begin, bar, end = structure.spans[i]
+    above = list(zip(structure.numerators[i], found[begin:bar], strict=True))
+    return above, list(zip(structure.denominators[i], found[bar:end], strict=True))
+
+
+def _coefficient(numbers: Numbers, k: int) -> Number:
+    estimate, error = float(numbers.estimates[k]), float(numbers.errors[k])
+    if k in numbers.simple:
+        return Number(numbers.simple[k], _numbers.as_fraction(numbers.simple[k]), estimate, error)
+    return measured(_numbers.rounded(float(numbers.values[k]), float(numbers.conditional[k])), estimate, error)
+
+
 def _order(term: Term) -> tuple[float, ...]:
     """The constant first, then by degree, then by the states."""
     degree = sum(abs(factor.exponent.value) for factor in term.factors)
     return (degree, *(place for factor in term.factors for place in factor.column.inputs))
 
 
-def _term(fit: Fit, problem: Problem, numbers: Numbers, term: engine.Term, k: int, part: str) -> Term:
+def _term(fit: Fit, problem: Problem, numbers: Numbers, term: engine.Term, coefficient: Number, part: str) -> Term:
     structure = fit.structure
-    if k in numbers.simple:
-        simple = _numbers.as_fraction(numbers.simple[k])
-        coefficient = Number(numbers.simple[k], simple, float(numbers.estimates[k]), float(numbers.errors[k]))
-    else:
-        value = _numbers.rounded(float(numbers.values[k]), float(numbers.conditional[k]))
-        coefficient = measured(value, float(numbers.estimates[k]), float(numbers.errors[k]))
-    own = structure.columns.terms.index(term)
+    own = structure.columns.terms.index(term) if term in structure.columns.terms else -1  # a product of two
     factors = []
     for j, power in enumerate(term.powers):
         if (own, j) in structure.free:

@@ -8,6 +8,10 @@ import numpy as np
 from ..ode import Data
 from ..ode import data as checked_data
 
+BELOW = 0.5
+"""Standard deviations of a state, that noise brings measurements below 0: with noise of 10 % those of one row in two
+million are further below."""
+
 
 class Trajectories(NamedTuple):
     """Names of the states, and of each trajectory times (n,) and states (n, n_states), NaN where not measured."""
@@ -37,6 +41,33 @@ def trajectories(ts: Any, ys: Any, *, names: Sequence[str] | None, missing: bool
     states = [np.where(seen, y, np.nan)[:n] for y, seen, n in zip(data.ys, data.seen, lengths, strict=True)]
     times = [t[:n] for t, n in zip(data.ts, lengths, strict=True)]
     return Trajectories(names, times, states, _scale(data))
+
+
+def nonnegative(wanted: Any, data: Trajectories) -> tuple[int, ...]:
+    """Places of states that cannot fall below 0.
+
+    Raises:
+        TypeError, ValueError: no names of states, or one that is measured far below 0.
+    """
+    names = data.names if isinstance(wanted, str) and wanted == "all" else wanted
+    if isinstance(names, str) or not isinstance(names, Sequence):
+        raise TypeError(f'discover.ode: nonnegative must be "all" or a sequence of names of states, got {wanted!r}.')
+    unknown = [name for name in names if name not in data.names]
+    if unknown:
+        raise ValueError(
+            f"discover.ode: nonnegative: {unknown[0]!r} is no state; there are {', '.join(map(repr, data.names))}."
+        )
+    places = tuple(data.names.index(name) for name in names)
+    for place in places:
+        for i, states in enumerate(data.states):
+            values = states[:, place]
+            row = int(np.argmin(np.where(np.isnan(values), np.inf, values)))
+            if values[row] < -BELOW * data.scale[place]:
+                raise ValueError(
+                    f"discover.ode: nonnegative: {data.names[place]!r} is {values[row]:.6g} in row {row} of trajectory "
+                    f"{i}. Leave it out of nonnegative=, or mend the measurement."
+                )
+    return places
 
 
 class Driving(NamedTuple):

@@ -13,6 +13,7 @@ The rooms, in the order in which trajectories go through them:
     inputs      what drives the states, between its samples
     problem     trajectories made ready: scaled, smoothed in several ways
     weak        starts: regression on integrals of the splines
+    exchanges   what states hand to each other, where sums of them are conserved; `signs` states that stay above 0
     flow        every interval between two samples at once: end states, propagators
     shooting    the fit of one structure; `evidence` what it is worth
     linear      terms added, dropped and exchanged, in closed form around a fit

@@ -9,13 +9,22 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nalu_jax.discover._systems import library, powers, rational, settings, weak
-from nalu_jax.discover._systems.problem import Problem
-from nalu_jax.discover._systems.search import Progress, Search, around_best, climb, composed, from_starts, pruned
+from nalu_jax.discover._systems import exchanges, library, powers, rational, settings, weak
+from nalu_jax.discover._systems.problem import Curves, Problem
+from nalu_jax.discover._systems.search import (
+    Progress,
+    Search,
+    around_best,
+    climb,
+    composed,
+    from_starts,
+    mended,
+    pruned,
+)
 from nalu_jax.discover._systems.shooting import Fit, fit
 from nalu_jax.discover._systems.structure import Key, Structure
 from nalu_jax.discover._systems.terms import FUNCTIONS, Term
-from nalu_jax.discover._systems.verdict import NONE, Verdict, cut_short, judge
+from nalu_jax.discover._systems.verdict import NONE, Verdict, cut_short, is_copy, judge
 from nalu_jax.discover._systems.weak import Start
 
 
@@ -32,6 +41,7 @@ def search(
     *,
     functions: Sequence[str],
     nested: bool,
+    nonnegative: tuple[int, ...] = (),
     time_limit: float | None,
     stop: Callable[[], bool],
     report: Progress,
@@ -42,22 +52,25 @@ def search(
         problem: the trajectories.
         functions: names of those that may be in the answer.
         nested: whether quotients may be the answer.
+        nonnegative: places of states that cannot fall below 0.
         time_limit: seconds, or None.
         stop: whether to end it.
         report: of the stage and the part of the search that is done.
     """
-    run = Search(problem, stop, report, time_limit)
+    run = Search(problem, stop, report, time_limit, nonnegative)
     still(run)
     for family in (small_products, polynomials, quotients, functions_of_states, real_exponents):
         if run.ended() or run.solved():
             break
         family(run)
         pruned(run)
+        mended(run)
     if run.solved() and is_series(run.found()[0].structure):
         functions_of_states(run)
     allowed = lambda each: is_allowed(each.structure, functions, nested)
-    found = candidates([each for each in distinct(run.found()) if allowed(each)])
-    barred = [each for each in distinct(run.found()) if not allowed(each)]
+    different = distinct(run.found())
+    found = candidates(without_copies([each for each in different if allowed(each)]))
+    barred = [each for each in different if not allowed(each) and not (found and is_copy(each, found[0]))]
     verdict = judge(problem, found, barred) if found else Verdict(NONE, "nothing was fitted", ())
     if (run.late or run.interrupted) and not run.solved():
         verdict = cut_short(verdict)
@@ -67,8 +80,8 @@ def search(
 def still(run: Search) -> None:
     """The fit of states that stay as they are: what there is where nothing else can be fitted."""
     curves = run.problem.curves[0]
-    n_states = run.problem.n_states
-    empty = Structure(((),) * n_states, ((),) * n_states)
+    count = run.problem.n_equations
+    empty = Structure(((),) * count, ((),) * count)
     if not run.ended():
         run.fits[empty.key] = fit(run.problem, empty, np.zeros(0), run.problem.nodes(curves), curves.noise)
 
@@ -78,7 +91,7 @@ def small_products(run: Search) -> None:
     terms = _products(run.problem)
     begins = small_systems(run, terms, "products")
     _again(run, begins)
-    most = settings.FREED_TERMS * run.problem.n_states
+    most = settings.FREED_TERMS * run.problem.n_states if _has_real_exponents(run.problem) else 0
     sizes = sorted({each.structure.size for each in begins if each.structure.size <= most})
     for size in sizes:
         best = next(each for each in begins if each.structure.size == size)
@@ -111,7 +124,7 @@ def real_exponents(run: Search) -> None:
         return
     grown(run, [], terms)
     for begin in run.found()[: settings.FREED_AGAIN]:
-        if begin.structure.size:
+        if begin.structure.size and not (run.problem.routes is not None and begin.structure.is_rational):
             powers.free_and_round(run, begin, run.problem.signed)
 
 
@@ -119,9 +132,14 @@ def _products(problem: Problem) -> tuple[Term, ...]:
     """Polynomials of low degree, and products with real exponents where there are not too many states."""
     count = problem.n_variables
     simple = library.polynomials(count, settings.DEGREE_BESIDE_REAL if count <= 3 else 2)
-    if all(problem.signed) or count > settings.MOST_REAL_STATES:
+    if not _has_real_exponents(problem):
         return simple
     return simple + library.real_products(problem.signed, [low > settings.AWAY_FROM_ZERO for low in problem.lowest])
+
+
+def _has_real_exponents(problem: Problem) -> bool:
+    """Whether they are searched: some variable has no negative values, and there are not too many."""
+    return not all(problem.signed) and problem.n_variables <= settings.MOST_REAL_STATES
 
 
 def quotients(run: Search) -> None:
@@ -132,14 +150,12 @@ def quotients(run: Search) -> None:
     for curves in problem.curves[: settings.QUOTIENT_CURVES]:
         if run.ended():
             return
-        windows, begins = weak.Windows(problem, curves), []
-        for i in range(problem.n_states):
-            if run.ended():
-                return
-            begins.append(rational.starts(windows, i))
-        if problem.n_states > 1:
+        begins = _quotients_of(run, curves)
+        if run.ended():
+            return
+        if problem.n_equations > 1:
             _exchanged(run, begins)
-        tried = _single(begins) if problem.n_states == 1 else _combined(run, begins)
+        tried = _single(begins) if problem.n_equations == 1 else _combined(run, begins)
         for i, equations in enumerate(tried):
             run.report("quotients", i / settings.COMBINATIONS)
             if run.ended() or run.solved():
@@ -149,6 +165,20 @@ def quotients(run: Search) -> None:
     best = run.best()
     if best is not None:
         around_best(run, _over_bars(best))
+
+
+def _quotients_of(run: Search, curves: Curves) -> list[list[list[Start]]]:
+    """Starts of every equation; of what one state hands to others by the changes of each of these."""
+    targets, places = None, [[i] for i in range(run.problem.n_states)]
+    if run.problem.routes is not None:
+        targets, places = exchanges.targets(run.problem.routes)
+    windows = weak.Windows(run.problem, curves, targets)
+    found = []
+    for own in places:
+        if run.ended():
+            break
+        found.append([of_size for target in own for of_size in rational.starts(windows, target)])
+    return found
 
 
 def _over_bars(fit: Fit) -> tuple[Term, ...]:
@@ -204,6 +234,8 @@ def _ranked(of_sizes: Sequence[Sequence[Start]]) -> list[Start]:
 
 def _combined(run: Search, begins: Sequence[Sequence[Sequence[Start]]]) -> list[list[Start]]:
     """Of several equations the best starts, beside the equations of the best so far, in the order of their ranks."""
+    if len(begins) > settings.MOST_COMBINED:
+        return []
     kept = settings.QUOTIENTS_COMBINED.get(len(begins), 2)
     owns = _equations(_best_of_numbers(run))
     each = [[own, *_ranked(of_sizes)[:kept]] for own, of_sizes in zip(owns, begins, strict=True)]
@@ -232,11 +264,7 @@ def small_systems(run: Search, terms: Sequence[Term], stage: str) -> list[Fit]:
     for curves in run.problem.curves[: settings.SMALL_CURVES]:
         if run.ended():
             break
-        equations = weak.small(run.problem, curves, terms)
-        if len(equations) > settings.FEW_STATES:
-            equations = [sorted(starts, key=lambda start: start.cost)[:1] for starts in equations]
-        by_cost = sorted(itertools.product(*equations), key=lambda choice: sum(start.cost for start in choice))
-        chosen = sorted(by_cost[: settings.SMALL_SYSTEMS], key=_terms)
+        chosen = sorted(_likeliest(run.problem, curves, terms)[: settings.SMALL_SYSTEMS], key=_terms)
         for i, choice in enumerate(chosen):
             best = run.best()
             larger = best is not None and best.is_exact and _terms(choice) > best.structure.size
@@ -249,6 +277,16 @@ def small_systems(run: Search, terms: Sequence[Term], stage: str) -> list[Fit]:
             if fitted is not None:
                 found[structure.key] = fitted
     return sorted(found.values(), key=lambda each: each.length)
+
+
+def _likeliest(problem: Problem, curves: Curves, terms: Sequence[Term]) -> list[Sequence[Start]]:
+    """Systems of few terms by their regressions, the likeliest first."""
+    if problem.routes is not None:
+        return list(weak.exchanged(problem, curves, terms, grown=False))
+    equations = weak.small(problem, curves, terms)
+    if len(equations) > settings.FEW_STATES:
+        equations = [sorted(starts, key=lambda start: start.cost)[:1] for starts in equations]
+    return sorted(itertools.product(*equations), key=lambda choice: sum(start.cost for start in choice))
 
 
 def _terms(equations: Sequence[Start]) -> int:
@@ -294,6 +332,11 @@ def distinct(found: Sequence[Fit]) -> list[Fit]:
     """Of fits that have become one law, as their free exponents have moved, the first."""
     seen: set[Key] = set()
     return [each for each in found if each.law not in seen and not seen.add(each.law)]
+
+
+def without_copies(found: Sequence[Fit]) -> list[Fit]:
+    """Of fits in order those that are not the first with more names."""
+    return [each for each in found if not is_copy(each, found[0])]
 
 
 def candidates(found: list[Fit]) -> list[Fit]:

@@ -90,6 +90,8 @@ class _Moving:
             under = denominator(values, self.below)
             rates = rates / under
             slopes = (slopes - rates[..., None] * (self.below @ gradients)) / under[..., None]
+        if self.problem.routes is not None:
+            rates, slopes = rates @ self.problem.routes.T, self.problem.routes @ slopes
         if known is not None:
             rates = rates + known.rates(times, states)
             slopes = slopes + known.jacobian(times, states)
@@ -124,16 +126,20 @@ def _dop853(
 
 
 def integrated(problem: Problem, flowed: Flow, columns: list[np.ndarray]) -> np.ndarray:
-    """(I, n, sum of p_i) what columns (I, 5, p_i) in the rate of state i move the ends by."""
-    weights = BOOLE * problem.steps[:, None]
+    """(I, n, sum of p_i) what columns (I, 5, p_i) in the rate of equation i move the ends by."""
+    weights, onward = BOOLE * problem.steps[:, None], _onward_of_equations(problem, flowed)
     parts = [
-        np.einsum("iq,iqn,iqp->inp", weights, flowed.onward[..., i], column, optimize=True)
-        for i, column in enumerate(columns)
+        np.einsum("iq,iqn,iqp->inp", weights, onward[..., i], column, optimize=True) for i, column in enumerate(columns)
     ]
     return np.concatenate(parts, -1)
 
 
 def integrated_rates(problem: Problem, flowed: Flow, rates: np.ndarray) -> np.ndarray:
-    """(I, n, p) what rates (I, 5, n, p) of all states move the ends by."""
-    weights = BOOLE * problem.steps[:, None]
-    return np.einsum("iq,iqnm,iqmp->inp", weights, flowed.onward, rates, optimize=True)
+    """(I, n, p) what rates (I, 5, n_equations, p) of all equations move the ends by."""
+    weights, onward = BOOLE * problem.steps[:, None], _onward_of_equations(problem, flowed)
+    return np.einsum("iq,iqnm,iqmp->inp", weights, onward, rates, optimize=True)
+
+
+def _onward_of_equations(problem: Problem, flowed: Flow) -> np.ndarray:
+    """(I, 5, n, n_equations) derivatives of the ends by what each equation adds to the states of the path."""
+    return flowed.onward if problem.routes is None else flowed.onward @ problem.routes

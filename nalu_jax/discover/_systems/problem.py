@@ -6,7 +6,7 @@ ratio of noise that any has, and finer ones are all searched from; what fits dec
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -64,6 +64,9 @@ class Problem:
         exact_starts: whether first measurements have next to no noise.
         noise: that was given, as part of each state's standard deviation.
         kinds: what units say of the variables; None where there are none.
+        routes: (n_states, n_equations) what each equation adds to the rates of the states, where sums of them are
+            conserved and an equation is what one state hands to others; None where every state has its own.
+        equation_scale: (n_equations,) of the rates of the equations, in the units of the data.
     """
 
     times: tuple[np.ndarray, ...]
@@ -76,6 +79,8 @@ class Problem:
     exact_starts: bool
     noise: float | None
     kinds: Kinds | None = None
+    routes: np.ndarray | None = None
+    equation_scale: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     @property
     def n_states(self) -> int:
@@ -85,10 +90,16 @@ class Problem:
     def n_variables(self) -> int:
         return len(self.scale)
 
+    @property
+    def n_equations(self) -> int:
+        return self.n_states if self.routes is None else self.routes.shape[1]
+
     @functools.cached_property
     def signed(self) -> list[bool]:
-        """Of each variable whether it has negative values."""
-        return [bool((values < 0).any()) for values in self._measured]
+        """Of each variable whether it has negative values, beyond those that noise makes of small ones."""
+        noise = np.concatenate([self.curves[0].noise, np.zeros(self.n_variables - self.n_states)])
+        below = np.where(noise < settings.EXACT_SPLINE, 0.0, settings.NOISE_BELOW_ZERO * noise)
+        return [bool(low < -own) for low, own in zip(self.lowest, below, strict=True)]
 
     @functools.cached_property
     def lowest(self) -> list[float]:
@@ -158,16 +169,33 @@ class Problem:
 
     @functools.cached_property
     def typical_rates(self) -> np.ndarray:
-        """(n_states,) root mean square of the rates of the first curves, without what is known."""
+        """(n_equations,) root mean square of the rates of the first curves, without what is known.
+
+        Of what is handed on it is that of the state that changes least by it: no more is seen to pass.
+        """
         rates = np.concatenate([self.curves[0].rates(i, ts) for i, ts in enumerate(self.times)])
         if self.known is not None:
             states = self.nodes(self.curves[0])
             rates = rates - self.known.rates(np.concatenate(self.times), states)
-        return np.sqrt(np.mean(rates**2, 0)) + 1e-300
+        sizes = np.sqrt(np.mean(rates**2, 0)) + 1e-300
+        if self.routes is None:
+            return sizes
+        with np.errstate(divide="ignore"):
+            return (sizes[:, None] / np.abs(self.routes)).min(0)
 
     def nodes(self, curves: Curves) -> np.ndarray:
-        """(N, n_states) of curves at the samples."""
-        return np.concatenate([curves.states(i, ts) for i, ts in enumerate(self.times)])
+        """(N, n_states) of curves at the samples.
+
+        Known initial states are as they were measured, and a state that is never negative is not below its smallest
+        measurement: a spline that passes below 0 is where real powers end, and their slopes leave the numbers.
+        """
+        nodes = np.concatenate([curves.states(i, ts) for i, ts in enumerate(self.times)])
+        if self.exact_starts:
+            nodes[self.firsts] = np.where(self.seen[self.firsts], self.ys[self.firsts], nodes[self.firsts])
+        for j in range(self.n_states):
+            if not self.signed[j]:
+                nodes[:, j] = np.maximum(nodes[:, j], max(self.lowest[j], 0.0))
+        return nodes
 
     def deviations(self, sigma: np.ndarray) -> np.ndarray:
         """(N, n_states) standard deviations of measurements whose noise is sigma (n_states,)."""
@@ -188,17 +216,28 @@ def problem(
     noise: float | None = None,
     exact_starts: bool = False,
     kinds: Kinds | None = None,
+    routes: np.ndarray | None = None,
 ) -> Problem:
-    """The problem of trajectories ys (n_times, n_states) in the units of the data, NaN where not seen."""
+    """The problem of trajectories ys (n_times, n_states) and routes in the units of the data, NaN where not seen."""
     kept = [np.isfinite(y).any(1) | (inputs is not None) for y in ys]
     times = [ts[rows] for ts, rows in zip(times, kept, strict=True)]
     scaled = [y[rows] / scale for y, rows in zip(ys, kept, strict=True)]
     stacked = np.concatenate(scaled)
     seen = np.isfinite(stacked)
     curves = _all_curves(times, scaled, noise)
+    routes, equation_scale = (None, scale) if routes is None else _scaled_routes(routes, scale)
     scale = scale if inputs is None else np.concatenate([scale, inputs.scale])
     measured = np.where(seen, stacked, 0.0)
-    return Problem(tuple(times), measured, seen, inputs, scale, curves, known, exact_starts, noise, kinds)
+    return Problem(
+        tuple(times), measured, seen, inputs, scale, curves, known, exact_starts, noise, kinds, routes, equation_scale
+    )
+
+
+def _scaled_routes(routes: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Routes between scaled states, of which none exceeds 1, and (n_equations,) by which the rates are divided."""
+    with np.errstate(divide="ignore"):
+        of_equations = (scale[:, None] / np.abs(routes)).min(0)
+    return routes * of_equations / scale[:, None], of_equations
 
 
 def _all_curves(times: list[np.ndarray], ys: list[np.ndarray], noise: float | None) -> tuple[Curves, ...]:

@@ -137,8 +137,7 @@ class _Quotients:
         n = windows.problem.n_variables
         self._over = [Columns(above, n).values(states) for states in windows.variables]
         self._under = [Columns(below, n).values(states) for states in windows.variables]
-        rates = [windows.curves.rates(i, times)[..., [equation]] for i, times in enumerate(windows.times)]
-        rates = [own - known[..., [equation]] for own, known in zip(rates, windows.known_rates(), strict=True)]
+        rates = [own[..., [equation]] for own in windows.rates()]
         implicit = [
             np.concatenate([over, -under * rate], -1)
             for over, under, rate in zip(self._over, self._under, rates, strict=True)

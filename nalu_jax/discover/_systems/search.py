@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from nalu_jax.discover._systems import linear, settings, weak
+from nalu_jax.discover._systems import linear, settings, signs, weak
 from nalu_jax.discover._systems.problem import Curves, Problem
 from nalu_jax.discover._systems.shooting import Fit, fit
 from nalu_jax.discover._systems.structure import Key, Structure
 from nalu_jax.discover._systems.terms import Term
-from nalu_jax.discover._systems.verdict import place_of_weakest, weakest_of
+from nalu_jax.discover._systems.verdict import is_copy, place_of_weakest, weakest_of
 from nalu_jax.discover._systems.weak import Start
 
 Progress = Callable[[str, float], None]
@@ -31,14 +31,18 @@ class Search:
         stop: asked before every fit.
         report: of the stage and the part of the search that is done.
         time_limit: seconds, or None.
+        nonnegative: states that cannot fall below 0: fits that make them are stations of the search, no answers.
     """
 
     problem: Problem
     stop: Callable[[], bool]
     report: Progress
     time_limit: float | None
+    nonnegative: tuple[int, ...] = ()
+    impossible: set[Key] = field(default_factory=set)
     fits: dict[Key, Fit | None] = field(default_factory=dict)
     patiently: set[Key] = field(default_factory=set)
+    proposals: dict[tuple[Fit, tuple[Term, ...]], linear.Proposal] = field(default_factory=dict)
     interrupted: bool = False
     late: bool = False
     begin: float = field(default_factory=time.monotonic)
@@ -51,13 +55,15 @@ class Search:
 
     def found(self) -> list[Fit]:
         """All fits, the best first."""
-        return sorted((each for each in self.fits.values() if each is not None), key=lambda each: each.length)
+        return sorted(self._possible(), key=lambda each: each.length)
 
     def best(self) -> Fit | None:
         """The one with the least description length."""
-        return min(
-            (each for each in self.fits.values() if each is not None), key=lambda each: each.length, default=None
-        )
+        return min(self._possible(), key=lambda each: each.length, default=None)
+
+    def _possible(self) -> list[Fit]:
+        fits = [each for each in self.fits.values() if each is not None]
+        return [each for each in fits if each.structure.key not in self.impossible] if self.impossible else fits
 
     def solved(self) -> bool:
         """Whether the data are explained to the last digit, and by nothing that others are seen through.
@@ -89,6 +95,9 @@ class Search:
         found = fit(self.problem, structure, parameters, nodes, sigma, patient=patient, bar=bar)
         worse = found is None or (before is not None and before.length < found.length)
         self.fits[key] = before if worse else found
+        kept = self.fits[key]
+        if self.nonnegative and kept is not None:
+            (self.impossible.discard if signs.taking(kept, self.nonnegative) is None else self.impossible.add)(key)
         if patient:
             self.patiently.add(key)
         return self.fits[key]
@@ -113,13 +122,30 @@ def climb(
             visited.add(structure.key)
             if current is None:
                 return
-            structure, parameters = linear.improved(search.problem, terms, current, per_equation)
+            structure, parameters = _proposed(search, tuple(terms), current, per_equation)
             nodes, sigma = current.nodes, current.sigma
             if structure.key in visited:
                 break
         best = search.best()
         assert best is not None
         structure, parameters, nodes, sigma = best.structure, best.parameters, best.nodes, best.sigma
+
+
+def _proposed(search: Search, terms: tuple[Term, ...], current: Fit, per_equation: int) -> linear.Proposal:
+    """What the linear search makes of a fit, once: of many equations one after another, of few all together."""
+    if (current, terms) not in search.proposals:
+        if search.problem.n_states > settings.FEW_STATES and _is_separable(search.problem, current.structure):
+            found = linear.equation_by_equation(search.problem, terms, current)
+        else:
+            found = linear.improved(search.problem, terms, current, per_equation)
+        search.proposals[current, terms] = found
+    return search.proposals[current, terms]
+
+
+def _is_separable(problem: Problem, structure: Structure) -> bool:
+    """Whether an equation can be searched beside the others: rates are linear in all parameters, and none of them says
+    what another does, as routes in a circle do."""
+    return problem.routes is None and not structure.is_rational and not structure.free
 
 
 def pruned(search: Search) -> None:
@@ -136,6 +162,19 @@ def pruned(search: Search) -> None:
                 return
             structure, parameters = without(current, place_of_weakest(current))
             current = search.tried(structure, parameters, current.nodes, current.sigma, again=True)
+
+
+def mended(search: Search) -> None:
+    """Fits that take from states what is not there, without the terms that do, as long as they come near the best."""
+    begins = [each for key in search.impossible if (each := search.fits[key]) is not None]
+    for begin in sorted(begins, key=lambda each: each.length)[: settings.MENDED]:
+        current: Fit | None = begin
+        while current is not None and current.structure.coefficients > 1 and not search.ended():
+            place = signs.taking(current, search.nonnegative)
+            if place is None:
+                break
+            structure, parameters = without(current, place)
+            current = search.tried(structure, parameters, current.nodes, current.sigma)
 
 
 def without(fit: Fit, place: int) -> tuple[Structure, np.ndarray]:
@@ -177,11 +216,17 @@ def _from_curve(search: Search, curves: Curves, own: Sequence[Term], whole: Sequ
     if search.ended():
         return
     nodes = search.problem.nodes(curves)
+    libraries = [own] if own is whole else [own, whole]
+    if search.problem.routes is not None:
+        for equations in weak.exchanged(search.problem, curves, own, grown=True)[: settings.STARTS]:
+            climb(search, *composed(equations), nodes, curves.noise, libraries, per_equation)
+            if search.ended() or search.solved():
+                return
+        return
     begins = weak.starts(search.problem, curves, own)
     chosen = [[0] * len(begins)]
     if own is whole and len(begins) <= settings.FEW_STATES:
         chosen += _alternatives(begins)
-    libraries = [own] if own is whole else [own, whole]
     for choice in chosen:
         equations = [begin[k] for begin, k in zip(begins, choice, strict=True)]
         climb(search, *composed(equations), nodes, curves.noise, libraries, per_equation)
@@ -213,10 +258,27 @@ def around_best(search: Search, terms: Sequence[Term]) -> None:
         if best is None or search.ended():
             return
         search.report("rivals", i / settings.NEIGHBOUR_ROUNDS)
-        for structure, parameters in linear.neighbours(search.problem, terms, best, settings.NEIGHBOURS):
+        _equations_anew(search, terms, best)
+        rivals = 0
+        for structure, parameters in linear.neighbours(search.problem, terms, best, settings.MOST_NEIGHBOURS):
             if search.ended():
                 return
-            if structure.size:
-                search.tried(structure, parameters, best.nodes, best.sigma)
+            if not structure.size or rivals == settings.NEIGHBOURS:
+                continue
+            found = search.tried(structure, parameters, best.nodes, best.sigma)
+            rivals += found is None or not is_copy(found, best)
         if search.best() is best:
             return
+
+
+def _equations_anew(search: Search, terms: Sequence[Term], best: Fit) -> None:
+    """Fits the best with one equation searched anew, where there are few: of many the climb has done it."""
+    if (
+        not _is_separable(search.problem, best.structure)
+        or not best.structure.size
+        or search.problem.n_states > settings.FEW_STATES
+    ):
+        return
+    for structure, parameters in linear.equations_anew(search.problem, terms, best):
+        if structure.size and not search.ended():
+            search.tried(structure, parameters, best.nodes, best.sigma)

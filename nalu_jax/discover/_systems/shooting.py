@@ -18,7 +18,7 @@ import numpy as np
 from scipy.linalg import cholesky_banded
 from scipy.linalg.lapack import dtbtrs  # pyright: ignore[reportAttributeAccessIssue]  # made by f2py
 
-from nalu_jax.discover._systems import evidence, settings
+from nalu_jax.discover._systems import evidence, exchanges, settings
 from nalu_jax.discover._systems.flow import Flow, flow, integrated, integrated_rates
 from nalu_jax.discover._systems.problem import Problem
 from nalu_jax.discover._systems.structure import Key, Structure
@@ -40,6 +40,7 @@ class Fit:
         matrix: (I n, p) whitened derivatives by the parameters.
         variance: (n,) of the noise, from the residuals, not below the floor.
         length: negative log evidence in nats.
+        routes: of the problem.
     """
 
     structure: Structure
@@ -52,6 +53,7 @@ class Fit:
     matrix: np.ndarray
     variance: np.ndarray
     length: float
+    routes: np.ndarray | None = None
 
     @property
     def error(self) -> float:
@@ -64,6 +66,8 @@ class Fit:
         powers = self.structure.powers(self.parameters)
         place = {term: k for k, term in enumerate(self.structure.columns.terms)}
         own = lambda term: Term(tuple(np.round(powers[place[term]], 2).tolist()), term.functions)
+        if self.routes is not None:
+            return exchanges.law(self.structure, self.parameters, self.routes, own)
         return tuple((frozenset(map(own, above)), frozenset(map(own, below))) for above, below in self.structure.key)
 
     @property
@@ -307,5 +311,15 @@ def _finished(
     length = evidence.length(problem, structure, parameters, nodes, sigma, linearised.matrix, variance)
     target = linearised.residuals + linearised.matrix @ parameters
     return Fit(
-        structure, parameters, nodes, sigma, linearised.flow, residuals, target, linearised.matrix, variance, length
+        structure,
+        parameters,
+        nodes,
+        sigma,
+        linearised.flow,
+        residuals,
+        target,
+        linearised.matrix,
+        variance,
+        length,
+        problem.routes,
     )

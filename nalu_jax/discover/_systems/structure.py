@@ -31,14 +31,14 @@ class Structure:
     denominators: tuple[tuple[Term, ...], ...]
 
     @property
-    def n_states(self) -> int:
+    def n_equations(self) -> int:
         return len(self.numerators)
 
     @functools.cached_property
     def n_variables(self) -> int:
-        """States and inputs of its terms; the states where it has none."""
+        """States and inputs of its terms; the equations where it has none."""
         parts = (*self.numerators, *self.denominators)
-        return next((len(term.powers) for part in parts for term in part), self.n_states)
+        return next((len(term.powers) for part in parts for term in part), self.n_equations)
 
     @functools.cached_property
     def key(self) -> Key:
@@ -122,15 +122,15 @@ class Structure:
         return found
 
     def weights(self, parameters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(n_states, n_terms) coefficients of `columns` above and below the bars."""
-        shape = (self.n_states, len(self.columns.terms))
+        """(n_equations, n_terms) coefficients of `columns` above and below the bars."""
+        shape = (self.n_equations, len(self.columns.terms))
         above, below = np.zeros(shape), np.zeros(shape)
         for weights, (equations, columns, places) in zip((above, below), self._entries, strict=True):
             weights[equations, columns] = parameters[places]
         return above, below
 
     def rates(self, states: np.ndarray, parameters: np.ndarray) -> np.ndarray:
-        """(..., n_states) of states (..., n_variables), the inputs after them."""
+        """(..., n_equations) of states (..., n_variables), the inputs after them."""
         above, below = self.weights(parameters)
         values = self.columns.values(states, self.powers(parameters))
         if not self.is_rational:
@@ -144,14 +144,14 @@ class Structure:
         under = denominator(values, below)
         rates = (values @ above.T) / under
         found = []
-        for i in range(self.n_states):
+        for i in range(self.n_equations):
             over = values / under[..., [i]]
             parts = [over[..., self._places[0][i]], -rates[..., [i]] * over[..., self._places[1][i]]]
             found.append(np.concatenate(parts, -1))
         return found
 
     def by_exponent(self, states: np.ndarray, parameters: np.ndarray) -> np.ndarray:
-        """(..., n_states, n_free) derivatives of the rates by the free exponents."""
+        """(..., n_equations, n_free) derivatives of the rates by the free exponents."""
         above, below = self.weights(parameters)
         values = self.columns.values(states, self.powers(parameters))
         under = denominator(values, below)
@@ -164,7 +164,7 @@ class Structure:
 
 
 def denominator(values: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """(..., n_states) 1 + the terms below the bar, of values (..., n_terms); NaN where that is not positive."""
+    """(..., n_equations) 1 + the terms below the bar, of values (..., n_terms); NaN where that is not positive."""
     found = 1 + values @ below.T
     return np.where(found > SMALLEST_DENOMINATOR, found, np.nan)
 

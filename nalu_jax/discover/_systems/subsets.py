@@ -11,6 +11,7 @@ data are exact.
 (2, 5)
 """
 
+import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -55,6 +56,22 @@ class Regression(NamedTuple):
         places = list(support)
         return np.linalg.lstsq(self.columns[:, places], self.target, rcond=1e-11)[0] / self.sizes[places]
 
+    def independent(self, support: Sequence[int]) -> list[int]:
+        """Those that say something new beside the ones before them."""
+        kept: list[int] = []
+        for place in support:
+            kept += [] if self.is_singular([*kept, place]) else [place]
+        return kept
+
+    @property
+    def compressed(self) -> "Regression":
+        """The same regression with as few rows as it can have."""
+        both = np.concatenate([self.columns, self.target[:, None]], 1)
+        if both.shape[0] <= both.shape[1]:
+            return self
+        triangle = np.asarray(np.linalg.qr(both, mode="r"))
+        return self._replace(columns=triangle[:, :-1], target=triangle[:, -1])
+
     def is_singular(self, support: Sequence[int]) -> bool:
         """Whether some of these columns say the same."""
         gram = self.gram[np.ix_(support, support)]
@@ -90,6 +107,60 @@ def search(regression: Regression, support: Sequence[int], *, most: int = settin
             break
         current = _state(regression, better)
     return Support(_cost(regression, current), tuple(sorted(current.support)))
+
+
+def beam(regression: Regression, others: Sequence[list[int]]) -> list[Support]:
+    """The best supports that the best of every size lead to, and those that others do.
+
+    The terms that explain most by themselves need not be among those that explain all: of every size many are kept.
+    """
+    level: list[tuple[int, ...]] = [(), *map(tuple, pairs(regression, settings.BEAM_PAIRS))]
+    if len(regression.prices) <= settings.TRIPLE_LIBRARY:
+        level += map(tuple, triples(regression, settings.BEAM_PAIRS))
+    reached: dict[tuple[int, ...], float] = {}
+    for _ in range(settings.BEAM_TERMS):
+        grown: dict[tuple[int, ...], float] = {}
+        for support in level:
+            if regression.is_singular(support):
+                continue
+            state = _state(regression, list(support))
+            reached[support] = own = _cost(regression, state)
+            costs = _additions(regression, state)
+            for k in np.argsort(costs, kind="stable")[: settings.BEAM]:
+                if np.isfinite(costs[k]):
+                    grown[tuple(sorted((*support, int(k))))] = own + float(costs[k])
+        level = sorted(grown, key=lambda support: (grown[support], support))[: settings.BEAM]
+    chosen = sorted(reached, key=lambda support: (reached[support], support))[: settings.BEAM_ENDS]
+    found = [search(regression, begin) for begin in [*map(list, chosen), *others]]
+    found = sorted({each.support: each for each in [*found, *searched(regression)]}.values())
+    best = _pairs_exchanged(regression, found[0])
+    return [best, *(each for each in found if each.support != best.support)]
+
+
+def _pairs_exchanged(regression: Regression, best: Support) -> Support:
+    """The support at which no two terms in the place of two others help."""
+    for places in itertools.combinations(best.support, 2):
+        kept = [k for k in best.support if k not in places]
+        basis = np.linalg.qr(regression.columns[:, kept])[0]
+        columns, target = (each - basis @ (basis.T @ each) for each in (regression.columns, regression.target))
+        columns[:, np.sum(columns**2, 0) < settings.SINGULAR] = 0.0
+        rest = Regression.of(columns, target, prices=regression.prices, rows=regression.rows, floor=regression.floor)
+        for pair in pairs(rest, settings.EXCHANGED_PAIRS):
+            if regression.is_singular([*kept, *pair]):
+                continue
+            found = search(regression, [*kept, *pair])
+            if found.cost < best.cost - 1e-6:
+                return _pairs_exchanged(regression, found)
+    return best
+
+
+def searched(regression: Regression) -> list[Support]:
+    """What `search` reaches from nothing, and from the best pairs and triples, the best first."""
+    begins: list[list[int]] = [[], *pairs(regression, settings.PAIRS)]
+    if len(regression.prices) <= settings.TRIPLE_LIBRARY:
+        begins += triples(regression, settings.TRIPLES)
+    found = (search(regression, begin) for begin in begins if not regression.is_singular(begin))
+    return sorted({each.support: each for each in found}.values())
 
 
 def cost(regression: Regression, support: Sequence[int]) -> float:

@@ -101,7 +101,7 @@ class Columns:
         """Values (..., n_terms) and their derivatives by the states (..., n_terms, n_states)."""
         powers = self.powers if powers is None else powers
         shape = (*states.shape[:-1], len(self.terms))
-        gradients, values = np.zeros((*shape, self.n_states)), np.ones(shape)
+        gradients, values = np.zeros((*shape, states.shape[-1])), np.ones(shape)
         factors = []
         for j, exponents, lower, real in self._active:
             state = states[..., j]
@@ -110,8 +110,11 @@ class Columns:
                 np.multiply(table[..., power - 1], state, out=table[..., power])
             factor, slope = table[..., exponents], table[..., lower] * exponents
             for k in real:
-                base, power = np.maximum(state, SMALLEST_BASE), powers[k, j]
-                factor[..., k], slope[..., k] = base**power, power * base ** (power - 1)
+                base, power = _base(state), powers[k, j]
+                factor[..., k] = base**power
+                slope[..., k] = np.where(
+                    state > SMALLEST_BASE, power * base ** (power - 1), 0.0
+                )  # there it is constant
             factors.append(factor)
             gradients[..., j] = slope
             values *= factor

@@ -148,6 +148,17 @@ def contains(other: Fit, best: Fit) -> bool:
     return all(_has(theirs, own) for mine, of_best in pairs for theirs, own in zip(mine, of_best, strict=True))
 
 
+def is_copy(other: Fit, best: Fit) -> bool:
+    """Whether a law names more than the best and no data like these tell them apart: x tanh(x) of a large x.
+
+    What contains the best is another law, with a number that may be 0.
+    """
+    if other.structure.price <= best.structure.price or contains(other, best):
+        return False
+    apart = (other.residuals - best.residuals) / np.sqrt(best.variance)
+    return bool(np.sum(apart**2) < settings.INDISTINCT)
+
+
 def _has(terms: frozenset[Term], others: frozenset[Term]) -> bool:
     return all(any(_alike(term, other) for term in terms) for other in others)
 

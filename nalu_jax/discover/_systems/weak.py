@@ -4,7 +4,6 @@ A spline's derivative is worse than the spline: rows are changes of a state over
 terms over it. What this finds is never the answer, it is where fits begin.
 """
 
-import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -28,10 +27,14 @@ class Start(NamedTuple):
 
 
 class Windows:
-    """Integrals over windows of the curves."""
+    """Integrals over windows of the curves.
 
-    def __init__(self, problem: Problem, curves: Curves):
-        self.problem, self.curves = problem, curves
+    `targets` (n_states, n_targets) are the sums of states whose changes stand for what an equation says; by default
+    every state itself.
+    """
+
+    def __init__(self, problem: Problem, curves: Curves, targets: np.ndarray | None = None):
+        self.problem, self.curves, self.targets = problem, curves, targets
         points, weights = np.polynomial.legendre.leggauss(GAUSS)
         self.noisy = bool(curves.noise.min() >= settings.EXACT_SPLINE)
         self.widths = [
@@ -65,13 +68,20 @@ class Windows:
             return self.integrals([columns.values(each) for each in self.variables])
 
     def changes(self) -> np.ndarray:
-        """(windows, n_states) of the states, without what is known of them."""
+        """(windows, n_targets) of the states, without what is known of them."""
         found = []
         for i, (ts, width) in enumerate(zip(self.problem.times, self.widths, strict=True)):
             states = self.curves.states(i, ts)
             found.append(states[width:] - states[:-width])
         changes = np.concatenate(found)
-        return changes - self.integrals(self.known_rates())
+        changes = changes - self.integrals(self.known_rates())
+        return changes if self.targets is None else changes @ self.targets
+
+    def rates(self) -> list[np.ndarray]:
+        """(n_intervals, GAUSS, n_targets) of each trajectory, of the curves, without what is known."""
+        rates = [self.curves.rates(i, times) for i, times in enumerate(self.times)]
+        rates = [own - known for own, known in zip(rates, self.known_rates(), strict=True)]
+        return rates if self.targets is None else [own @ self.targets for own in rates]
 
     def known_rates(self) -> list[np.ndarray]:
         """(n_intervals, GAUSS, n_states) of each trajectory: the rates that are known."""
@@ -92,7 +102,7 @@ def starts(
     windows = Windows(problem, curves)
     columns, changes = windows.columns(library), windows.changes()
     prices = np.array([term.price for term in library]) + settings.TERM + 0.5 * np.log(max(windows.rows, 2)) + 1
-    return [_equation(library, columns, changes[:, i], prices, windows.rows, count) for i in range(problem.n_states)]
+    return [_equation(library, windows, columns, changes[:, i], prices, count) for i in range(problem.n_states)]
 
 
 def small(problem: Problem, curves: Curves, library: Sequence[Term]) -> list[list[Start]]:
@@ -113,17 +123,62 @@ def small(problem: Problem, curves: Curves, library: Sequence[Term]) -> list[lis
 
 
 def _equation(
-    library: Sequence[Term], columns: np.ndarray, target: np.ndarray, prices: np.ndarray, rows: float, count: int
+    library: Sequence[Term], windows: Windows, columns: np.ndarray, target: np.ndarray, prices: np.ndarray, count: int
 ) -> list[Start]:
-    regression = Regression.of(columns, target, prices=prices, rows=rows)
-    begins: list[list[int]] = [[], *subsets.pairs(regression, settings.PAIRS)]
-    if len(library) <= settings.TRIPLE_LIBRARY:
-        begins += subsets.triples(regression, settings.TRIPLES)
-    begins = [begin for begin in begins if not regression.is_singular(begin)]
-    found = {each.support: each.cost for each in map(functools.partial(subsets.search, regression), begins)}
-    chosen = sorted((cost, support) for support, cost in found.items())[:count]
-    return [_start(library, regression, cost, support) for cost, support in chosen]
+    regression = Regression.of(columns, target, prices=prices, rows=windows.rows)
+    many = windows.problem.n_states > settings.FEW_STATES
+    found = subsets.beam(regression.compressed, []) if many else subsets.searched(regression)
+    return [_start(library, regression, *each) for each in found[:count]]
 
 
 def _start(library: Sequence[Term], regression: Regression, cost: float, support: Sequence[int]) -> Start:
     return Start(cost, tuple(library[k] for k in support), (), regression.coefficients(support))
+
+
+def exchanged(problem: Problem, curves: Curves, library: Sequence[Term], *, grown: bool) -> list[list[Start]]:
+    """Systems where sums of states are conserved, from one regression of all states, the likeliest first: those of few
+    terms, or where `grown` those that they grow to."""
+    assert problem.routes is not None
+    windows = Windows(problem, curves)
+    columns, weights = windows.columns(library), 1 / curves.noise
+    every = np.einsum("wm,nk->wnkm", columns, problem.routes * weights[:, None])
+    rows = windows.rows * int(np.linalg.matrix_rank(problem.routes))
+    prices = np.array([term.price for term in library]) + settings.TERM + 0.5 * np.log(max(rows, 2)) + 1
+    regression = Regression.of(
+        every.reshape(columns.shape[0] * problem.n_states, -1),
+        (windows.changes() * weights).ravel(),
+        prices=np.tile(prices, problem.n_equations),
+        rows=rows,
+    )
+    singles = [[int(k)] for k in np.argsort(-np.abs(regression.columns.T @ regression.target), kind="stable")]
+    few = len(prices) * problem.n_equations <= settings.TRIPLE_LIBRARY
+    begins = [*singles[:2], *subsets.pairs(regression, settings.PAIRS)]
+    begins += subsets.triples(regression, settings.TRIPLES) if few else []
+    begins = [begin for begin in begins if not regression.is_singular(begin)]
+    most = problem.n_states * (settings.FREED_TERMS if grown else settings.EXCHANGED_TERMS)
+    found = {}
+    for begin in map(tuple, ([], *begins)):
+        for size in [most] if grown else range(max(1, len(begin)), most + 1):
+            reached = subsets.search(regression, begin, most=size)
+            found[reached.support], begin = reached.cost, reached.support
+    chosen = sorted((cost, support) for support, cost in found.items())
+    if (
+        not grown
+    ):  # of every size the likeliest: more terms than the law has explain exact data better than a spline does
+        kept = max(1, settings.SMALL_SYSTEMS // most)
+        of_sizes = [[each for each in chosen if len(each[1]) == size][:kept] for size in range(1, most + 1)]
+        chosen = sorted(each for of_size in of_sizes for each in of_size)
+    return [_of_routes(library, regression, *each, problem.n_equations) for each in chosen]
+
+
+def _of_routes(
+    library: Sequence[Term], regression: Regression, cost: float, support: Sequence[int], n_equations: int
+) -> list[Start]:
+    """A support among the terms of all equations as a start of each."""
+    coefficients = regression.coefficients(support)
+    found = []
+    for k in range(n_equations):
+        own = [place for place, column in enumerate(support) if column // len(library) == k]
+        terms = tuple(library[support[place] % len(library)] for place in own)
+        found.append(Start(cost / n_equations, terms, (), coefficients[own]))
+    return found
