@@ -148,7 +148,7 @@ def _is_near(other: Fitted, best: Fitted) -> bool:
 
 def _against(seen: Signs) -> str | None:
     """Why a formula is no law of the data."""
-    if seen.misfit > settings.MISFIT:
+    if seen.misfit > settings.CLEAR_MISFIT:
         return f"the residuals still follow the inputs (a smooth function explains {seen.misfit:.1f} nats of them)"
     if cancels(seen):
         return f"its terms cancel: they are {seen.cancelling:.0f} times as large as their sum"
@@ -177,6 +177,8 @@ def _doubt(seen: Signs) -> str | None:
     """Why a formula, though no rival is near, is not said to be recovered."""
     if seen.exact:
         return None
+    if seen.misfit > settings.MISFIT:
+        return f"its residuals may still follow the inputs (a smooth function explains {seen.misfit:.1f} nats of them)"
     if seen.weakest < settings.WEAKEST:
         return f"one of its terms is only {seen.weakest:.1f} standard errors large"
     if seen.inflation > settings.INFLATION:
