@@ -332,6 +332,31 @@ def test_a_function_that_is_one_in_the_data_is_no_rival():
     assert families.without_copies([plain, copy, rival]) == [plain, rival]
 
 
+def test_many_terms_of_many_states_are_no_series_and_many_of_few_are():
+    powers = np.eye(6)
+    assert structure.plain([tuple(terms.Term(tuple(each)) for each in powers)] * 6).longest == 0
+    assert structure.plain([tuple(terms.Term((float(k), 0.0)) for k in range(6)), ()]).longest == 6
+
+
+def test_a_term_that_says_the_same_as_another_costs_evidence():
+    """The determinant of exact data rewarded it by 15 nats."""
+    ts = np.linspace(0.0, 4.0, 60)
+    ys = 3 / (1 + 5 * np.exp(-ts))
+    ys = np.stack([ys, 3 * ys], 1)
+    made = problem.problem([ts], [ys], scale=ys.std(0))
+    n, m, square, other = (terms.Term(powers) for powers in [(1.0, 0.0), (0.0, 1.0), (2.0, 0.0), (0.0, 2.0)])
+    size = ys[:, 0].std()
+    plain, double = structure.plain([(n, square), (m, other)]), structure.plain([(n, m, square), (m, other)])
+    begins = np.array([1, -size / 3, 1, -size / 3]), np.array([0.9, 0.1, -size / 3, 1, -size / 3])
+    curves = made.curves[0]
+    lengths = []
+    for law, begin in zip((plain, double), begins, strict=True):
+        found = shooting.fit(made, law, begin, made.nodes(curves), curves.noise)
+        assert found is not None and found.is_exact
+        lengths.append(found.length)
+    assert lengths[0] < lengths[1]
+
+
 # files
 
 

@@ -85,10 +85,13 @@ class Structure:
 
     @functools.cached_property
     def longest(self) -> int:
-        """Most parameters of one equation."""
-        sizes = []
+        """Most parameters of one equation that has fewer variables, as a series has, and a sum of reactions has not."""
+        sizes = [0]
         for above, below, (begin, _, end) in zip(*self._places, self.spans, strict=True):
-            sizes.append(end - begin + sum(k in above or k in below for k, _ in self.free))
+            size = end - begin + sum(k in above or k in below for k, _ in self.free)
+            terms = [self.columns.terms[k] for k in (*above, *below)]
+            variables = {j for term in terms for j in range(self.n_variables) if term.reads(j)}
+            sizes.append(size if size > len(variables) else 0)
         return max(sizes)
 
     @functools.cached_property

@@ -51,6 +51,12 @@ class Term:
         """Whether all exponents are whole numbers of at least 0 and none is free."""
         return not any(self.free) and all(power >= 0 and power == int(power) for power in self.powers)
 
+    def reads(self, variable: int) -> bool:
+        """Whether a variable is in it."""
+        free = self.free[variable] if self.free else False
+        inside = any(function.weights[variable] != 0 for function in self.functions)
+        return bool(free or inside or self.powers[variable] != 0)
+
 
 def _exp(u: np.ndarray) -> np.ndarray:
     return np.exp(np.clip(u, -LARGEST_LOGARITHM, LARGEST_LOGARITHM))

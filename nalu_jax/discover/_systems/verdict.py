@@ -149,14 +149,23 @@ def contains(other: Fit, best: Fit) -> bool:
 
 
 def is_copy(other: Fit, best: Fit) -> bool:
-    """Whether a law names more than the best and no data like these tell them apart: x tanh(x) of a large x.
+    """Whether a law is the best one times functions that no data like these tell from 1: x tanh(x) of a large x.
 
-    What contains the best is another law, with a number that may be 0.
+    What equals the best along the data in another way, as what is conserved lets it, is another law.
     """
-    if other.structure.price <= best.structure.price or contains(other, best):
+    pairs = zip(other.law, best.law, strict=True)
+    if not all(
+        _times_functions(theirs, own) for mine, of_best in pairs for theirs, own in zip(mine, of_best, strict=True)
+    ):
         return False
     apart = (other.residuals - best.residuals) / np.sqrt(best.variance)
-    return bool(np.sum(apart**2) < settings.INDISTINCT)
+    return other.law != best.law and bool(np.sum(apart**2) < settings.INDISTINCT)
+
+
+def _times_functions(terms: frozenset[Term], others: frozenset[Term]) -> bool:
+    """Whether terms are the others, some of them times functions."""
+    plain = lambda term, other: term.powers == other.powers and set(term.functions) >= set(other.functions)
+    return len(terms) == len(others) and all(any(plain(term, other) for term in terms) for other in others)
 
 
 def _has(terms: frozenset[Term], others: frozenset[Term]) -> bool:
