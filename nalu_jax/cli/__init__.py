@@ -129,6 +129,13 @@ def _ode_options(command: argparse.ArgumentParser) -> None:
         "--nonnegative", type=families, default=(), metavar="A,B", help="states that cannot fall below 0, or all"
     )
     command.add_argument(
+        "--varies",
+        type=families,
+        default=(),
+        metavar="A,B",
+        help="states in whose equations numbers may differ by trajectory, or all",
+    )
+    command.add_argument(
         "--ensemble",
         type=int,
         default=0,

@@ -55,6 +55,7 @@ def run(options: argparse.Namespace) -> int:
             inputs=(options.inputs, driving) if options.inputs else None,
             conserved=options.conserved,
             nonnegative=options.nonnegative,
+            varies=options.varies,
             ensemble=options.ensemble,
             noise=options.noise,
             initial_states=options.initial_states,
@@ -69,6 +70,9 @@ def run(options: argparse.Namespace) -> int:
         print("nalu-jax ode: interrupted before there was an equation.", file=sys.stderr)
         return INTERRUPTED
     notes = [f"note: {note}" for note in columns.notes]
+    if found.by_trajectory and options.trajectory is not None:
+        labels = dict.fromkeys(columns.beside[options.trajectory].tolist())
+        notes.append(f"note: the trajectories are, in this order, {', '.join(map(_names.printable, map(str, labels)))}")
     print(json.dumps(as_data(found), indent=1, allow_nan=False) if options.json else "\n".join([str(found), *notes]))
     if options.report is not None:
         try:
@@ -111,6 +115,10 @@ def as_data(found: discover.FoundSystem) -> dict[str, Any]:
         "reason": found.reason,
         "equations": list(found.equations),
         "latex": list(found.latex),
+        "by_trajectory": {
+            symbol: [{"value": finite(each.value), "error": finite(each.error)} for each in numbers]
+            for symbol, numbers in found.by_trajectory.items()
+        },
         "noise": [finite(each) for each in found.noise],
         "rows": found.rows,
         "notes": list(found.notes),

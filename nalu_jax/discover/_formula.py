@@ -122,7 +122,7 @@ class Groups:
     Attributes:
         header: of the column that says which a row belongs to.
         labels: of the experiments, as text.
-        covariances: of the numbers in each, as `Formula.covariance`.
+        covariances: of the numbers in each, as `Formula.covariance`; empty of rates of systems.
     """
 
     header: str

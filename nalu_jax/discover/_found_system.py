@@ -1,5 +1,6 @@
 """What `discover.ode` found: the verdict, the equations with their errors, their rivals."""
 
+import dataclasses
 import functools
 import pathlib
 from dataclasses import dataclass
@@ -7,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _measures, _names
+from . import _measures, _names, _numbers
 from ._ensemble import Ensemble, line
+from ._formula import Number
 from ._found import NOTHING, Front, front_of, numbers_as_html, numbers_of, weights_of
 from ._system import System
 
@@ -117,16 +119,37 @@ class FoundSystem:
         """Why there is no model; empty where there is one."""
         return self.best.model_note
 
-    def simulate(self, y0: Any, ts: Any, inputs: Any = None) -> np.ndarray:
+    @property
+    def by_trajectory(self) -> dict[str, tuple[Number, ...]]:
+        """Of the symbol of every number of the best that differs between trajectories: the number in each."""
+        return self.best.by_trajectory
+
+    def of_trajectory(self, place: int) -> "FoundSystem":
+        """What was found for one trajectory, from 0 on: all systems with its numbers.
+
+        Raises:
+            TypeError, IndexError: there is no such trajectory.
+        """
+        own = {id(candidate): candidate.of_trajectory(place) for candidate in self.candidates}
+        shared = (f"of trajectory {place}, fitted with the others",) if self.by_trajectory else ()
+        return dataclasses.replace(
+            self,
+            candidates=tuple(own[id(candidate)] for candidate in self.candidates),
+            alike=tuple(own[id(candidate)] for candidate in self.alike),
+            notes=(*self.notes, *shared),
+        )
+
+    def simulate(self, y0: Any, ts: Any, inputs: Any = None, *, trajectory: int | None = None) -> np.ndarray:
         """States (n_times, n_states) of the best at the times ts from y0 at the first of them, in float64.
 
         inf from where the solver did not get any further. `inputs` (n_times, n_inputs) are those at the times, where
-        the system has any.
+        the system has any; `trajectory` is the place of the one whose numbers are taken, where numbers differ.
 
         Raises:
-            ValueError: times, states or inputs do not fit.
+            TypeError, IndexError: there is no such trajectory.
+            ValueError: times, states or inputs do not fit, or numbers differ and no trajectory is given.
         """
-        return self.best.simulate(y0, ts, inputs)
+        return self.best.simulate(y0, ts, inputs, trajectory=trajectory)
 
     def to_python(self) -> str:
         """Source of a function (t, y) -> dy/dt that needs NumPy only."""
@@ -153,7 +176,7 @@ class FoundSystem:
         lines += [f"  {symbol} is the state {_names.printable(repr(name))}" for symbol, name in legend.items()]
         beside = _names.legend(self.inputs, self.input_symbols)
         lines += [f"  {symbol} is the input {_names.printable(repr(name))}" for symbol, name in beside.items()]
-        lines += [*_unit_lines(self.best), "", _noise_line(self)]
+        lines += [*_trajectory_lines(self.best), *_unit_lines(self.best), "", _noise_line(self)]
         lines += _ensemble_lines(self)
         if self.alike:
             lines += ["", "not told apart from it by these data:"]
@@ -189,6 +212,15 @@ def _noise_line(found: FoundSystem) -> str:
 
 def _ensemble_lines(found: FoundSystem) -> list[str]:
     return [] if found.ensemble is None else [line(found.ensemble, found.best)]
+
+
+def _trajectory_lines(system: System) -> list[str]:
+    """The numbers that differ, a line each."""
+    lines = []
+    for symbol, numbers in system.by_trajectory.items():
+        texts = [_numbers.with_error(each.value, each.error) for each in numbers]
+        lines.append(f"  {symbol} by trajectory: {', '.join(texts)}")
+    return ["", *lines] if lines else []
 
 
 def _unit_lines(system: System) -> list[str]:

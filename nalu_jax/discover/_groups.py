@@ -80,9 +80,8 @@ def of(formula: "Formula", label: Any) -> "Formula":
         return formula
     place = place_of(formula, label)
     one = lambda number: number.by_group[place] if number.by_group else number
-    return dataclasses.replace(
-        formula, terms=_with(formula, one), covariance=formula.groups.covariances[place], groups=None
-    )
+    covariance = formula.groups.covariances[place] if formula.groups.covariances else None
+    return dataclasses.replace(formula, terms=_with(formula, one), covariance=covariance, groups=None)
 
 
 def _with(formula: "Formula", change: Any) -> tuple[Any, ...]:

@@ -136,7 +136,7 @@ def _candidate_data(formula: Formula) -> dict[str, Any]:
         ],
         "covariance": _covariance_data(formula.covariance),
         "known": _known_data(formula.known),
-        "groups": _groups_data(formula.groups),
+        "groups": groups_data(formula.groups),
         "terms": [term_data(term) for term in formula.terms],
     }
 
@@ -147,7 +147,7 @@ def _covariance_data(covariance: np.ndarray | None) -> list[list[float | None]] 
     return [[finite(float(entry)) for entry in row] for row in covariance]
 
 
-def _groups_data(groups: Groups | None) -> dict[str, Any] | None:
+def groups_data(groups: Groups | None) -> dict[str, Any] | None:
     if groups is None:
         return None
     covariances = [_covariance_data(each) for each in groups.covariances]
@@ -252,7 +252,7 @@ def _candidate(data: Any, names: tuple[str, ...], symbols: tuple[str, ...], targ
         constants=constants,
         covariance=_covariance(data.get("covariance"), terms),
         known=_known(data.get("known"), symbols),
-        groups=_groups(data.get("groups"), terms, symbols),
+        groups=groups_of(data.get("groups"), terms, symbols),
     )
 
 
@@ -282,7 +282,7 @@ def _constant(data: Any) -> Constant:
     return Constant(get(data, "name", str), symbol, number_of(data, "value"), unit)
 
 
-def _groups(data: Any, terms: tuple[Term, ...], symbols: tuple[str, ...]) -> Groups | None:
+def groups_of(data: Any, terms: tuple[Term, ...], symbols: tuple[str, ...]) -> Groups | None:
     """The groups, whose labels every number that differs has a number for."""
     numbers = [each for term in terms for each in (term.coefficient, *(f.exponent for f in term.factors))]
     differing = [number for number in numbers if number.by_group]
@@ -291,8 +291,8 @@ def _groups(data: Any, terms: tuple[Term, ...], symbols: tuple[str, ...]) -> Gro
             raise Wrong("numbers of it differ by group, and it has no groups")
         return None
     labels, rows = texts(data, "labels"), get(data, "covariances", list)
-    if len(labels) < 2 or len(set(labels)) < len(labels) or len(rows) != len(labels) or None in rows:
-        raise Wrong("its groups are not labels with a covariance each")
+    if len(labels) < 2 or len(set(labels)) < len(labels) or len(rows) not in (0, len(labels)) or None in rows:
+        raise Wrong("its groups are not labels with a covariance each, or none")
     if any(len(each.by_group) != len(labels) for each in differing):
         raise Wrong("a number of it is not one for each group")
     own = [each.symbol for each in differing]

@@ -13,14 +13,24 @@ import numpy as np
 
 from .. import _arguments, _progress
 from .._interrupt import deferred
-from . import _ensemble, _system_conserved, _system_known, _system_measures, _system_written, _trajectories
+from . import (
+    _ensemble,
+    _system_conserved,
+    _system_known,
+    _system_measures,
+    _system_varying,
+    _system_written,
+    _trajectories,
+)
 from ._found_system import FoundSystem
 from ._system import System
 from ._systems.families import search
+from ._systems.inputs import Inputs
 from ._systems.inputs import inputs as input_curves
 from ._systems.problem import problem
 from ._systems.search import Progress
 from ._systems.terms import FUNCTIONS
+from ._systems.varying import search as search_varying
 
 LATE_NOTE = "the time limit ended the search: the best so far"
 
@@ -49,6 +59,7 @@ def ode(
     known: Callable[..., Any] | None = None,
     conserved: str | Sequence[str] = (),
     nonnegative: Literal["all"] | Sequence[str] = (),
+    varies: Literal["all"] | Sequence[str] = (),
     ensemble: int = 0,
     noise: float | None = None,
     missing: bool = False,
@@ -80,6 +91,10 @@ def ode(
             as what one state hands to others, each constant once, so that every law that is found keeps the sums.
         nonnegative: names of states that cannot fall below 0, such as concentrations, or "all": what takes from such a
             state vanishes with it, so that -k*a*b may stand in the rate of a or b, and in that of no other state.
+        varies: names of states in whose equations coefficients may differ between trajectories, or "all". The law is
+            one, with the same exponents, and evidence decides which coefficients differ: they have a symbol, such as
+            c1, and `found.by_trajectory` has a number with its error for each trajectory. Not with `conserved` or
+            `ensemble`, and where an exponent is no simple number its coefficient is common.
         ensemble: halves of the data in which the search is done again, each with the same time limit:
             `found.ensemble` has the share of them in which each term is found again. 20 halves tell 50 from 70 %.
         noise: standard deviation of the measurements in standard deviations of each state; 0 says that they are exact.
@@ -100,7 +115,8 @@ def ode(
         ValueError: times that do not increase, NaN without missing=True, too few points, two states of one name, units
             that are none or not given, inputs that are not known at every time, known rates of another shape, or sums
             said to be conserved that are no sums of states or that change, states that cannot be negative and are,
-            or too few rows for an ensemble. The message has trajectory, row and state.
+            numbers that are to differ between trajectories of which there is one, or too few rows for an ensemble. The
+            message has trajectory, row and state.
         KeyboardInterrupt: Ctrl-C came before anything was fitted.
         TimeoutError: so did the time limit.
 
@@ -119,6 +135,7 @@ def ode(
     sums = _system_conserved.read(conserved, data.names)
     _system_conserved.check(sums, data, rates)
     never_negative = _trajectories.nonnegative(nonnegative, data)
+    differing = _system_varying.read(varies, data, conserved=bool(sums.texts), ensemble=bool(ensemble))
     halves = _ensemble.halves([len(times) for times in data.times], ensemble) if ensemble else []
     curves = None if driving is None else input_curves(data.times, driving.values)
     written = _system_written.Names(names, measures, sums.routes)
@@ -140,9 +157,19 @@ def ode(
             found = searched_in(other, report=lambda stage, share: None).found
             return None if interrupted() or not found else _system_written.system_of(found[0], other, written, known)
 
-        made = prepared(data.times, data.states, inputs=curves, exact_starts=initial_states == "exact")
-        searched = searched_in(made, report=report)
-        systems = tuple(_system_written.system_of(each, made, written, known) for each in searched.found)
+        whole = functools.partial(prepared, exact_starts=initial_states == "exact")
+        made = whole(data.times, data.states, inputs=curves)
+        if differing:
+            of_one = zip(data.times, data.states, _each(curves, len(data.times)), strict=True)
+            alone = [whole([own], [states], inputs=driven) for own, states, driven in of_one]
+            searched = search_varying(made, alone, differing, report=report, **searched_in.keywords)
+            systems = _system_varying.systems_of(searched, written, known)
+            fits = [each.fit for each in searched.found]
+            noted = _system_varying.notes(searched, systems[0]) if systems else ()
+        else:
+            searched = searched_in(made, report=report)
+            systems = tuple(_system_written.system_of(each, made, written, known) for each in searched.found)
+            fits, noted = searched.found, ()
         repeated = _ensemble.of(systems[0], halves, again) if systems and not interrupted() else None
         stopped = interrupted()
     if not systems:
@@ -153,12 +180,17 @@ def ode(
         reason=searched.verdict.reason,
         candidates=systems,
         alike=tuple(systems[i] for i in searched.verdict.alike),
-        noise=np.sqrt(searched.found[0].variance) * made.scale[: made.n_states],
+        noise=np.sqrt(fits[0].variance) * made.scale[: made.n_states],
         rows=len(made.ys),
-        notes=(*kept, *((LATE_NOTE,) if searched.late else ())),
+        notes=(*kept, *noted, *((LATE_NOTE,) if searched.late else ())),
         interrupted=stopped,
         ensemble=repeated,
     )
+
+
+def _each(curves: Inputs | None, count: int) -> list[Inputs | None]:
+    """Inputs of each trajectory by itself."""
+    return [None] * count if curves is None else [curves._replace(curves=(own,)) for own in curves.curves]
 
 
 def _functions(functions: Any) -> tuple[str, ...]:

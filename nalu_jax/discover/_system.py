@@ -3,6 +3,7 @@
 Every rate is a `Formula`, as those of tables are: one writer, one set of rules for numbers, errors and symbols.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _names, _text
-from ._formula import Formula
+from ._formula import Formula, Number
 
 if TYPE_CHECKING:
     import sympy
@@ -70,12 +71,32 @@ class System:
         """The rates for people: numbers with their standard errors, 0.401(2) is 0.401 +- 0.002."""
         return tuple(rate.with_errors if rate.terms else "0" for rate in self.rates)
 
+    @property
+    def by_trajectory(self) -> dict[str, tuple[Number, ...]]:
+        """Of the symbol of every number that differs between trajectories: the number in each."""
+        return {symbol: tuple(own.values()) for rate in self.rates for symbol, own in rate.by_group.items()}
+
+    def of_trajectory(self, place: int) -> "System":
+        """The system with the numbers of one trajectory, from 0 on; the system itself where none differs.
+
+        Raises:
+            TypeError, IndexError: there is no such trajectory.
+        """
+        if isinstance(place, bool) or not isinstance(place, int | np.integer):
+            raise TypeError(f"of_trajectory: expected the place of a trajectory, got {place!r}.")
+        count = max((len(own) for own in self.by_trajectory.values()), default=None)
+        if count is None:
+            return self
+        if not 0 <= place < count:
+            raise IndexError(f"of_trajectory: there is no trajectory {place}; there are 0 to {count - 1}.")
+        return dataclasses.replace(self, rates=tuple(rate.of_group(int(place)) for rate in self.rates))
+
     @functools.cached_property
     def expressions(self) -> "tuple[sympy.Expr, ...]":
         """The rates in SymPy, the states real symbols."""
         from ..symbolic._parse import parse
 
-        return tuple(parse(equation, self.rates[0].symbols) for equation in self.equations)
+        return tuple(parse(equation, (*self.rates[0].symbols, *self.by_trajectory)) for equation in self.equations)
 
     @functools.cached_property
     def latex(self) -> tuple[str, ...]:
@@ -92,6 +113,8 @@ class System:
     def _units(self) -> tuple["Chain | None", Any, str]:
         from . import _system_units
 
+        if self.by_trajectory:
+            return None, None, f"{', '.join(self.by_trajectory)} differ: that of one trajectory, of_trajectory, has one"
         return _system_units.of(self.rates)
 
     @property
@@ -109,23 +132,32 @@ class System:
         """Why there is no model; empty where there is one."""
         return self._units[2]
 
-    def simulate(self, y0: Any, ts: Any, inputs: Any = None) -> np.ndarray:
+    def simulate(self, y0: Any, ts: Any, inputs: Any = None, *, trajectory: int | None = None) -> np.ndarray:
         """States (n_times, n_states) at the times ts from y0 at the first of them, by `nalu_jax.ode.solve` in float64.
 
         inf from where the solver did not get any further. `inputs` (n_times, n_inputs) are those at the times, where
-        the system has any; between them they are interpolated as `discover.ode` does it.
+        the system has any; between them they are interpolated as `discover.ode` does it. `trajectory` is the place of
+        the one whose numbers are taken, where numbers differ.
 
         Raises:
-            ValueError: times, states or inputs do not fit.
+            TypeError, IndexError: there is no such trajectory.
+            ValueError: times, states or inputs do not fit, or numbers differ and no trajectory is given.
         """
         from . import _simulated
 
+        if trajectory is not None:
+            return self.of_trajectory(trajectory).simulate(y0, ts, inputs)
+        if self.by_trajectory:
+            raise ValueError(
+                f"simulate: {', '.join(self.by_trajectory)} differ between trajectories: pass trajectory=, its place."
+            )
         return _simulated.states(self.rates, self.known, y0, ts, inputs)
 
     def to_python(self) -> str:
         """Source of a function (t, y) -> dy/dt that needs NumPy only, as `scipy.integrate.solve_ivp` takes it.
 
-        Of (t, y, inputs) where there are inputs, those at time t. What is known is not in it.
+        Of (t, y, inputs) where there are inputs, those at time t; and last of the place of a trajectory, where numbers
+        differ. What is known is not in it.
         """
         rights = [_text.right_hand_side(rate, _text.NUMPY) if rate.terms else "0.0" for rate in self.rates]
         legend = _names.legend(self.names, self.symbols)
@@ -137,9 +169,13 @@ class System:
             "import numpy as np",
             "",
             "",
-            f"def rates(t, y{', inputs' if self.inputs else ''}):",
+            f"def rates(t, y{', inputs' if self.inputs else ''}{', trajectory' if self.by_trajectory else ''}):",
             f"    {_unpacked(self.symbols)} = y",
             *([f"    {_unpacked(self.input_symbols)} = inputs"] if self.inputs else []),
+            *(
+                f"    {symbol} = {[each.value for each in own]}[trajectory]"
+                for symbol, own in self.by_trajectory.items()
+            ),
             f"    return np.array([{', '.join(rights)}])",
         ]
         return "\n".join(lines) + "\n"

@@ -9,7 +9,8 @@
     equations, latex     of the best, for readers: the numbers below are what is loaded
     alike                places in candidates
     candidates           equations, complexity, error, description_length, rates; the best first
-      rates              of each state: kind ("sum" or "quotient"), groups, unit, error, complexity, terms
+      rates              of each state: kind ("sum" or "quotient"), groups, unit, error, complexity, terms, and
+                         trajectories: where numbers differ between them header, labels and [], else null
 
 Terms, factors and numbers are those of tables, see `_json`.
 """
@@ -97,6 +98,7 @@ def _rate_data(rate: Formula) -> dict[str, Any]:
         "error": _json.finite(rate.error),
         "complexity": rate.complexity,
         "terms": [_json.term_data(term) for term in rate.terms],
+        "trajectories": _json.groups_data(rate.groups),
     }
 
 
@@ -151,9 +153,12 @@ def _system(data: Any, names: tuple[str, ...], variables: Variables) -> System:
     if len(rates) != len(names):
         raise Wrong("a system of it has not a rate for each state")
     length = _json.float_of(data, "description_length", math.nan)
-    formulas = (_rate(rate, name, variables, length) for rate, name in zip(rates, names, strict=True))
+    formulas = tuple(_rate(rate, name, variables, length) for rate, name in zip(rates, names, strict=True))
+    symbols = [symbol for rate in formulas for symbol in rate.by_group]
+    if len(set(symbols)) < len(symbols) or len({rate.groups.labels for rate in formulas if rate.groups}) > 1:
+        raise Wrong("its numbers that differ between trajectories are not one for each, with a symbol of their own")
     return System(
-        rates=tuple(formulas),
+        rates=formulas,
         known=None,
         complexity=get(data, "complexity", int),
         error=_json.float_of(data, "error", math.nan),
@@ -181,4 +186,5 @@ def _rate(data: Any, name: str, variables: Variables, length: float) -> Formula:
         description_length=length,
         units=variables.units,
         target_unit=_json.checked_unit(get(data, "unit", str)),
+        groups=_json.groups_of(data.get("trajectories"), terms, variables.symbols),
     )

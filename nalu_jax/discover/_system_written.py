@@ -77,19 +77,32 @@ def _numbers_of(fit: Fit, problem: Problem) -> Numbers:
     lost = np.isinf(np.diag(covariance))
     covariance = change @ np.where(np.isinf(covariance), 0.0, covariance) @ change.T
     errors = np.where(lost, np.inf, np.sqrt(np.maximum(np.diag(covariance), 0.0)))
-    values, simple, left = _simplified(estimates, covariance, errors, count)
+    every = (
+        term
+        for parts in zip(structure.numerators, structure.denominators, strict=True)
+        for part in parts
+        for term in part
+    )
+    common = [k for k, term in enumerate(every) if not any(term.powers[problem.n_variables - fit.indicators :])]
+    values, simple, left = _simplified(estimates, covariance, errors, count, common)
     return Numbers(estimates, covariance, errors, values, _conditional(left, simple), simple)
 
 
 def _simplified(
-    estimates: np.ndarray, covariance: np.ndarray, errors: np.ndarray, count: int
+    estimates: np.ndarray, covariance: np.ndarray, errors: np.ndarray, count: int, common: list[int]
 ) -> tuple[np.ndarray, dict[int, float], np.ndarray]:
-    """Values with simple coefficients where they are taken to be such, the surest first; the others moved along."""
+    """Values with simple coefficients where they are taken to be such, the surest first; the others moved along.
+
+    Numbers by trajectory are those of experiments, and none of the law: of the `count` coefficients only those that are
+    common to all may be simple.
+    """
     values, covariance = estimates.copy(), covariance.copy()
     simple: dict[int, float] = {}
     if not np.isfinite(errors).all() or not estimates[:count].all():
         return values, simple, covariance
     for k in np.argsort(errors[:count] / np.abs(estimates[:count]), kind="stable").tolist():
+        if k not in common:
+            continue
         variance = covariance[k, k]
         if variance <= 0:
             continue
@@ -123,7 +136,7 @@ def _rate(fit: Fit, problem: Problem, numbers: Numbers, names: Names, i: int) ->
     over, under = _coefficients(fit, numbers, names, i)
     above = [_term(fit, problem, numbers, term, each, "above" if under else "sum") for term, each in over]
     below = [_term(fit, problem, numbers, term, each, "below") for term, each in under]
-    above, below = (sorted(part, key=_order) for part in (above, below))
+    above, below = (sorted(part, key=order) for part in (above, below))
     form = Form("quotient", (len(above), len(below))) if below else Form("sum", (len(above),))
     terms = tuple(above + below)
     return Formula(
@@ -161,7 +174,7 @@ def _coefficient(numbers: Numbers, k: int) -> Number:
     return measured(_numbers.rounded(float(numbers.values[k]), float(numbers.conditional[k])), estimate, error)
 
 
-def _order(term: Term) -> tuple[float, ...]:
+def order(term: Term) -> tuple[float, ...]:
     """The constant first, then by degree, then by the states."""
     degree = sum(abs(factor.exponent.value) for factor in term.factors)
     return (degree, *(place for factor in term.factors for place in factor.column.inputs))

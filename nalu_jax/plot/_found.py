@@ -207,16 +207,17 @@ def trajectories(found: FoundSystem, ts: Any, ys: Any, *, inputs: Any = None, ax
 
     Raises:
         ValueError: times and states are not as many, or no finite numbers where these are needed; inputs of another
-            shape, or none where the system has some.
+            shape, or none where the system has some; not all trajectories, where numbers differ between them.
     """
     names = list(found.names)
     measured = list(_trajectories(ts, ys, len(names)))
     units = found.best.rates[0].units or ("",) * len(names)
     panels = _style.grid(ax, len(names), 1, (6.4, 1.9))[:, 0]
-    for (times, states), driving in zip(measured, _each(inputs, len(measured)), strict=True):
+    laws = _of_each(found, len(measured))
+    for law, (times, states), driving in zip(laws, measured, _each(inputs, len(measured)), strict=True):
         fine = np.unique(np.concatenate([np.linspace(times[0], times[-1], GRID), times]))
         fine = fine if driving is None else times  # inputs are known at the measured times
-        solved = np.asarray(found.simulate(states[0], fine, driving))
+        solved = np.asarray(law.simulate(states[0], fine, driving))
         solved = np.where(np.isfinite(solved), solved, np.nan)
         for panel, points, line in zip(panels, states.T, solved.T, strict=True):
             panel.plot(times, points, "o", color=_style.DATA, markersize=3.5, label="measured")
@@ -228,6 +229,17 @@ def trajectories(found: FoundSystem, ts: Any, ys: Any, *, inputs: Any = None, ax
     handles, labels = panels[0].get_legend_handles_labels()
     panels[0].legend(handles[:2], labels[:2], frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0.0, 1.0))
     return panels
+
+
+def _of_each(found: FoundSystem, count: int) -> list[FoundSystem]:
+    """What was found for each trajectory."""
+    own = {len(numbers) for numbers in found.by_trajectory.values()}
+    if own and own != {count}:
+        raise ValueError(
+            f"plot.trajectories: {count} trajectories, and numbers differ between {max(own)}: pass all, or what "
+            "was found for one, found.of_trajectory(place)."
+        )
+    return [found.of_trajectory(i) for i in range(count)]
 
 
 def _each(inputs: Any, count: int) -> list[Any]:

@@ -18,6 +18,6 @@ The rooms, in the order in which trajectories go through them:
     shooting    the fit of one structure; `evidence` what it is worth
     linear      terms added, dropped and exchanged, in closed form around a fit
     rational    starts of quotients; `powers` exponents as parameters, rounded
-    search      leads through all of them
+    search      leads through all of them; `varying` where numbers differ between trajectories
     verdict     what the data allow to say of the best
 """

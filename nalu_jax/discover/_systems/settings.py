@@ -171,6 +171,13 @@ PRUNED_ERROR = 1.5  # times what the fit leaves, that it may leave without a ter
 SINGULAR = 1e-7  # squared sine of the angle to other columns below which a column says nothing new
 SINGULAR_PAIR = 1e-6  # the same beside a first column: what is left of two others has fewer digits
 
+# --- numbers that differ between trajectories -------------------------------------------------------------------------
+
+SEARCHED_ALONE = 4  # trajectories that are searched by themselves, the longest: more seldom lead to other laws
+ALONE = 0.6  # part of the time for single trajectories: they lead to the law where numbers differ
+TOGETHER = 0.8  # part after which the search of all of them, as of one law with common numbers, is over
+REFINED = 3  # best laws of which one coefficient after another is tried in common
+
 # --- the verdict ----------------------------------------------------------------------------------------------------
 
 GAP = tables.GAP  # nats to the next law that does not contain the best

@@ -41,6 +41,7 @@ class Fit:
         variance: (n,) of the noise, from the residuals, not below the floor.
         length: negative log evidence in nats.
         routes: of the problem.
+        indicators: how many of the last variables say which trajectory a row belongs to, see `varying`.
     """
 
     structure: Structure
@@ -54,6 +55,7 @@ class Fit:
     variance: np.ndarray
     length: float
     routes: np.ndarray | None = None
+    indicators: int = 0
 
     @property
     def error(self) -> float:
@@ -62,10 +64,11 @@ class Fit:
 
     @functools.cached_property
     def law(self) -> Key:
-        """The key of the structure with fitted exponents, to two digits."""
+        """The key of the structure with fitted exponents, to two digits; without indicators."""
         powers = self.structure.powers(self.parameters)
         place = {term: k for k, term in enumerate(self.structure.columns.terms)}
-        own = lambda term: Term(tuple(np.round(powers[place[term]], 2).tolist()), term.functions)
+        count = self.structure.n_variables - self.indicators
+        own = lambda term: Term(tuple(np.round(powers[place[term], :count], 2).tolist()), term.functions)
         if self.routes is not None:
             return exchanges.law(self.structure, self.parameters, self.routes, own)
         return tuple((frozenset(map(own, above)), frozenset(map(own, below))) for above, below in self.structure.key)

@@ -19,15 +19,25 @@ class Verdict(NamedTuple):
     alike: tuple[int, ...]
 
 
-def judge(problem: Problem, found: list[Fit], barred: list[Fit]) -> Verdict:
+def judge(
+    problem: Problem,
+    found: list[Fit],
+    barred: list[Fit],
+    *,
+    longest: int | None = None,
+    weakest: float | None = None,
+) -> Verdict:
     """The verdict on the first of `found`.
 
     Args:
         problem: the trajectories.
         found: distinct fits that may be the answer, the best first.
         barred: those that the caller does not allow, the best first.
+        longest, weakest: of the best the most numbers of an equation, and its smallest coefficient in standard errors,
+            where numbers that differ between trajectories are to count as one.
     """
     best = found[0]
+    longest = best.structure.longest if longest is None else longest
     against = _against(problem, best)
     if against is not None:
         return Verdict(NONE, against, ())
@@ -47,9 +57,9 @@ def judge(problem: Problem, found: list[Fit], barred: list[Fit]) -> Verdict:
         return Verdict(ALIKE, f"a law that has more beside the same terms is only {more:.1f} nats behind", ())
     if best.structure.free and not best.is_exact:
         return Verdict(ALIKE, "an exponent is no simple number, and the data are noisy", ())
-    if best.structure.longest > settings.LONGEST_EQUATION:
-        return Verdict(ALIKE, f"{best.structure.longest} numbers in one equation, as a series of another has them", ())
-    weakest = weakest_of(best)
+    if longest > settings.LONGEST_EQUATION:
+        return Verdict(ALIKE, f"{longest} numbers in one equation, as a series of another has them", ())
+    weakest = weakest_of(best) if weakest is None else weakest
     if weakest < settings.WEAKEST:
         return Verdict(ALIKE, f"one of its coefficients is only {weakest:.1f} standard errors large", ())
     behind = (

@@ -1,0 +1,166 @@
+"""Coefficients that differ between trajectories: one law, and of each its own numbers."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy.integrate import solve_ivp
+
+from nalu_jax import cli, discover, plot
+from nalu_jax.discover._systems import problem, structure, terms, varying
+
+TS = np.linspace(0.0, 8.0, 30)
+OPTIONS = {"functions": (), "nested": False, "time_limit": None, "progress": False}
+
+
+def solved(rates, start, ts=TS):
+    return solve_ivp(rates, (ts[0], ts[-1]), start, t_eval=ts, rtol=1e-11, atol=1e-12).y.T
+
+
+def grown(growth, noise=0.0, names=2):
+    """Logistic growth with these rates, and with one capacity per crowding of 0.25."""
+    rng = np.random.default_rng(names)
+    clean = [solved(lambda t, y, r=r: r * y - 0.25 * y**2, [0.4 + 0.3 * i]) for i, r in enumerate(growth)]
+    return [each + noise * np.concatenate(clean).std() * rng.normal(size=each.shape) for each in clean]
+
+
+@pytest.fixture(scope="module")
+def noisy():
+    """Of trajectories with two growth rates, with 1 % noise."""
+    return discover.ode([TS, TS], grown([1.2, 0.7], 0.01), names=["a"], varies="all", **OPTIONS)
+
+
+def test_one_number_differs_and_the_other_does_not(noisy):
+    assert noisy.verdict == "recovered"
+    (equation,) = noisy.equations
+    assert equation.startswith("c1*a - 0.2") and equation.endswith("*a**2")
+    assert list(noisy.by_trajectory) == ["c1"]
+    for number, growth in zip(noisy.by_trajectory["c1"], [1.2, 0.7], strict=True):
+        assert 0 < number.error < 0.01 and abs(number.estimate - growth) < 3 * number.error
+    crowding = noisy.best.rates[0].terms[1].coefficient
+    assert not crowding.by_group and abs(crowding.estimate + 0.25) < 3 * crowding.error
+    assert "c1 by trajectory: 1." in str(noisy) and "c1" in noisy._repr_html_()
+    alike = [each for each in noisy.candidates if each.equations == ("c1*a + c2*a**2",)]
+    assert not alike  # of every law those numbers differ of which the evidence says so
+    assert noisy.best.complexity == 2 + 3 + 1 - 1  # a number more than a law of two terms and three names has
+
+
+def test_numbers_of_one_trajectory_are_a_system(noisy):
+    for place in (0, 1):
+        own = noisy.of_trajectory(place)
+        number = noisy.by_trajectory["c1"][place].value
+        assert own.by_trajectory == {} and own.equations[0].startswith(f"{number}*a")
+        states = noisy.simulate([0.5], TS, trajectory=place)
+        np.testing.assert_array_equal(states, own.simulate([0.5], TS))
+        capacity = own.expressions[0].as_coefficients_dict()
+        x, y = (float(each) for each in capacity.values())
+        np.testing.assert_allclose(states, solved(lambda t, s, x=x, y=y: x * s + y * s**2, [0.5]), rtol=1e-5)
+        scope = {}
+        exec(noisy.to_python(), scope)
+        np.testing.assert_allclose(
+            scope["rates"](0.0, [2.0], place), np.ravel(own.model.apply(own.params, np.array([2.0]))), rtol=1e-6
+        )
+    assert noisy.model is None and "of_trajectory" in noisy.model_note
+    assert str(noisy.expressions[0].free_symbols) in ("{c1, a}", "{a, c1}")
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda found: found.simulate([0.5], TS), ValueError, r"c1 differ between trajectories: pass trajectory="),
+        (lambda found: found.of_trajectory(2), IndexError, "there is no trajectory 2; there are 0 to 1"),
+        (lambda found: found.of_trajectory("x"), TypeError, "expected the place of a trajectory, got 'x'"),
+        (lambda found: plot.trajectories(found, TS, grown([1.2])[0]), ValueError, "1 trajectories, and numbers differ"),
+    ],
+)
+def test_which_trajectory_has_to_be_said(noisy, call, error, words):
+    with pytest.raises(error, match=words):
+        call(noisy)
+
+
+def test_what_was_saved_is_the_same(noisy, tmp_path):
+    noisy.save(tmp_path / "found.json")
+    back = discover.load(tmp_path / "found.json")
+    assert str(back) == str(noisy) and back.by_trajectory == noisy.by_trajectory
+    np.testing.assert_array_equal(back.simulate([0.5], TS, trajectory=1), noisy.simulate([0.5], TS, trajectory=1))
+    data = json.loads((tmp_path / "found.json").read_text())
+    data["candidates"][0]["rates"][0]["terms"][0]["coefficient"]["by_group"].pop()
+    (tmp_path / "found.json").write_text(json.dumps(data))
+    with pytest.raises(ValueError, match="a number of it is not one for each group"):
+        discover.load(tmp_path / "found.json")
+
+
+def test_numbers_in_common_stay_in_common():
+    found = discover.ode([TS, TS], grown([0.9, 0.9], 0.01), names=["a"], varies=["a"], **OPTIONS)
+    assert found.verdict == "recovered" and found.by_trajectory == {}
+    assert "all numbers are common to the trajectories, by their evidence" in found.notes
+    growth, crowding = (term.coefficient for term in found.best.rates[0].terms)
+    assert abs(growth.estimate - 0.9) < 3 * growth.error and abs(crowding.estimate + 0.25) < 3 * crowding.error
+    assert found.of_trajectory(1).equations == found.equations
+
+
+def test_a_number_in_one_of_the_equations_named():
+    ts = np.linspace(0.0, 10.0, 40)
+    rates = lambda t, y, r: [r * y[0] - 0.4 * y[0] * y[1], -0.8 * y[1] + 0.3 * y[0] * y[1]]
+    states = [solved(lambda t, y, r=r: rates(t, y, r), [2.0, 1.0 + i], ts) for i, r in enumerate([1.1, 0.7])]
+    found = discover.ode([ts, ts], states, names=["prey", "predator"], varies=["prey"], **OPTIONS)
+    assert found.verdict == "recovered"
+    assert found.equations == ("c1*prey - 0.4*prey*predator", "-0.8*predator + 0.3*prey*predator")
+    assert [round(each.value, 6) for each in found.by_trajectory["c1"]] == [1.1, 0.7]
+
+
+def test_symbols_are_those_of_no_state_and_short_trajectories_help():
+    states = [np.exp(-0.5 * TS), 2 * np.exp(-0.9 * TS), np.array([3.0, 3.0 * np.exp(-0.6)])]
+    found = discover.ode([TS, TS, np.array([0.0, 2.0])], states, names=["c1"], varies="all", **OPTIONS)
+    assert found.equations == ("c2*c1",)
+    np.testing.assert_allclose([each.value for each in found.by_trajectory["c2"]], [-0.5, -0.9, -0.3], rtol=1e-5)
+
+
+def test_names_of_copies_are_paid_once():
+    states = grown([1.2, 0.7])
+    made = problem.problem([TS, TS], states, scale=np.ones(1))
+    wide = varying.indicated(made)
+    assert wide.n_variables == 3 and wide.variables(made.ys)[[0, -1], 1:].tolist() == [[1.0, 0.0], [0.0, 1.0]]
+    law = structure.plain([(terms.Term((1.0,), price=2.0), terms.Term((2.0,), price=3.0))])
+    copies, places = varying.expanded(law, (False, True), 2)
+    assert places.tolist() == [[0, 0], [1, 2]]
+    numbers = np.array([1.0, -0.25, -0.5])
+    rates = copies.rates(np.array([[2.0, 1.0, 0.0], [2.0, 0.0, 1.0]]), numbers)
+    np.testing.assert_allclose(rates, [[1.0], [0.0]])
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"varies": "a"}, TypeError, "varies must be \"all\" or a sequence of names of states, got 'a'"),
+        ({"varies": ["q"]}, ValueError, "varies: 'q' is no state; there are 'a'. Name the states"),
+        ({"varies": "all", "conserved": "a"}, ValueError, ""),
+        ({"varies": "all", "ensemble": 4}, ValueError, "varies and ensemble are not combined. Leave one of them out"),
+    ],
+)
+def test_what_is_no_option_is_refused(options, error, words):
+    with pytest.raises(error, match=words):
+        discover.ode([TS, TS], grown([1.2, 0.7]), names=["a"], progress=False, **options)
+
+
+def test_one_trajectory_is_refused():
+    with pytest.raises(ValueError, match="varies: there is one trajectory. Pass lists of several"):
+        discover.ode(TS, grown([1.2])[0], names=["a"], varies="all", progress=False)
+
+
+def test_command_line(tmp_path, capsys):
+    rows = [
+        f"{t},{run},{y}"
+        for run, rate in (("warm", 0.5), ("cold", 0.2))
+        for t, y in zip(TS, 3 * np.exp(-rate * TS), strict=True)
+    ]
+    path = tmp_path / "runs.csv"
+    path.write_text("\n".join(["t,run,a", *rows]))
+    command = ["ode", str(path), "--time", "t", "--trajectory", "run", "--varies", "a", "--no-nested"]
+    assert cli.main([*command, "--functions", "none"]) == 0
+    printed = capsys.readouterr().out
+    assert "da/dt = c1*a" in printed and "c1 by trajectory: -0.5" in printed
+    assert "the trajectories are, in this order, warm, cold" in printed
+    assert cli.main([*command, "--functions", "none", "--json"]) == 0
+    numbers = json.loads(capsys.readouterr().out)["by_trajectory"]["c1"]
+    np.testing.assert_allclose([each["value"] for each in numbers], [-0.5, -0.2], rtol=1e-6)
