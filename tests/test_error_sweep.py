@@ -379,6 +379,7 @@ def _examples() -> dict[str, Example]:
                 "names": ("a", "b"),
                 "conserved": (),
                 "nonnegative": (),
+                "varies": (),
                 "ensemble": 0,
                 "noise": 0.0,
                 "missing": False,

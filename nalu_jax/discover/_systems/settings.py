@@ -176,6 +176,7 @@ SINGULAR_PAIR = 1e-6  # the same beside a first column: what is left of two othe
 SEARCHED_ALONE = 4  # trajectories that are searched by themselves, the longest: more seldom lead to other laws
 ALONE = 0.6  # part of the time for single trajectories: they lead to the law where numbers differ
 TOGETHER = 0.8  # part after which the search of all of them, as of one law with common numbers, is over
+EXACT_LAWS = 3  # of a trajectory that are tried where one explains all to the last digit: others may have fewer numbers
 REFINED = 3  # best laws of which one coefficient after another is tried in common
 
 # --- the verdict ----------------------------------------------------------------------------------------------------

@@ -78,6 +78,7 @@ class _Run:
         time_limit: seconds, or None.
         stop: asked before every fit.
         report: of the stage and the part of the search that is done.
+        late: whether the time limit is over; cut_short: whether the search of some trajectories met its part of it.
     """
 
     problem: Problem
@@ -90,6 +91,7 @@ class _Run:
     fits: dict[tuple[Key, Key], Varied | None] = field(default_factory=dict)
     begin: float = field(default_factory=time.monotonic)
     late: bool = False
+    cut_short: bool = False
 
     def left(self, part: float) -> float | None:
         """Seconds until a part of the time limit is over."""
@@ -102,6 +104,11 @@ class _Run:
     def found(self) -> list[Varied]:
         """All fits, the best first."""
         return sorted((each for each in self.fits.values() if each is not None), key=lambda each: each.length)
+
+    def bar(self) -> float:
+        """Description length from which a fit is hopeless."""
+        lengths = (each.length for each in self.fits.values() if each is not None)
+        return min(lengths, default=np.inf) + settings.HOPELESS
 
     def solved(self) -> bool:
         """Whether the data are explained to the last digit."""
@@ -138,6 +145,7 @@ def search(
         _fit_all(run, _laws(run, alone[i], f"trajectory {i}", limit))
         if run.solved() and done:
             break
+    _refined_best(run)  # before the rest, which may meet the time limit
     if not run.solved() and not run.ended():
         _fit_all(run, _laws(run, problem, "together", run.left(settings.TOGETHER)))
     _around_best(run)
@@ -156,17 +164,18 @@ def search(
         longest=best.structure.longest,
         weakest=best.weakest,
     )
-    if (run.late or stop()) and not run.solved():
+    late = run.late or run.cut_short
+    if (late or stop()) and not run.solved():
         verdict = cut_short(verdict)
     alike = (each for each in run.found() if each is not best and each.structure.key == best.structure.key)
-    return Searched(found, verdict, run.problem, run.late, min(alike, key=lambda each: each.length, default=None))
+    return Searched(found, verdict, run.problem, late, min(alike, key=lambda each: each.length, default=None))
 
 
 def _laws(run: _Run, problem: Problem, stage: str, time_limit: float | None) -> list[Fit]:
     """Laws of some trajectories by themselves, the likeliest first."""
     if run.ended():
         return []
-    return families.search(
+    searched = families.search(
         problem,
         functions=tuple(FUNCTIONS),
         nested=True,
@@ -174,7 +183,9 @@ def _laws(run: _Run, problem: Problem, stage: str, time_limit: float | None) -> 
         time_limit=time_limit,
         stop=run.stop,
         report=lambda _, part: run.report(stage, part),
-    ).found[: settings.CANDIDATES]
+    )
+    run.cut_short = run.cut_short or searched.late
+    return searched.found[: settings.CANDIDATES]
 
 
 def indicated(problem: Problem) -> Problem:
@@ -249,7 +260,7 @@ def _tried(run: _Run, structure: Structure, differs: Differing, start: _Start) -
         for row, own in zip(places, start.coefficients, strict=True):
             parameters[row] = own if row[0] != row[-1] else own.mean()
         parameters[made.coefficients :] = start.exponents
-        found = fit(run.problem, made, parameters, start.nodes, start.sigma)
+        found = fit(run.problem, made, parameters, start.nodes, start.sigma, bar=run.bar())
         if found is not None and (not run.nonnegative or signs.taking(found, run.nonnegative) is None):
             length = found.length - made.price + structure.price
             found = dataclasses.replace(found, length=length, indicators=len(run.alone))
@@ -260,11 +271,11 @@ def _tried(run: _Run, structure: Structure, differs: Differing, start: _Start) -
 
 
 def _fit_all(run: _Run, laws: Sequence[Fit]) -> None:
-    """Fits laws to all trajectories, with common numbers and with all that differ that may."""
+    """Fits laws to all trajectories, with common numbers and with all that differ that may; of exact data the first."""
     seen: set[Key] = {key[0] for key in run.fits}
-    for law in laws:
+    for rank, law in enumerate(laws):
         structure = law.structure
-        if run.ended():
+        if run.ended() or (rank >= settings.EXACT_LAWS and run.solved()):
             return
         if structure.key in seen or not structure.size:
             continue
@@ -290,7 +301,10 @@ def _of_each(run: _Run, law: Fit) -> _Start:
         curves = each.curves[0]
         begin = each.nodes(curves)
         long = len(each.ys) >= FEWEST_SMOOTHED
-        own = fit(each, law.structure, law.parameters, begin, curves.noise, patient=False) if long else None
+        # As numbers to begin from they need not be precise.
+        own = (
+            fit(each, law.structure, law.parameters, begin, curves.noise, patient=False, bar=-np.inf) if long else None
+        )
         numbers = law.parameters if own is None else own.parameters
         coefficients.append(numbers[:count])
         exponents.append(numbers[count:])
@@ -301,17 +315,22 @@ def _of_each(run: _Run, law: Fit) -> _Start:
 
 def _around_best(run: _Run) -> None:
     """The best laws with other coefficients that differ, and the best without each of its terms."""
-    for begin in _of_structures(run.found())[: settings.REFINED]:
-        _refined(run, begin)
+    _refined_best(run)
     for _ in range(settings.NEIGHBOUR_ROUNDS):
         found = run.found()
-        if not found:
+        if not found or run.solved():
             return
         _without_terms(run, found[0])
         best = run.found()[0]
         if run.ended() or best is found[0]:
             return
         _refined(run, best)
+
+
+def _refined_best(run: _Run) -> None:
+    """The best laws with other coefficients that differ."""
+    for begin in _of_structures(run.found())[: 1 if run.solved() else settings.REFINED]:
+        _refined(run, begin)
 
 
 def _refined(run: _Run, begin: Varied) -> None:
