@@ -21,7 +21,7 @@ from jax import Array, lax
 
 from .. import _compiler
 from . import _lanes
-from ._tableau import Tableau, dense_weights, moved
+from ._tableau import Tableau, dense_weights, moved, weighted
 
 # What diffrax 0.7.2 begins with where it may choose, whatever the equation: `PIDController` estimates a step only of an
 # `ODETerm`, and `diffeqsolve` has wrapped that by then. The same steps give the same derivative. Goes when diffrax's
@@ -190,7 +190,7 @@ def find(steps: Steps, count: Array, ts: Array) -> Found:
 def dense(settings: Settings, steps: Steps, at: Found, ts: Array) -> Array:
     """States (n_times, n_states) at the save times that were found, by the solver's interpolation; any at others."""
     h, weights = weights_at(settings, steps, at, ts)
-    return steps.y[at.step] + h[:, None] * (weights[..., None] * steps.slopes[at.step]).sum(axis=1)
+    return steps.y[at.step] + h[:, None] * weighted(weights, steps.slopes[at.step])
 
 
 def weights_at(settings: Settings, steps: Steps, at: Found, ts: Array) -> tuple[Array, Array]:

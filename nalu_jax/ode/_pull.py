@@ -19,7 +19,7 @@ from .. import _compiler
 from . import _lanes
 from ._adaptive import Steps, find, points, weights_at
 from ._replay import Given, Leaves, Replay, after, blocks_of, each_lane, matrices, product, refilled, steps_of
-from ._tableau import Tableau
+from ._tableau import Tableau, weighted
 
 Bars = tuple[Array, Array]
 """A gradient by the states (n, n_states) before the steps of a block, and by its slopes (n, n_stages, n_states)."""
@@ -166,7 +166,7 @@ def _block_in_sequence(
         def one_stage(carry: tuple, stage: Any) -> tuple[tuple, Array]:
             inner, leaves_bar, number = carry
             pull_rate, slope_bar, weight, column = stage
-            bar = slope_bar + h * (weight * y_bar + (column[:, None] * inner).sum(axis=0))
+            bar = slope_bar + h * (weight * y_bar + weighted(column, inner))
             time_bar, stage_bar, own = pull_rate(bar)
             leaves_bar = jax.tree.map(jnp.add, leaves_bar, own)
             return (_lanes.put(inner, stage_bar, number), leaves_bar, number - 1), time_bar
