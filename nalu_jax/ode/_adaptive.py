@@ -127,12 +127,21 @@ def integrate(settings: Settings, field: Field, y0: Array, ts: Array, first: Arr
 
 
 def run_segment(
-    settings: Settings, field: Field, point: Point, record: Array, count: Array, ts: Array, saved: Array | None
+    settings: Settings,
+    field: Field,
+    point: Point,
+    record: Array,
+    count: Array,
+    ts: Array,
+    saved: Array | None,
+    *,
+    least: Array | None = None,
 ) -> tuple[Point, Array, Array, Array | None]:
     """The steps from point, before which `count` were tried, to the end of its segment: (point, record, count, saved).
 
-    Without `saved` only the record is filled.
+    Without `saved` only the record is filled; with `least`, whole blocks of at least so many steps are enough.
     """
+    least = jnp.asarray(settings.length, count.dtype) if least is None else least.astype(count.dtype)
     attempt, begun = _attempt(settings, field, ts[-1]), count
 
     def one_block(carry: tuple) -> tuple:
@@ -152,7 +161,7 @@ def run_segment(
             saved = jnp.where(at.found[:, None], dense(settings, steps, at, ts), saved)
         return point, record, count, saved
 
-    more = lambda carry: _going(settings, carry[0], carry[2], ts[-1]) & (carry[2] < begun + settings.length)
+    more = lambda carry: _going(settings, carry[0], carry[2], ts[-1]) & (carry[2] < begun + least)
     return lax.while_loop(more, one_block, (point, record, count, saved))
 
 
