@@ -40,7 +40,8 @@ FIRST_SEED = 1
 VERDICT: dict[str, tuple[float, ...]] = {
     "GAP": (2.0, 4.0, 4.5, 5.0, 6.0, 8.0, 12.0),
     "EXTENSION_GAP": (1.0, 2.0, 3.0, 4.0, 6.0),
-    "MISFIT": (1.0, 2.0, 4.0, 8.0),
+    "MISFIT": (1.0, 2.0, 3.0, 4.0, 5.0, 8.0),
+    "CLEAR_MISFIT": (4.0, 8.0, 16.0),
     "CANCELLING": (3.0, 5.0, 20.0),
     "FREE_EXPONENTS": (0, 1, 2, 3),
     "WEAKEST": (4.0, 8.0, 12.0),

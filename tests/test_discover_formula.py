@@ -352,6 +352,19 @@ def test_rounding_that_costs_too_much_is_not_done():
     assert formula_of(each, y=predict(each, X) * (1 + 0.2 * np.sin(np.arange(ROWS)))).formula == "9.81*a"
 
 
+def test_where_no_simple_number_is_meant_the_digits_are_those_that_were_measured():
+    """1/2 and 1/3 within their errors, but not together: all 16 digits were written."""
+    covariance = np.array([[1e-5, 0.99e-5], [0.99e-5, 1e-5]])
+    truth = 0.501 * X[:, 0] + 0.3327 * X[:, 1]
+    each = candidate(
+        Form("sum", (2,)), [[1.0, 0, 0], [0, 1.0, 0]], [math.log(0.501), math.log(0.3327)], covariance=covariance
+    )
+    noisy = truth * (1 + 1e-4 * np.random.default_rng(0).standard_normal(ROWS))
+    formula = formula_of(each, y=noisy)
+    assert [term.coefficient.exact for term in formula.terms] == [None, None]
+    assert formula.formula == "0.501*a + 0.3327*b"
+
+
 def test_a17_numbers_that_leave_the_range_of_floats_are_written_by_powers_of_ten():
     """y = (a / 1e160)^2 / b: the coefficient 1e-320 is no normal float."""
     x = X * np.array([1e160, 1.0, 1.0])

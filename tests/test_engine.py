@@ -276,7 +276,15 @@ def test_lack_of_fit_is_small_for_noise_and_large_for_a_curve():
     x = rng.uniform(size=(100, 2))
     quiet = [misfit.lack_of_fit(x, rng.normal(size=100)) for _ in range(20)]
     assert np.quantile(quiet, 0.9) < settings.MISFIT
-    assert misfit.lack_of_fit(x, rng.normal(size=100) + np.cos(6 * x[:, 1])) > 10
+    assert misfit.lack_of_fit(x, rng.normal(size=100) + np.cos(6 * x[:, 1])) > 10 - np.log(5)  # of five kernels
+
+
+@pytest.mark.slow
+def test_more_inputs_give_noise_no_more_to_follow():
+    rng = np.random.default_rng(1)
+    many = [misfit.lack_of_fit(rng.uniform(size=(80, 9)), rng.normal(size=80)) for _ in range(200)]
+    assert np.mean(np.array(many) > settings.MISFIT) <= 0.01
+    assert np.quantile(many, 0.95) < 2  # of the largest of its twelve kernels: 2.25
 
 
 def test_a_fast_wave_in_residuals_is_seen_and_noise_is_none():

@@ -286,6 +286,59 @@ def test_a_season_on_a_trend_is_found():
     assert (best.form.function, best.form.groups) == ("sin", (1, 2, 2))
 
 
+SIMPLE_LAWS = {
+    "a logarithm of each of two inputs": (
+        [(0.1, 100), (10, 500)],
+        lambda x: np.log10(x[:, 0]) + 2.76 * np.log10(x[:, 1]) - 2.48,
+        ("sum", 3, {"log"}),
+    ),
+    "a decay on a trend": (
+        [(0, 10)],
+        lambda x: 1.2 + 0.5 * x[:, 0] + 4 * np.exp(-1.1 * x[:, 0]),
+        ("sum", 3, {None, "exp"}),
+    ),
+    "friction on a slope": (
+        [(1, 5), (0, 1.4)],
+        lambda x: x[:, 0] * 9.81 * (np.sin(x[:, 1]) - 0.2 * np.cos(x[:, 1])),
+        ("sum", 2, {None, "sin", "cos"}),
+    ),
+    "an impedance": (
+        [(1, 10), (1, 20)],
+        lambda x: np.sqrt(x[:, 0] ** 2 + (0.5 * x[:, 1] - 20 / x[:, 1]) ** 2),
+        ("power", 4, {None}),
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("law", SIMPLE_LAWS)
+def test_simple_laws_that_powers_come_near(law):
+    """They were two powers of almost 0, three exponentials, a series that looked like a law, and nothing."""
+    ranges, of, (kind, terms, functions) = SIMPLE_LAWS[law]
+    rng = np.random.default_rng(4)
+    x = uniform(rng, 150, *ranges, (0.5, 3))
+    if law.startswith("a logarithm"):
+        x[:, :2] = np.exp(uniform(rng, 150, *np.log(ranges)))
+    y = of(x)
+    found = search(x, y + 0.01 * np.std(y) * rng.normal(size=150))
+    best = found.candidates[0]
+    assert (best.form.kind, best.form.terms) == (kind, terms)
+    assert {column.function for column in best.columns} == functions
+    assert found.verdict in ("recovered", "several candidates alike") and not best.free[:, ~rates(best)].any()
+
+
+def rates(candidate):
+    return np.array([column.function == "exp" for column in candidate.columns])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [70063, 70073])
+def test_real_powers_of_sines_and_many_rates_are_no_law(seed):
+    """Laws outside of the family, once "recovered" as abs(sin(x2/2))**5.744/x2**6 and with four rates."""
+    law = _drawn_laws.draw("unreachable", seed)
+    assert search(law.x, law.y).verdict == "no simple formula found"
+
+
 @pytest.mark.slow
 def test_a_law_outside_of_the_family_is_not_called_recovered():
     rng = np.random.default_rng(11)

@@ -81,6 +81,20 @@ def test_a10_names_from_a_data_frame_are_checked_by_scikit_learn():
         model.predict(frame[["lambda", "y"]])
 
 
+def test_columns_of_errors_are_no_inputs():
+    rng = np.random.default_rng(1)
+    length = rng.uniform(0.2, 2.0, 80)
+    error = rng.choice([0.002, 0.2], 80)
+    period = 2.5 * np.sqrt(length) + error * rng.normal(size=80)
+    columns = np.stack([error, length + 0.001 * rng.normal(size=80)], 1)
+    fast: Any = {"functions": (), "nested": False, "terms": 2}
+    model = FormulaRegressor(sigma="x0", **fast).fit(columns, period)
+    assert model.found_.names == ("x1",)
+    np.testing.assert_allclose(model.predict(columns), 2.5 * np.sqrt(columns[:, 1]), rtol=3e-3)
+    both = FormulaRegressor(sigma="x0", x_sigma={"x1": 0.001}, **fast).fit(columns, period)
+    assert both.found_.names == ("x1",) and both.formula_ == model.formula_
+
+
 def test_a7_cross_validation_and_a_search_over_options():
     x, y = table()
     assert cross_val_score(FormulaRegressor(), x, y, cv=5).min() > 0.999999

@@ -8,7 +8,7 @@
 ('x0/x1', 1.0)
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -29,6 +29,9 @@ class FormulaRegressor(RegressorMixin, BaseEstimator):
 
     Args:
         units, target_unit, constants: units of measure of the columns and the target, and known constants.
+        sigma: name of the column of X that has the standard errors of y. No input of the formula, and not needed by
+            `predict` but for its place.
+        x_sigma: standard errors of columns of X by their names: one for all rows, or the name of the column with them.
         groups, varies: name of the column of X that says which experiment a row belongs to, and which numbers differ.
         robust: whether single rows far off are weighted down; None where they are seen.
         known, guess: text of a part of the formula that is known, and of a formula to try.
@@ -57,6 +60,8 @@ class FormulaRegressor(RegressorMixin, BaseEstimator):
         units: Any = None,
         target_unit: Any = None,
         constants: Any = None,
+        sigma: str | None = None,
+        x_sigma: Mapping[str, float | str] | None = None,
         groups: str | None = None,
         varies: Literal["all", "coefficients", "exponents", "offset"] | None = None,
         robust: bool | None = None,
@@ -76,6 +81,8 @@ class FormulaRegressor(RegressorMixin, BaseEstimator):
         self.units = units
         self.target_unit = target_unit
         self.constants = constants
+        self.sigma = sigma
+        self.x_sigma = x_sigma
         self.groups = groups
         self.varies: Any = varies
         self.robust = robust
@@ -116,6 +123,8 @@ class FormulaRegressor(RegressorMixin, BaseEstimator):
             units=self.units,
             target_unit=self.target_unit,
             constants=self.constants,
+            sigma=self.sigma,
+            x_sigma=self.x_sigma,
             weights=sample_weight,
             groups=self.groups,
             varies=self.varies,
@@ -141,10 +150,11 @@ class FormulaRegressor(RegressorMixin, BaseEstimator):
         """y (n,) of X (n, n_features), by the formula."""
         check_is_fitted(self)
         X = validate_data(self, X, reset=False)
+        names = self._names()
+        inputs = X[:, [names.index(name) for name in self.found_.names]]
         if self.groups is None:
-            return self.found_.predict(X)
-        place = self._names().index(self.groups)
-        return self.found_.predict(np.delete(X, place, 1), groups=X[:, place])
+            return self.found_.predict(inputs)
+        return self.found_.predict(inputs, groups=X[:, names.index(self.groups)])
 
     def _names(self) -> tuple[str, ...]:
         """Of the columns."""

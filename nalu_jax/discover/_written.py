@@ -2,15 +2,15 @@
 
 A coefficient that is taken for a simple number is fixed at it; the other numbers move to their conditional means, along
 the covariance, so that the fit stays as good as it can be. The rest is rounded far below its conditional errors. Where
-either costs more than it may (numbers so far from their estimates that the covariance does not tell), the estimates
-stay.
+simple numbers cost more than they may, all are written as measured; where rounding does (numbers so far from their
+estimates that the covariance does not tell), the estimates stay.
 """
 
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -33,6 +33,12 @@ DEAREST = 1.0
 
 EXACT = 1e-9
 """Residuals of this share of the target's size count as rounding of the data, as in the engine."""
+
+Digits = Literal["simple", "measured", "all"]
+"""Of the numbers of a formula: those of simple numbers where these may be meant, those that were measured, or all."""
+
+SHORTER: tuple[Digits, ...] = ("simple", "measured")
+"""Than all, the shortest first."""
 
 Bounds = Mapping[int, tuple[float, float]]
 """By place among coefficients and free exponents: factors of a coefficient, distances of an exponent."""
@@ -62,9 +68,9 @@ def formula_of(
         measures: units of the columns, where they have some.
     """
     known = known_of(candidate, measures)
-    plain = _formula(candidate, table, scale, bounds, known, simple=False)
-    short = _formula(candidate, table, scale, bounds, known, simple=True)
-    written = short if _as_good(short, plain, candidate, table) else plain
+    all_digits = _formula(candidate, table, scale, bounds, known, digits="all")
+    shorter = (_formula(candidate, table, scale, bounds, known, digits=digits) for digits in SHORTER)
+    written = next((each for each in shorter if _as_good(each, all_digits, candidate, table)), all_digits)
     if measures is None:
         return written
     text = lambda unit: _quantities.text(unit.factors)
@@ -137,11 +143,11 @@ def known_of(candidate: Candidate, measures: Measures | None) -> KnownConstants:
 
 
 def _formula(
-    candidate: Candidate, table: Table, scale: np.ndarray, bounds: Bounds, known: KnownConstants, *, simple: bool
+    candidate: Candidate, table: Table, scale: np.ndarray, bounds: Bounds, known: KnownConstants, *, digits: Digits
 ) -> Formula:
     columns = np.array([column.values(table.x) for column in candidate.columns]).reshape(-1, len(table.y))
     sizes = sizes_of(candidate)
-    coefficients, exponents = _written_numbers(candidate, np.log(sizes), bounds, simple, known.logarithms)
+    coefficients, exponents = _written_numbers(candidate, np.log(sizes), bounds, digits, known.logarithms)
     negative = np.any(columns < 0, axis=1).tolist()
     terms = []
     for k, part in enumerate(parts_of(candidate.form)):
@@ -244,7 +250,7 @@ def _estimates(candidate: Candidate, log_sizes: np.ndarray) -> tuple[np.ndarray,
 
 
 def _written_numbers(
-    candidate: Candidate, log_sizes: np.ndarray, bounds: Bounds, simple: bool, known: np.ndarray
+    candidate: Candidate, log_sizes: np.ndarray, bounds: Bounds, digits: Digits, known: np.ndarray
 ) -> tuple[list[Number], list[dict[int, Number]]]:
     """Coefficients, beside known constants of these logarithms (K,), and exponents by term and column."""
     estimates, covariance = _estimates(candidate, log_sizes)
@@ -252,8 +258,10 @@ def _written_numbers(
     term, column = np.nonzero(candidate.free)
     count = len(candidate.signs)
     errors = np.sqrt(np.maximum(np.diag(covariance), 0.0))
-    values, exacts = simple_ones(estimates, covariance, count, candidate.signs) if simple else (estimates, {})
-    conditional = conditional_errors(covariance, exacts) if simple else np.zeros(len(values))
+    values, exacts = estimates, {}
+    if digits == "simple":
+        values, exacts = simple_ones(estimates, covariance, count, candidate.signs)
+    conditional = np.zeros(len(values)) if digits == "all" else conditional_errors(covariance, exacts)
     coefficients = []
     for k, sign in enumerate(candidate.signs):
         estimate, value = sign * math.exp(estimates[k]), sign * math.exp(values[k])

@@ -89,12 +89,14 @@ def _with_rate(batch: Batch, term: int, place: int, column: Column, x: np.ndarra
     return batch._replace(exponents=exponents, parity=parity, free=free)
 
 
-def powers_of(column: Column) -> tuple[int, ...]:
+def powers_of(column: Column) -> tuple[float, ...]:
     """Powers in which a derived column is tried: a difference itself is a sum of two terms already."""
     if len(column.inputs) == 2:
         return (2,) if column.function is None else (1,)
     if column.function == "log":
         return (1,)
+    if column.function == "exp":
+        return settings.RATES
     return (1, 2, -1) if column.weights == (1.0,) else (-2, -4)
 
 
@@ -129,12 +131,20 @@ def search_derived(
         keep = [*range(inputs), *used]
         few, all_rows = choose(fitted, keep), choose(judged, keep)
         form = Form("sum", (terms,))
-        batch = start(few, exponents[members][:, :, keep], parity[members][:, :, keep])
-        batch = improve(few, form, batch, fit_weights, steps=settings.FIRST_STEPS + settings.LATER_STEPS // 2)
-        batch = batch.take(distinct(batch, 2))
-        shape = form if power == 1 else Form("power", (terms,), power=power)
-        found += finish(all_rows, shape, batch, noise, bar=min([bar, *(f.evidence for f in found)]))
+        begun = start(few, exponents[members][:, :, keep], parity[members][:, :, keep])
+        for batch in (begun, _as_chosen(few, begun)):
+            batch = improve(few, form, batch, fit_weights, steps=settings.FIRST_STEPS + settings.LATER_STEPS // 2)
+            batch = batch.take(distinct(batch, 2))
+            shape = form if power == 1 else Form("power", (terms,), power=power)
+            found += finish(all_rows, shape, batch, noise, bar=min([bar, *(f.evidence for f in found)]))
     return found
+
+
+def _as_chosen(table: Table, batch: Batch) -> Batch:
+    """The batch with its exponents as they were chosen, but for rates. Free ones drift along valleys, of which the
+    limit of two powers, a logarithm, is the end."""
+    rates = np.array([column.function == "exp" for column in table.columns])
+    return batch._replace(free=batch.free & rates)
 
 
 class _Atoms(NamedTuple):
@@ -150,7 +160,9 @@ class _Atoms(NamedTuple):
 def _atoms(table: Table, weights: np.ndarray) -> _Atoms:
     plain = np.array([column.plain for column in table.columns])
     inputs = choose(table, np.flatnonzero(plain).tolist())
-    derived = [(i, q) for i in np.flatnonzero(~plain) if not table.constant[i] for q in powers_of(table.columns[i])]
+    derived = [
+        (i, q) for i in np.flatnonzero(~plain).tolist() if not table.constant[i] for q in powers_of(table.columns[i])
+    ]
     limit = int(np.clip(settings.DERIVED_ATOMS // max(len(derived), 1), 20, settings.DERIVED_LIBRARY))
     few = int(np.clip(settings.SIMPLE_ATOMS // (len(derived) + 1), 1, settings.FACTOR_PRODUCTS))
     simple, simple_parity = _behind_factor(inputs, few, weights)
@@ -158,19 +170,28 @@ def _atoms(table: Table, weights: np.ndarray) -> _Atoms:
     wide = ((0, 0), (0, table.width - inputs.width))
     base = np.pad(np.concatenate([simple, base]), wide)
     base_parity = np.pad(np.concatenate([simple_parity, base_parity]), wide)
-    blocks = [(base, base_parity)]
+    blocks, beside = [(base, base_parity)], [np.zeros(len(base), bool)]
     for i, q in derived:
         exponents, parity = base.copy(), base_parity.copy()
-        exponents[:, i], parity[:, i] = q, (abs(q) % 2) * table.signed[i]
+        exponents[:, i], parity[:, i] = q, (int(abs(q)) % 2) * table.signed[i]
         blocks.append((exponents, parity))
+        beside.append(_own_powers(table, i, base))
     exponents = np.concatenate([block[0] for block in blocks])
     parity = np.concatenate([block[1] for block in blocks])
     simplest = (np.arange(len(blocks))[:, None] * len(base) + np.arange(len(simple))).ravel()
     with np.errstate(all="ignore"):
         unit = (products(table, exponents, parity) * weights).T
         length = np.sqrt(np.einsum("nm,nm->m", unit, unit))
-        unit = np.where(np.isfinite(unit) & (length > 0), unit / length, 0.0)
+        unit = np.where(np.isfinite(unit) & (length > 0) & ~np.concatenate(beside), unit / length, 0.0)
     return _Atoms(exponents, parity, unit, simplest)
+
+
+def _own_powers(table: Table, derived: int, base: np.ndarray) -> np.ndarray:
+    """(M,) whether products have a power of the input of an exponential: beside it, not in front of it, they are tried,
+    since rates on a grid and powers make up for each other."""
+    column = table.columns[derived]
+    own = np.array([column.function == "exp" and each.plain and each.inputs == column.inputs for each in table.columns])
+    return (base[:, own] != 0).any(1)
 
 
 def _behind_factor(table: Table, count: int, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -89,8 +89,10 @@ def _rank(table: Table, form: Form, batch: Batch) -> np.ndarray:
 
 
 def _freed(table: Table, form: Form, held: Batch, weights: np.ndarray) -> Batch:
-    """Of fits with exponents inside the function held, those that fit much better with all of them free."""
-    freed = held._replace(free=np.broadcast_to(~table.constant, held.free.shape).copy())
+    """Of fits with exponents inside the function held, those that fit much better with all of them free, but for rates
+    of growth and decay: nothing inside grows."""
+    varying = ~table.constant & np.array([column.function != "exp" for column in table.columns])
+    freed = held._replace(free=held.free | varying)
     freed = improve(table, form, freed, weights, steps=settings.LATER_STEPS)
     with np.errstate(all="ignore"):
         better = np.log(held.rss.min(initial=np.inf) / freed.rss) * table.rows / 2 > settings.FREE_INSIDE

@@ -18,8 +18,9 @@ from nalu_jax.discover._engine import settings
 def lack_of_fit(inputs: np.ndarray, residuals: np.ndarray) -> float:
     """Nats by which a smooth function and noise explain residuals (rows,) better than noise alone.
 
-    The largest log ratio of marginal likelihoods of Gaussian processes of inputs (rows, n): of all columns, of
-    each, and of the sum of each (Rasmussen, Williams 2006).
+    The log ratio of marginal likelihoods of a Gaussian process of inputs (rows, n) and of noise, whose kernel is with
+    equal prior one of all columns, of each, or the sum of each (Rasmussen, Williams 2006): the more columns, the more
+    kernels there are to choose from, which noise alone must not profit from.
 
     Args:
         inputs: columns that vary; at most `settings.SMOOTHED_ROWS` rows are used, evenly taken.
@@ -29,7 +30,8 @@ def lack_of_fit(inputs: np.ndarray, residuals: np.ndarray) -> float:
     if not inputs.shape[1] or not residuals.any():
         return 0.0
     standard = (inputs - inputs.mean(0)) / np.maximum(inputs.std(0), 1e-300)
-    return max(0.0, *(_gain(kernel, residuals) for kernel in _kernels(standard)))
+    gains = [max(0.0, _gain(kernel, residuals)) for kernel in _kernels(standard)]
+    return float(np.logaddexp.reduce(gains) - math.log(len(gains)))
 
 
 def _kernels(standard: np.ndarray) -> list[np.ndarray]:

@@ -17,13 +17,13 @@ from nalu_jax.discover._engine.far import Far, has_limits
 from nalu_jax.discover._engine.forms import FAMILIES, FUNCTIONS
 from nalu_jax.discover._engine.guess import Guess, from_guess
 from nalu_jax.discover._engine.misfit import robust_weights
-from nalu_jax.discover._engine.rivals import distinct_structures, improve_by_neighbours, names, same_values
+from nalu_jax.discover._engine.rivals import distinct_structures, extends, improve_by_neighbours, names, same_values
 from nalu_jax.discover._engine.screening import screen
 from nalu_jax.discover._engine.structure import Fitted, as_candidate, refit
 from nalu_jax.discover._engine.sums import search_sums
 from nalu_jax.discover._engine.tables import Tables
 from nalu_jax.discover._engine.verdict import Signs, cancels, few_free, judge, signs
-from nalu_jax.discover._engine.wider import Wider
+from nalu_jax.discover._engine.wider import Stage, Wider
 
 Progress = Callable[[str, float], None]
 
@@ -247,12 +247,30 @@ def _widen(found: list[Fitted], wider: Wider, clock: _Clock, done: float) -> Non
         for task in stage.tasks:
             if _settled(found):
                 return
-            if stage.after != "law" and standing.enough(found, many_terms=stage.after == "nothing fits"):
-                if not (stage.after == "little" and _explains_little(found)):
-                    break
+            if not _is_asked_for(stage, found, standing):
+                break
             if not clock.ready(stage.name, 0.2 + 0.7 * min(done + place / len(stages), 1.0)):
                 return
             found += task(min(fitted.evidence for fitted in found))
+
+
+def _is_asked_for(stage: Stage, found: list[Fitted], standing: "_Standing") -> bool:
+    """Whether a part of the wider family is searched, by what is found already."""
+    if stage.after == "law" or not standing.enough(found, many_terms=stage.after == "nothing fits"):
+        return True
+    if stage.after == "little":
+        return _explains_little(found)
+    return stage.after == "series" and _is_one_of_many(found)
+
+
+def _is_one_of_many(found: list[Fitted]) -> bool:
+    """Whether formulas of another kind are near the best: then none of them may be the law, but all a series of it."""
+    best = min(found, key=lambda fitted: fitted.evidence)
+    kinds: dict[tuple, Fitted] = {}
+    for fitted in sorted(found, key=lambda fitted: fitted.evidence):
+        if fitted.evidence < best.evidence + settings.GAP:
+            kinds.setdefault((fitted.form, fitted.table.columns), fitted)
+    return not all(extends(fitted, best) for fitted in list(kinds.values())[1:])
 
 
 class _Standing:

@@ -33,6 +33,8 @@ class Signs(NamedTuple):
         cancelling: rms of the sum of |terms| of a group by rms of their sum, the largest; not of what is inside a
             function.
         free: number of exponents that are no simple numbers; rates of exponentials are none.
+        of_functions: of them those of a sine, cosine, logarithm or difference of inputs.
+        rates: number of exponentials' rates.
         inputs: those of a sum of products, each of which may have some; 1 of any other formula.
         inflation: root of the ratio of the squared errors of left-out rows to those of fitted rows.
         weakest: smallest coefficient in its standard errors.
@@ -43,6 +45,8 @@ class Signs(NamedTuple):
     misfit: float
     cancelling: float
     free: int
+    of_functions: int
+    rates: int
     inputs: int
     inflation: float
     weakest: float
@@ -64,10 +68,15 @@ def signs(fitted: Fitted) -> Signs:
     length = np.sqrt((jacobian**2).sum(1, keepdims=True)) + 1e-300
     basis, _ = np.linalg.qr((jacobian / length).T)
     left_out = residuals / np.maximum(1 - (basis**2).sum(1), 0.02)
+    free = batch.free[0].sum(0)
+    plain = np.array([column.plain for column in table.columns])
+    growing = np.array([column.function == "exp" for column in table.columns])
     return Signs(
         misfit=0.0 if exact else misfit(fitted),
         cancelling=_cancelling(fitted),
-        free=int(batch.free[0][:, [column.function != "exp" for column in table.columns]].sum()),
+        free=int(free[~growing].sum()),
+        of_functions=int(free[~growing & ~plain].sum()),
+        rates=int(free[growing].sum()),
         inputs=_inputs(fitted),
         inflation=float(np.sqrt((left_out**2).sum() / max(rss[0], 1e-300))),
         weakest=float((1 / np.maximum(error, 1e-300)).min()),
@@ -139,17 +148,23 @@ def _is_near(other: Fitted, best: Fitted) -> bool:
 
 def _against(seen: Signs) -> str | None:
     """Why a formula is no law of the data."""
-    if seen.misfit > settings.MISFIT:
+    if seen.misfit > settings.CLEAR_MISFIT:
         return f"the residuals still follow the inputs (a smooth function explains {seen.misfit:.1f} nats of them)"
     if cancels(seen):
         return f"its terms cancel: they are {seen.cancelling:.0f} times as large as their sum"
-    if not few_free(seen):
-        return f"{seen.free} of its exponents are no simple numbers"
-    return None
+    if few_free(seen):
+        return None
+    if seen.of_functions:
+        return "a power of a function of an input is no simple number"
+    if seen.rates > settings.RATES_OF_A_LAW:
+        return f"it has {seen.rates} different rates of growth and decay"
+    return f"{seen.free} of its exponents are no simple numbers"
 
 
 def few_free(seen: Signs) -> bool:
-    """Whether no more exponents than a law has are no simple numbers."""
+    """Whether no more exponents and rates than a law has are measured ones."""
+    if seen.of_functions or seen.rates > settings.RATES_OF_A_LAW:
+        return False
     return seen.free <= settings.FREE_EXPONENTS * seen.inputs
 
 
@@ -162,6 +177,8 @@ def _doubt(seen: Signs) -> str | None:
     """Why a formula, though no rival is near, is not said to be recovered."""
     if seen.exact:
         return None
+    if seen.misfit > settings.MISFIT:
+        return f"its residuals may still follow the inputs (a smooth function explains {seen.misfit:.1f} nats of them)"
     if seen.weakest < settings.WEAKEST:
         return f"one of its terms is only {seen.weakest:.1f} standard errors large"
     if seen.inflation > settings.INFLATION:

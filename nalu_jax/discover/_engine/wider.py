@@ -19,7 +19,7 @@ from nalu_jax.discover._engine.tables import Tables
 Task = Callable[[float], list[Fitted]]
 """Formulas found, given the evidence that is known already."""
 
-MOST_TERMS = {"power": 3, "quotient": 4, "growth": 3}
+MOST_TERMS = {"power": 4, "quotient": 4, "growth": 3}
 RIVAL_TERMS = 2  # of a power of a sum that has to beat a simple law
 
 
@@ -63,7 +63,11 @@ class Wider:
         inside = [column for column in offered if column not in logarithms]
         inside.sort(key=lambda column: (column.function is not None, column.weights[0] != 1))
         growing = self.tables.with_units(exponentials(self.tables.x, self.tables.columns))[: settings.MOST_GROWING]
-        growth = [lambda bar, c=column: self._growth(c, bar) for column in growing]
+        growth = [
+            lambda bar, c=column, search=search: search(c, bar)
+            for column in growing
+            for search in (self._growth, self._beside_growth)
+        ]
         waves_that_grow = [lambda bar, c=column: self._shifted((c,), bar) for column in growing]
         roots = (1.0, 0.5) if self.thorough else (1.0,)
         return [
@@ -131,6 +135,10 @@ class Wider:
             )
             found += [each._replace(table=judged) for each in fitted]
         return found
+
+    def _beside_growth(self, column: Column, bar: float) -> list[Fitted]:
+        """An exponential of an input beside simple powers, such as a decay on a trend."""
+        return self._derived((column,), 1.0, bar)
 
     def _derived(self, columns: tuple[Column, ...], power: float, bar: float) -> list[Fitted]:
         if not columns:
