@@ -48,8 +48,8 @@ def measure(row: _report.Row) -> _report.Row:
     found = discover.ode(law.ts, law.ys, names=names, progress=False)
     seconds = time.process_time() - start
     _report.check_whole(found)
-    right = all(map(_same, found.best.rates, law.above, law.below))
-    own = None if right else _evidence(law)
+    right = all(map(same_rate, found.best.rates, law.above, law.below))
+    own = None if right else evidence_of(law)
     return {
         "noise": law.noise,
         "states": len(names),
@@ -74,7 +74,7 @@ def _text(above: Sequence[Product], below: Sequence[Product]) -> str:
     return f"{over} over 1 {under}" if below else over
 
 
-def _same(rate: discover.Formula, above: Sequence[Product], below: Sequence[Product]) -> bool:
+def same_rate(rate: discover.Formula, above: Sequence[Product], below: Sequence[Product]) -> bool:
     """Whether a rate that was found is the drawn one."""
     split = rate.form.groups[0] if rate.form.groups else 0
     pairs = (rate.terms[:split], above), (rate.terms[split:], below)
@@ -106,7 +106,7 @@ def _is(term: discover.Term, product: Product) -> bool:
     return functions == expected and bool(np.abs(powers - np.array(product.powers)).max() < NEAR)
 
 
-def _evidence(law: System) -> float | None:
+def evidence_of(law: System) -> float | None:
     """Description length of the drawn law after a fit from its own numbers; None where that fails."""
     scale = np.concatenate(law.ys).std(0)
     made = problem(law.ts, law.ys, scale=scale)

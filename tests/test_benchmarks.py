@@ -337,6 +337,7 @@ def test_adaptive(tmp_path):
     assert row["steps"] > 20 and (tmp_path / "a.png").stat().st_size > 1000
     assert plain["failed"] == ours["failed"] == 0 and ours["error"] < 1e-5
     np.testing.assert_allclose(ours["error"], plain["error"], rtol=1e-3)
+    assert ours["difference"] < 1e-9 and f"{ours['difference']:.1e}" in adaptive.table([row])
 
 
 @pytest.mark.slow

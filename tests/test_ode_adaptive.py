@@ -119,6 +119,19 @@ def test_lanes_of_a_vmap_are_solved_as_alone():
         assert result.steps[:2].tolist() == [int(one.steps) for one in alone[:2]]
 
 
+@pytest.mark.slow
+def test_steps_that_the_last_segment_is_in_place_of_are_run_again():
+    """Where the record holds two blocks of three, both modes give what they give with room for all."""
+    with jax.enable_x64(True):
+        (_, rate), y0, ts = problem()
+        whole, less = (both(tolerance=1e-9, field=turning, **room)[0] for room in ({}, {"checkpoints": 32}))
+        assert 32 < int(ode.solve(turning, y0, ts, rate, rtol=1e-9, atol=1e-10).steps) <= 48
+        along = lambda states: jax.jit(lambda rate: jax.jvp(lambda rate: states(rate, y0, ts), (rate,), (rate,)))
+        for derivative in (gradient, along):
+            rest = (y0, ts) if derivative is gradient else ()
+            assert_same(derivative(less)(rate, *rest), derivative(whole)(rate, *rest), rtol=1e-13)
+
+
 def square(t, y, args):
     """dy/dt = rate y^2 is infinite at t = 1 / (rate y0)."""
     return args * y * y

@@ -21,7 +21,7 @@ from jax import Array, lax
 
 from .. import _compiler
 from . import _lanes
-from ._tableau import Tableau, dense_weights, moved
+from ._tableau import Tableau, dense_weights, moved, weighted
 
 # What diffrax 0.7.2 begins with where it may choose, whatever the equation: `PIDController` estimates a step only of an
 # `ODETerm`, and `diffeqsolve` has wrapped that by then. The same steps give the same derivative. Goes when diffrax's
@@ -127,12 +127,21 @@ def integrate(settings: Settings, field: Field, y0: Array, ts: Array, first: Arr
 
 
 def run_segment(
-    settings: Settings, field: Field, point: Point, record: Array, count: Array, ts: Array, saved: Array | None
+    settings: Settings,
+    field: Field,
+    point: Point,
+    record: Array,
+    count: Array,
+    ts: Array,
+    saved: Array | None,
+    *,
+    least: Array | None = None,
 ) -> tuple[Point, Array, Array, Array | None]:
     """The steps from point, before which `count` were tried, to the end of its segment: (point, record, count, saved).
 
-    Without `saved` only the record is filled.
+    Without `saved` only the record is filled; with `least`, whole blocks of at least so many steps are enough.
     """
+    least = jnp.asarray(settings.length, count.dtype) if least is None else least.astype(count.dtype)
     attempt, begun = _attempt(settings, field, ts[-1]), count
 
     def one_block(carry: tuple) -> tuple:
@@ -152,7 +161,7 @@ def run_segment(
             saved = jnp.where(at.found[:, None], dense(settings, steps, at, ts), saved)
         return point, record, count, saved
 
-    more = lambda carry: _going(settings, carry[0], carry[2], ts[-1]) & (carry[2] < begun + settings.length)
+    more = lambda carry: _going(settings, carry[0], carry[2], ts[-1]) & (carry[2] < begun + least)
     return lax.while_loop(more, one_block, (point, record, count, saved))
 
 
@@ -190,7 +199,7 @@ def find(steps: Steps, count: Array, ts: Array) -> Found:
 def dense(settings: Settings, steps: Steps, at: Found, ts: Array) -> Array:
     """States (n_times, n_states) at the save times that were found, by the solver's interpolation; any at others."""
     h, weights = weights_at(settings, steps, at, ts)
-    return steps.y[at.step] + h[:, None] * (weights[..., None] * steps.slopes[at.step]).sum(axis=1)
+    return steps.y[at.step] + h[:, None] * weighted(weights, steps.slopes[at.step])
 
 
 def weights_at(settings: Settings, steps: Steps, at: Found, ts: Array) -> tuple[Array, Array]:

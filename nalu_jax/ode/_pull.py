@@ -19,7 +19,7 @@ from .. import _compiler
 from . import _lanes
 from ._adaptive import Steps, find, points, weights_at
 from ._replay import Given, Leaves, Replay, after, blocks_of, each_lane, matrices, product, refilled, steps_of
-from ._tableau import Tableau
+from ._tableau import Tableau, weighted
 
 Bars = tuple[Array, Array]
 """A gradient by the states (n, n_states) before the steps of a block, and by its slopes (n, n_stages, n_states)."""
@@ -161,18 +161,18 @@ def _block_in_sequence(
         index = index - 1
         (times, ys), ys_bar, slopes_bar, t, t_next = _lanes.get((all_points, *bars, steps.t, steps.t_next), index)
         h = t_next - t
+        pulls = jax.vmap(lambda time, y: jax.vjp(functools.partial(replay.rate, given), time, y, leaves)[1])(times, ys)
 
         def one_stage(carry: tuple, stage: Any) -> tuple[tuple, Array]:
             inner, leaves_bar, number = carry
-            time, y, slope_bar, weight, column = stage
-            bar = slope_bar + h * (weight * y_bar + (column[:, None] * inner).sum(axis=0))
-            _, pull_rate = jax.vjp(functools.partial(replay.rate, given), time, y, leaves)
+            pull_rate, slope_bar, weight, column = stage
+            bar = slope_bar + h * (weight * y_bar + weighted(column, inner))
             time_bar, stage_bar, own = pull_rate(bar)
             leaves_bar = jax.tree.map(jnp.add, leaves_bar, own)
             return (_lanes.put(inner, stage_bar, number), leaves_bar, number - 1), time_bar
 
         start = jnp.zeros_like(ys), leaves_bar, jnp.asarray(len(b) - 1, jnp.int32)
-        stages = times, ys, slopes_bar, b, a.T
+        stages = pulls, slopes_bar, b, a.T
         (inner, leaves_bar, _), time_bars = lax.scan(one_stage, start, stages, reverse=True)
         if replay.times_move:
             written = (times_bar, stages_bar, after_bars)

@@ -98,17 +98,21 @@ def steps_of(replay: Replay, given: Given, record: Array, number: Array) -> tupl
 
 
 def refilled(replay: Replay, given: Given, record: Array, number: Array, *, backwards: bool) -> Array:
-    """The record of the segment that contains a block; where it is another one, its steps are computed again."""
+    """The record of the segment that contains a block; what other steps are in place of is computed again."""
     settings = replay.settings
     if settings.segments == 1:
         return record
     segment, last = number // settings.blocks, (given.run.tried - 1) // settings.length
     place = number % settings.blocks
     other = (place == settings.blocks - 1) & (segment < last) if backwards else (place == 0) & (last > 0)
+    # the last segment is in place of the first steps of the one before, of which the others are still there
+    still_there = segment == last - 1 if backwards else (segment == 0) & (last == 1)
+    missing = jnp.where(still_there, given.run.tried - last * settings.length, settings.length)
     # without a step to compute, the count is that of a solve that is over
     begun = jnp.where(other, segment * settings.length, settings.max_steps)
     point = _lanes.get(given.run.starts, segment)
-    return run_segment(settings, replay.field(given.args), point, record, begun, given.ts, None)[1]
+    field = replay.field(given.args)
+    return run_segment(settings, field, point, record, begun, given.ts, None, least=missing)[1]
 
 
 def matrices(method: Tableau, dtype: Any) -> tuple[Array, Array]:

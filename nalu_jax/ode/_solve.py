@@ -62,8 +62,9 @@ def solve(
         args: any tree.
         solver: any solver of diffrax with an error estimate.
         substeps: the first step is the first interval divided by it; None lets diffrax choose.
-        checkpoints: how many steps the record holds, 128 by default: the steps of a longer solve are computed once more
-            for its derivative. Where diffrax differentiates by default, the checkpoints of RecursiveCheckpointAdjoint.
+        checkpoints: how many steps the record holds, 128 by default: of a longer solve, those that it has no room for
+            are computed once more for the derivative. Where diffrax differentiates by default, the checkpoints of
+            RecursiveCheckpointAdjoint.
         rtol: relative tolerance, by default 1e-8 in float64 and 1e-5 in float32.
         atol: absolute tolerance, by default 1e-10 in float64 and 1e-6 in float32.
         max_steps: steps after which the solve has failed.
