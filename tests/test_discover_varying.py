@@ -121,7 +121,16 @@ def test_symbols_are_those_of_no_state_and_short_trajectories_help():
     np.testing.assert_allclose([each.value for each in found.by_trajectory["c2"]], [-0.5, -0.9, -0.3], rtol=1e-5)
 
 
-def test_names_of_copies_are_paid_once():
+@pytest.mark.slow
+def test_a_trajectory_in_which_a_state_was_not_measured_has_numbers_too():
+    unseen = np.stack([np.exp(-0.5 * TS), np.full(len(TS), np.nan)], 1)
+    seen = np.stack([2 * np.exp(-0.9 * TS), 3 * np.exp(-0.3 * TS)], 1)
+    found = discover.ode([TS, TS], [unseen, seen], names=["a", "b"], varies=["a"], missing=True, **OPTIONS)
+    assert found.verdict == "recovered" and found.equations == ("c1*a", "-0.3*b")
+    np.testing.assert_allclose([each.value for each in found.by_trajectory["c1"]], [-0.5, -0.9], rtol=1e-6)
+
+
+def test_a_copy_of_a_term_counts_in_its_own_trajectory():
     states = grown([1.2, 0.7])
     made = problem.problem([TS, TS], states, scale=np.ones(1))
     wide = varying.indicated(made)

@@ -137,7 +137,7 @@ def search(
         functions, nested, nonnegative, time_limit, stop, report: as `families.search` has them.
     """
     run = _Run(indicated(problem), alone, equations, nonnegative, time_limit, stop, report)
-    long = [i for i in range(len(alone)) if len(alone[i].ys) >= FEWEST_SMOOTHED]
+    long = [i for i in range(len(alone)) if _is_enough(alone[i])]
     longest = sorted(long, key=lambda i: -len(alone[i].ys))[: settings.SEARCHED_ALONE]
     for done, i in enumerate(longest):
         left = run.left(settings.ALONE)
@@ -165,7 +165,7 @@ def search(
         weakest=best.weakest,
     )
     late = run.late or run.cut_short
-    if (late or stop()) and not run.solved():
+    if (late or stop()) and (any(best.differs) or not run.solved()):
         verdict = cut_short(verdict)
     alike = (each for each in run.found() if each is not best and each.structure.key == best.structure.key)
     return Searched(found, verdict, run.problem, late, min(alike, key=lambda each: each.length, default=None))
@@ -295,22 +295,24 @@ def _may_differ(run: _Run, structure: Structure) -> Differing:
 
 def _of_each(run: _Run, law: Fit) -> _Start:
     """Numbers of a law in each trajectory by itself."""
-    count = law.structure.coefficients
+    count, curves = law.structure.coefficients, run.problem.curves[0]
     coefficients, exponents, nodes = [], [], []
-    for each in run.alone:
-        curves = each.curves[0]
-        begin = each.nodes(curves)
-        long = len(each.ys) >= FEWEST_SMOOTHED
-        # As numbers to begin from they need not be precise.
-        own = (
-            fit(each, law.structure, law.parameters, begin, curves.noise, patient=False, bar=-np.inf) if long else None
-        )
+    for each, begin in zip(run.alone, np.split(run.problem.nodes(curves), run.problem.firsts[1:]), strict=True):
+        own = None
+        if _is_enough(each):  # as numbers to begin from they need not be precise
+            noise = each.curves[0].noise
+            own = fit(each, law.structure, law.parameters, begin, noise, patient=False, bar=-np.inf)
         numbers = law.parameters if own is None else own.parameters
         coefficients.append(numbers[:count])
         exponents.append(numbers[count:])
         nodes.append(begin if own is None else own.nodes)
-    noise = np.maximum(run.problem.curves[0].noise, settings.SMALLEST_NOISE)
+    noise = np.maximum(curves.noise, settings.SMALLEST_NOISE)
     return _Start(np.stack(coefficients, 1), np.mean(exponents, 0), np.concatenate(nodes), noise)
+
+
+def _is_enough(alone: Problem) -> bool:
+    """Whether a trajectory says something by itself: of all its states."""
+    return bool(alone.seen.sum(0).min() >= FEWEST_SMOOTHED)
 
 
 def _around_best(run: _Run) -> None:
