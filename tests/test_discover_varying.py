@@ -3,6 +3,7 @@
 import json
 
 import jax
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
@@ -78,6 +79,14 @@ def test_numbers_of_one_trajectory_are_a_system(exact):
 def test_which_trajectory_has_to_be_said(exact, call, error, words):
     with pytest.raises(error, match=words):
         call(exact)
+
+
+def test_each_trajectory_is_drawn_with_its_numbers(exact):
+    states = grown([1.2, 0.7])
+    (panel,) = plot.trajectories(exact, [TS, TS], states)
+    lines = [line.get_ydata()[-1] for line in panel.get_lines() if line.get_label().startswith("equations")]
+    np.testing.assert_allclose(lines, [each[-1, 0] for each in states], rtol=1e-5)
+    plt.close(panel.figure)
 
 
 def test_what_was_saved_is_the_same(exact, tmp_path):
