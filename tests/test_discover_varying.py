@@ -103,7 +103,7 @@ def test_what_was_saved_is_the_same(exact, tmp_path):
 
 @pytest.mark.slow
 def test_numbers_in_common_stay_in_common():
-    found = discover.ode([TS, TS], grown([0.9, 0.9], 0.01), names=["a"], varies=["a"], **OPTIONS)
+    found = discover.ode([TS, TS], grown([0.9, 0.9]), names=["a"], varies=["a"], **OPTIONS)
     assert found.verdict == "recovered" and found.by_trajectory == {}
     assert "all numbers are common to the trajectories, by their evidence" in found.notes
     growth, crowding = (term.coefficient for term in found.best.rates[0].terms)
