@@ -1,6 +1,6 @@
 """Are systems of many states found, and one that is chaotic from noisy data?
 
-lorenz 96    20 states, one trajectory of 100 points on [0, 4], of Lorenz (1996), "Predictability: a problem partly solved"
+lorenz 96    20 states, one trajectory of 100 points on [0, 4], Lorenz (1996), "Predictability: a problem partly solved"
 network      12 species of a well-stirred reactor and 16 reactions, drawn: three trajectories of 120 points on [0, 8]
 lorenz       3 states, one trajectory of 1000 points on [0, 20], with 10 and 30 % noise
 
