@@ -8,8 +8,8 @@ from nalu_jax.discover._engine import fit, rivals, settings
 from nalu_jax.discover._engine.candidate import Column, plain_numbers, predict
 from nalu_jax.discover._engine.columns import prepare
 from nalu_jax.discover._engine.forms import Form
-from nalu_jax.discover._engine.search import Rules, search
-from nalu_jax.discover._engine.structure import Fitted
+from nalu_jax.discover._engine.search import Rules, _is_one_of_many, search
+from nalu_jax.discover._engine.structure import Fitted, refit
 
 
 def uniform(rng, rows, *ranges):
@@ -275,6 +275,23 @@ def test_the_same_with_one_more_free_exponent_is_an_extension():
     assert rivals.extends(best._replace(batch=freed), best)
     assert not rivals.extends(best._replace(batch=moved), best)
     assert not rivals.extends(best, best._replace(batch=freed))
+
+
+def test_a_law_beside_its_copies_in_other_tables_is_not_one_of_many():
+    """Each table with a sine or a logarithm has the law too: as other kinds they cost all later stages."""
+    x = uniform(np.random.default_rng(0), 60, (0.5, 3), (0.5, 3))
+    plain = (Column((0,)), Column((1,)))
+
+    def fitted(columns, exponents, evidence):
+        table = prepare(x, 2 * x[:, 0] + 0.1 * x[:, 1], columns, inputs=2)
+        batch = fit.start(table, np.array([exponents]), np.zeros((1, *np.shape(exponents)), int))
+        batch = batch._replace(free=np.zeros(batch.free.shape, bool))
+        return refit(Fitted(table, Form("sum", (len(exponents),)), batch, "absolute", 0.0))._replace(evidence=evidence)
+
+    best = fitted(plain, [[1.0, 0.0]], -20.0)
+    copy = fitted((*plain, Column((1,), (1.0,), "log")), [[1.0, 0.0, 0.0]], -20.0)
+    assert not _is_one_of_many([best, copy])
+    assert _is_one_of_many([best, copy, fitted(plain, [[0.5, 0.5]], -18.0)])
 
 
 @pytest.mark.slow

@@ -268,9 +268,9 @@ def _is_one_of_many(found: list[Fitted]) -> bool:
     best = min(found, key=lambda fitted: fitted.evidence)
     kinds: dict[tuple, Fitted] = {}
     for fitted in sorted(found, key=lambda fitted: fitted.evidence):
-        if fitted.evidence < best.evidence + settings.GAP:
+        if fitted.evidence < best.evidence + settings.GAP and names(fitted) != names(best):
             kinds.setdefault((fitted.form, fitted.table.columns), fitted)
-    return not all(extends(fitted, best) for fitted in list(kinds.values())[1:])
+    return not all(extends(fitted, best) or same_values(best, fitted) for fitted in kinds.values())
 
 
 class _Standing:
