@@ -26,6 +26,7 @@ NEAR = 0.05  # of an exponent that is no simple number
 SMALL = 1e-3  # rows whose target is below this share of the median count as if they were there
 LARGEST = 200  # numbers in an answer; longer ones are not fitted
 SIMPLIFY_SECONDS = 20.0
+AGAIN_SECONDS = 1.0  # between reminders of a time limit
 VARIES = 0.05  # relative: rounding to three decimals moves less, of problems whose constants are about 1
 
 
@@ -260,13 +261,17 @@ def _rounded(expression: Any) -> Any:
 
 @contextlib.contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raises TimeoutError in the body after so many seconds; in the main thread of a process only."""
+    """Raises TimeoutError in the body after so many seconds; in the main thread of a process only.
+
+    And again every second: an exception that is raised within a callback of the garbage collector, such as JAX has, is
+    printed and lost, and a simplification then went on for good.
+    """
 
     def stop(*_: Any) -> None:
         raise TimeoutError(f"not done within {seconds:g} s")
 
     previous: Callable[..., Any] | int | None = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN_SECONDS)
     try:
         yield
     finally:

@@ -1,8 +1,10 @@
 """The drawn laws are what they say, an answer is called right when it is the law, and runs keep their books."""
 
+import contextlib
 import functools
 import json
 import sys
+import time
 from fractions import Fraction
 
 import numpy as np
@@ -436,3 +438,11 @@ def test_speed_runs(tmp_path):
     assert table_speed.main(["--smoke", "--json", str(path)]) == 0
     (row,) = json.loads(path.read_text())["rows"]
     assert row["first"] > 0 and row["later"] > 0 and row["peak_bytes"] > 1e7
+
+
+def test_a_time_limit_whose_exception_is_lost_comes_again():
+    """Raised within a callback of the garbage collector it is printed, and the body went on for good."""
+    with pytest.raises(TimeoutError, match="not done within 0.05 s"), _judge.time_limit(0.05):
+        with contextlib.suppress(TimeoutError):
+            time.sleep(20)
+        time.sleep(20)
