@@ -352,6 +352,13 @@ def test_rounding_that_costs_too_much_is_not_done():
     assert formula_of(each, y=predict(each, X) * (1 + 0.2 * np.sin(np.arange(ROWS)))).formula == "9.81*a"
 
 
+def test_numbers_that_move_along_may_leave_those_of_floats():
+    """A coefficient that is 1/2 would move one that is hardly known to e^1800: an OverflowError ended the search."""
+    covariance = np.array([[1e-8, 0.0, 0.9], [0.0, 1e-2, 0.0], [0.9, 0.0, 1e8]])
+    each = candidate(Form("sum", (3,)), np.eye(3).tolist(), [math.log(0.49999), 0.0, 0.0], covariance=covariance)
+    assert np.isfinite(formula_of(each).predict(X)).all()
+
+
 def test_where_no_simple_number_is_meant_the_digits_are_those_that_were_measured():
     """1/2 and 1/3 within their errors, but not together: all 16 digits were written."""
     covariance = np.array([[1e-5, 0.99e-5], [0.99e-5, 1e-5]])

@@ -277,7 +277,7 @@ def _number(
         value = _numbers.rounded(float(values[place]), float(conditional[place]))
         return measured(value, float(plain.values[place]), float(errors[place]))
     sign = float(plain.signs[place])
-    estimate, value = (sign * math.exp(min(each[place], 700.0)) for each in (plain.values, values))
+    estimate, value = (sign * _written.coefficient_of(each[place]) for each in (plain.values, values))
     error = abs(estimate) * float(errors[place])
     if place in exacts:
         return Number(float(exacts[place]), _numbers.as_fraction(exacts[place]), estimate, error)

@@ -43,6 +43,9 @@ SHORTER: tuple[Digits, ...] = ("simple", "measured")
 Bounds = Mapping[int, tuple[float, float]]
 """By place among coefficients and free exponents: factors of a coefficient, distances of an exponent."""
 
+LARGEST_LOGARITHM = 700.0
+"""Of a coefficient: that of 1e304."""
+
 PARTS = {
     "sum": ("sum",),
     "power": ("sum",),
@@ -264,7 +267,7 @@ def _written_numbers(
     conditional = np.zeros(len(values)) if digits == "all" else conditional_errors(covariance, exacts)
     coefficients = []
     for k, sign in enumerate(candidate.signs):
-        estimate, value = sign * math.exp(estimates[k]), sign * math.exp(values[k])
+        estimate, value = sign * coefficient_of(estimates[k]), sign * coefficient_of(values[k])
         error = float(abs(estimate) * errors[k])
         if k in exacts:
             coefficients.append(Number(float(exacts[k]), _numbers.as_fraction(exacts[k]), estimate, error))
@@ -280,6 +283,11 @@ def _written_numbers(
     return coefficients, exponents
 
 
+def coefficient_of(logarithm: float) -> float:
+    """Of a coefficient: numbers that move along with a simple one may leave those of floats, which then fit nothing."""
+    return math.exp(min(logarithm, LARGEST_LOGARITHM))
+
+
 def unfitted(power: float) -> Number:
     fraction = _numbers.as_fraction(power)
     return measured(power, power, 0.0) if fraction is None else exact(fraction)
@@ -292,7 +300,7 @@ def simple_ones(
     values, covariance = estimates.copy(), covariance.copy()
     exacts: dict[int, float] = {}
     for k in np.argsort(np.diag(covariance)[:count], kind="stable"):
-        value, variance = float(signs[k] * math.exp(values[k])), float(covariance[k, k])
+        value, variance = float(signs[k] * coefficient_of(values[k])), float(covariance[k, k])
         if not 0 < variance < np.inf:
             continue
         found = simple_number(value, abs(value) * math.sqrt(variance))
