@@ -4,10 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy.interpolate import CubicHermiteSpline
+from scipy.interpolate import CubicHermiteSpline, CubicSpline
 from test_task_benchmarks import run_script
 
-from benchmarks import _drawn_systems, fractional_sir, lotka_volterra, odebench, sir_front, systems
+from benchmarks import _drawn_systems, fractional_sir, lotka_volterra, many_states, odebench, sir_front, systems
 from benchmarks._odebench_systems import SYSTEMS
 from benchmarks._sir import TERMS, data, recovery
 
@@ -148,3 +148,14 @@ def test_tables_of_the_scripts_that_draw_noise():
     assert "in 1 of 2" in lotka_volterra.table([own, own | {"recovered": False}])
     tasks = fractional_sir.tasks((0.0, 0.01), 3, 1, 5)
     assert [(task["noise"], task["seed"]) for task in tasks] == [(0.0, None), (0.0, 5), (0.01, 5), (0.01, 6), (0.01, 7)]
+
+
+@pytest.mark.parametrize("name", many_states.DRAWN)
+def test_systems_of_many_states_obey_their_law(name):
+    law, ts, ys = many_states.DRAWN[name](np.random.default_rng(3))
+    for times, states in zip(ts, ys, strict=True):
+        slopes = CubicSpline(times, states)(times, 1)
+        products = [[c * states[:, list(key)].prod(1) for key, c in each.items()] for each in law]
+        rates = np.stack([np.sum(terms, 0) + 0 * times for terms in products], 1)
+        middle = slice(len(times) // 4, -len(times) // 4)
+        assert np.abs(slopes - rates)[middle].max() < 0.03 * np.abs(rates).max()
