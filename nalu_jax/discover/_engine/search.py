@@ -255,12 +255,13 @@ def _widen(found: list[Fitted], wider: Wider, clock: _Clock, done: float) -> Non
 
 
 def _is_asked_for(stage: Stage, found: list[Fitted], standing: "_Standing") -> bool:
-    """Whether a part of the wider family is searched, by what is found already."""
+    """Whether a part of the wider family is searched, by what is found already: not more of what follows outliers."""
     if stage.after == "law" or not standing.enough(found, many_terms=stage.after == "nothing fits"):
         return True
     if stage.after == "little":
         return _explains_little(found)
-    return stage.after == "series" and _is_one_of_many(found)
+    outliers = standing.seen is None or standing.seen.tails >= settings.HEAVY_TAILS
+    return stage.after == "series" and not outliers and _is_one_of_many(found)
 
 
 def _is_one_of_many(found: list[Fitted]) -> bool:
