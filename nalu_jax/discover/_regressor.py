@@ -29,8 +29,8 @@ class FormulaRegressor(RegressorMixin, BaseEstimator):
 
     Args:
         units, target_unit, constants: units of measure of the columns and the target, and known constants.
-        sigma: name of the column of X that has the standard errors of y. No input of the formula, and not needed by
-            `predict` but for its place.
+        sigma: name of the column of X that has the standard errors of y. It is no input of the formula; X of `predict`
+            has it too, with any values.
         x_sigma: standard errors of columns of X by their names: one for all rows, or the name of the column with them.
         groups, varies: name of the column of X that says which experiment a row belongs to, and which numbers differ.
         robust: whether single rows far off are weighted down; None where they are seen.

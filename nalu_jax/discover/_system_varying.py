@@ -14,7 +14,7 @@ from ._system import Known, System
 from ._systems.problem import Problem
 from ._systems.settings import GAP, GAP_OF_MORE
 from ._systems.varying import Searched, Varied
-from ._trajectories import Trajectories
+from ._trajectories import Trajectories, places_of
 
 HEADER = "trajectory"
 """What groups of a rate are."""
@@ -26,23 +26,15 @@ def read(varies: Any, data: Trajectories, *, conserved: bool, ensemble: bool) ->
     Raises:
         TypeError, ValueError: no names of states, one trajectory, or options that are not combined.
     """
-    names = data.names if isinstance(varies, str) and varies == "all" else varies
-    if isinstance(names, str) or not isinstance(names, Sequence):
-        raise TypeError(f'discover.ode: varies must be "all" or a sequence of names of states, got {varies!r}.')
-    unknown = [name for name in names if name not in data.names]
-    if unknown:
-        raise ValueError(
-            f"discover.ode: varies: {unknown[0]!r} is no state; there are {', '.join(map(repr, data.names))}. Name the "
-            "states in whose equations numbers differ."
-        )
-    if not names:
+    places = places_of(varies, data, option="varies")
+    if not places:
         return ()
     if len(data.times) < 2:
         raise ValueError("discover.ode: varies: there is one trajectory. Pass lists of several, or leave varies out.")
     together = [name for name, given in (("conserved", conserved), ("ensemble", ensemble)) if given]
     if together:
         raise ValueError(f"discover.ode: varies and {together[0]} are not combined. Leave one of them out.")
-    return tuple(dict.fromkeys(data.names.index(name) for name in names))
+    return places
 
 
 def systems_of(searched: Searched, names: _system_written.Names, known: Known | None) -> tuple[System, ...]:

@@ -43,21 +43,30 @@ def trajectories(ts: Any, ys: Any, *, names: Sequence[str] | None, missing: bool
     return Trajectories(names, times, states, _scale(data))
 
 
+def places_of(wanted: Any, data: Trajectories, *, option: str) -> tuple[int, ...]:
+    """Places of the states that an option names, each once; "all" are all of them.
+
+    Raises:
+        TypeError, ValueError: no names of states.
+    """
+    names = data.names if isinstance(wanted, str) and wanted == "all" else wanted
+    if isinstance(names, str) or not isinstance(names, Sequence):
+        raise TypeError(f'discover.ode: {option} must be "all" or a sequence of names of states, got {wanted!r}.')
+    unknown = [name for name in names if name not in data.names]
+    if unknown:
+        raise ValueError(
+            f"discover.ode: {option}: {unknown[0]!r} is no state; there are {', '.join(map(repr, data.names))}."
+        )
+    return tuple(dict.fromkeys(data.names.index(name) for name in names))
+
+
 def nonnegative(wanted: Any, data: Trajectories) -> tuple[int, ...]:
     """Places of states that cannot fall below 0.
 
     Raises:
         TypeError, ValueError: no names of states, or one that is measured far below 0.
     """
-    names = data.names if isinstance(wanted, str) and wanted == "all" else wanted
-    if isinstance(names, str) or not isinstance(names, Sequence):
-        raise TypeError(f'discover.ode: nonnegative must be "all" or a sequence of names of states, got {wanted!r}.')
-    unknown = [name for name in names if name not in data.names]
-    if unknown:
-        raise ValueError(
-            f"discover.ode: nonnegative: {unknown[0]!r} is no state; there are {', '.join(map(repr, data.names))}."
-        )
-    places = tuple(data.names.index(name) for name in names)
+    places = places_of(wanted, data, option="nonnegative")
     for place in places:
         for i, states in enumerate(data.states):
             values = states[:, place]

@@ -22,7 +22,7 @@ from nalu_jax.discover._engine.screening import screen
 from nalu_jax.discover._engine.structure import Fitted, as_candidate, refit
 from nalu_jax.discover._engine.sums import search_sums
 from nalu_jax.discover._engine.tables import Tables
-from nalu_jax.discover._engine.verdict import Signs, cancels, few_free, judge, signs
+from nalu_jax.discover._engine.verdict import Signs, cancels, judge, signs, too_free
 from nalu_jax.discover._engine.wider import Stage, Wider
 
 Progress = Callable[[str, float], None]
@@ -320,7 +320,7 @@ def _enough(found: list[Fitted], *, many_terms: bool = False) -> bool:
 def _suffices(best: Fitted, seen: Signs, many_terms: bool) -> bool:
     poor = seen.misfit > settings.MISFIT or cancels(seen)
     few = many_terms or best.form.terms <= settings.FEW_TERMS
-    return few and not poor and few_free(seen)
+    return few and not poor and too_free(seen) is None
 
 
 def _explains_little(found: list[Fitted]) -> bool:

@@ -152,20 +152,18 @@ def _against(seen: Signs) -> str | None:
         return f"the residuals still follow the inputs (a smooth function explains {seen.misfit:.1f} nats of them)"
     if cancels(seen):
         return f"its terms cancel: they are {seen.cancelling:.0f} times as large as their sum"
-    if few_free(seen):
-        return None
+    return too_free(seen)
+
+
+def too_free(seen: Signs) -> str | None:
+    """What says that more exponents or rates are measured ones than a law's are."""
     if seen.of_functions:
         return "a power of a function of an input is no simple number"
     if seen.rates > settings.RATES_OF_A_LAW:
         return f"it has {seen.rates} different rates of growth and decay"
-    return f"{seen.free} of its exponents are no simple numbers"
-
-
-def few_free(seen: Signs) -> bool:
-    """Whether no more exponents and rates than a law has are measured ones."""
-    if seen.of_functions or seen.rates > settings.RATES_OF_A_LAW:
-        return False
-    return seen.free <= settings.FREE_EXPONENTS * seen.inputs
+    if seen.free > settings.FREE_EXPONENTS * seen.inputs:
+        return f"{seen.free} of its exponents are no simple numbers"
+    return None
 
 
 def cancels(seen: Signs) -> bool:

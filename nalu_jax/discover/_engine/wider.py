@@ -19,7 +19,7 @@ from nalu_jax.discover._engine.tables import Tables
 Task = Callable[[float], list[Fitted]]
 """Formulas found, given the evidence that is known already."""
 
-MOST_TERMS = {"root": 4, "power": 3, "quotient": 4, "growth": 3}
+MOST_TERMS = {"power": 4, "quotient": 4, "growth": 3}
 RIVAL_TERMS = 2  # of a power of a sum that has to beat a simple law
 
 
@@ -98,7 +98,7 @@ class Wider:
     def _power(self, power: float, bar: float) -> list[Fitted]:
         _, table, judged = self.tables.sizes()
         rng = np.random.default_rng(self.seed)
-        most = MOST_TERMS["root" if power == 0.5 else "power"] if self.thorough else RIVAL_TERMS
+        most = MOST_TERMS["power"] if self.thorough else RIVAL_TERMS
         return search_sums(
             table, judged, self.noise, power=power, most_terms=most, library=settings.POWER_LIBRARY, rng=rng, bar=bar
         )

@@ -162,9 +162,8 @@ def exchanged(problem: Problem, curves: Curves, library: Sequence[Term], *, grow
             reached = subsets.search(regression, begin, most=size)
             found[reached.support], begin = reached.cost, reached.support
     chosen = sorted((cost, support) for support, cost in found.items())
-    if (
-        not grown
-    ):  # of every size the likeliest: more terms than the law has explain exact data better than a spline does
+    if not grown:
+        # of every size the likeliest: more terms than the law has explain exact data better than a spline does
         kept = max(1, settings.SMALL_SYSTEMS // most)
         of_sizes = [[each for each in chosen if len(each[1]) == size][:kept] for size in range(1, most + 1)]
         chosen = sorted(each for of_size in of_sizes for each in of_size)
