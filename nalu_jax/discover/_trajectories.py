@@ -55,7 +55,8 @@ def places_of(wanted: Any, data: Trajectories, *, option: str) -> tuple[int, ...
     unknown = [name for name in names if name not in data.names]
     if unknown:
         raise ValueError(
-            f"discover.ode: {option}: {unknown[0]!r} is no state; there are {', '.join(map(repr, data.names))}."
+            f"discover.ode: {option}: {unknown[0]!r} is no state; there are {', '.join(map(repr, data.names))}. "
+            "Name the states as they are."
         )
     return tuple(dict.fromkeys(data.names.index(name) for name in names))
 
