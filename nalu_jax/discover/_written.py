@@ -300,7 +300,7 @@ def simple_ones(
     values, covariance = estimates.copy(), covariance.copy()
     exacts: dict[int, float] = {}
     for k in np.argsort(np.diag(covariance)[:count], kind="stable"):
-        value, variance = float(signs[k] * coefficient_of(values[k])), float(covariance[k, k])
+        value, variance = float(signs[k] * coefficient_of(float(values[k]))), float(covariance[k, k])
         if not 0 < variance < np.inf:
             continue
         found = simple_number(value, abs(value) * math.sqrt(variance))
