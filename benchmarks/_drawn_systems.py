@@ -19,6 +19,7 @@ from scipy.integrate import solve_ivp
 
 NOISES = (0.0, 0.01, 0.05, 0.1)
 LARGEST, STILL, QUIET = 30.0, 0.03, 1e-3  # states that explode, do not move, or come to rest early are drawn again
+LEAST = 0.01  # positive states that come nearer to 0, where roots and quotients end, are drawn again
 FUNCTIONS = ("sin", "cos", "exp")
 
 
@@ -85,19 +86,21 @@ def _trajectories(law: System, rng: np.random.Generator, *, signed: bool) -> lis
     found = []
     for ts in law.ts:
         start = rng.uniform(-1.5 if signed else 0.2, 2.0, len(law.above))
-        ys = _solved(law, start, ts)
+        ys = _solved(law, start, ts, -LARGEST if signed else LEAST / 2)
         late = None if ys is None else np.abs(np.diff(ys[len(ys) // 3 :], axis=0)).max(0)
         if ys is None or (ys.std(0) < STILL).any() or (late < QUIET * ys.std(0)).any():
             return None
-        if not signed and ys.min() < 0.01:
+        if not signed and ys.min() < LEAST:
             return None
         found.append(ys)
     return found
 
 
-def _solved(law: System, start: np.ndarray, ts: np.ndarray) -> np.ndarray | None:
+def _solved(law: System, start: np.ndarray, ts: np.ndarray, least: float) -> np.ndarray | None:
+    """The states, or None where they leave the range from `least` to `LARGEST`: at a pole steps would become nothing."""
+
     def exploded(t: float, y: np.ndarray) -> float:
-        return LARGEST - float(np.abs(y).max())
+        return min(LARGEST - float(np.abs(y).max()), float(y.min()) - least)
 
     exploded.terminal = True  # pyright: ignore[reportFunctionMemberAccess]  # as SciPy has it
     with np.errstate(all="ignore"):
