@@ -97,7 +97,7 @@ def _trajectories(law: System, rng: np.random.Generator, *, signed: bool) -> lis
 
 
 def _solved(law: System, start: np.ndarray, ts: np.ndarray, least: float) -> np.ndarray | None:
-    """The states, or None where they leave the range from `least` to `LARGEST`: at a pole steps would become nothing."""
+    """The states, or None where they leave `least` to `LARGEST`: at a pole steps would become nothing."""
 
     def exploded(t: float, y: np.ndarray) -> float:
         return min(LARGEST - float(np.abs(y).max()), float(y.min()) - least)

@@ -55,7 +55,7 @@ def measure(row: _report.Row) -> _report.Row:
         "states": len(names),
         "points": sum(map(len, law.ts)),
         "right": right,
-        "failure": own is not None and own < found.best.description_length - 1,
+        "failure": own is not None and bool(own < found.best.description_length - 1),
         "behind": None if own is None else found.best.description_length - own,
         "verdict": found.verdict,
         "reason": found.reason,

@@ -7,6 +7,7 @@ import dataclasses
 import json
 import math
 import pathlib
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +21,7 @@ from nalu_jax import discover
 from nalu_jax.discover import _inputs, _json, _names, _numbers, _written
 from nalu_jax.discover._engine.candidate import Candidate, Column, predict
 from nalu_jax.discover._engine.forms import FUNCTIONS, Form
-from nalu_jax.discover._found import Found
+from nalu_jax.discover._found import Found, front_of
 from nalu_jax.symbolic._parse import parse
 
 ROWS = 30
@@ -408,3 +409,17 @@ def test_the_front_never_rises():
     ]
     found = Found("recovered", "a test", tuple(formulas), (), "absolute", 0.1, ROWS)
     assert [(each.complexity, each.error) for each in found.front] == [(3, 1.5), (5, 1.0), (9, 0.5)]
+
+
+def test_the_best_is_on_the_front_also_where_another_of_its_complexity_has_a_lower_error():
+    class Ranked(NamedTuple):
+        complexity: int
+        error: float
+        description_length: float = 0.0
+
+        def lines(self) -> tuple[str, ...]:
+            return ("y = x",)
+
+    best, lower, simple = Ranked(7, 0.2), Ranked(7, 0.1), Ranked(3, 0.5)
+    assert front_of([best, lower, simple]) == [simple, best]
+    assert front_of([]) == []

@@ -10,6 +10,7 @@ from scipy import integrate, optimize
 from nalu_jax.discover._engine import (
     climb,
     derived,
+    divided,
     evidence,
     fit,
     lattice,
@@ -362,3 +363,26 @@ def test_plain_numbers_are_the_formula_without_centre_and_scale(form):
     signed = numbers.signs * np.exp(numbers.log_coefficients - scale_powers(form) * np.log(1e20))
     again, _ = evaluate(form, signed[:, None] * np.exp(exponents @ np.log(x).T))
     np.testing.assert_allclose(again, y, rtol=1e-8)
+
+
+@pytest.mark.parametrize("power", [-1.0, 0.5, -0.5, 2.0, -2.0, -1.5, 1.5, -2.5, -3.0])
+def test_a_power_of_a_sum_divided_by_a_term_has_the_same_values(power):
+    rng = np.random.default_rng(0)
+    x = np.column_stack([rng.uniform(0.5, 3, 30), rng.uniform(-3, 3, 30)])
+    table = prepare(x, x[:, 0] + 1, (Column((0,)), Column((1,))), inputs=2)
+    form = Form("power", (3,), power=power)
+    terms = np.array([[[1.0, 0.0], [-0.5, 2.0], [2.0, 2.0]], [[1.0, 3.0], [0.5, 2.0], [0.0, 1.0]]])
+    coefficients = np.array([[2.0, 0.3, 1.5], [-2.0, 0.3, 1.5]])
+    whole = power == round(power)
+    parity = np.where(table.signed, terms % 2, 0).astype(int)
+    batch = fit.Batch(terms, parity, np.zeros(terms.shape, bool), coefficients, np.zeros(2))
+    values = lambda form, batch: evaluate(
+        form, batch.coefficients[..., None] * fit.products(table, batch.exponents, batch.parity)
+    )[0]
+    for first in range(3):
+        found = divided.divided(table, form, batch, first)
+        positive = [0, 1] if whole or first == 1 else [0]
+        assert len(found.rss) == len(positive)
+        np.testing.assert_allclose(
+            values(divided.quotient_of(form), found), values(form, batch.take(positive)), rtol=1e-10
+        )

@@ -94,9 +94,11 @@ def weights_of(candidates: Sequence[Ranked]) -> tuple[float, ...]:
 
 
 def front_of(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Of every complexity the candidate with the lowest error, the simplest first; the error never rises."""
+    """Of every complexity the candidate with the lowest error, of that of the first candidate, which the evidence
+    prefers, that one; the simplest first. The error never rises."""
     front: list[Candidate] = []
-    for candidate in sorted(candidates, key=lambda each: (each.complexity, each.error)):
+    compared = [each for each in candidates if each is candidates[0] or each.complexity != candidates[0].complexity]
+    for candidate in sorted(compared, key=lambda each: (each.complexity, each.error)):
         if not front or candidate.error < front[-1].error:
             front = [each for each in front if each.complexity < candidate.complexity]
             front.append(candidate)

@@ -186,9 +186,7 @@ def form_price(form: Form) -> float:
     total = settings.FORM[form.kind] + settings.TERM * form.terms
     total -= sum(math.lgamma(group + 1) for group in form.groups)
     if form.kind == "power":
-        total += {-1.0: 0.0, 0.5: 0.0, -0.5: settings.UNUSUAL_POWER, 2.0: settings.UNUSUAL_POWER}.get(
-            form.power, settings.RARE_POWER
-        )
+        total += settings.POWERS.get(form.power, settings.FAR_POWER)
     if form.kind == "quotient" and (form.power, form.below) != (1.0, 1.0):
         total += settings.RARE_POWER
     if form.kind == "function":

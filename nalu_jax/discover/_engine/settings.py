@@ -23,8 +23,11 @@ COEFFICIENT_SPREAD = 2.0  # standard deviation of log|coefficient|, of a term of
 COEFFICIENT_MEAN = -1.0  # mean of log(size of a term / size of the target)
 ODD_SIGN = 3.0  # |x|^3, sign(x) x^2 and other signs that no power of x has
 FORM = {"sum": 0.0, "power": 3.0, "quotient": 4.0, "function": 5.0}
-UNUSUAL_POWER = 0.5  # of a sum's power -1/2 and 2
-RARE_POWER = 1.0  # of a sum's power -2, of a root around or below a quotient
+POWERS = {-1.0: 0.0, 0.5: 0.0, -0.5: 0.5, 2.0: 0.5, -2.0: 1.0, -1.5: 1.0, 1.5: 1.0}
+"""Of a sum, those that are tried, and what they cost; 3/2 by hand after fields of loops and profiles of stars were
+taken for other formulas."""
+RARE_POWER = 1.0  # of a root around or below a quotient
+FAR_POWER = 2.0  # of any other power of a sum
 TRIGONOMETRIC_COLUMN = 4.0  # of a sine or cosine of an input that is used
 SIMPLE_RATE = 20.0  # of a simple number for the rate of an exponential: rates have a unit, and are measured
 COMBINED_COLUMN = 3.0  # of a difference of inputs, beside log(number of pairs)
@@ -98,6 +101,8 @@ BOUND_DIGITS = 1e-4  # of a bound's logarithm: it is shown with two digits
 
 # --- sizes of the search among quotients and functions --------------------------------------------------------------
 
+FAR_POWERS = (-2.5, -3.0)  # of sums, tried where no law stands
+POWERS_BELOW = (0.5, 1.5, 2.0)  # of 1 + q below a bar
 POWER_LIBRARY = 350  # products that starts of powers of sums are made of
 QUOTIENT_LIBRARY = 250  # products, each above and below the bar
 QUOTIENT_TRIPLES = 140  # products of whole powers up to 2, all triples of which are tried

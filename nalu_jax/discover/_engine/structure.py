@@ -7,6 +7,7 @@ import numpy as np
 from nalu_jax.discover._engine import settings
 from nalu_jax.discover._engine.candidate import Candidate, Column, Noise, scale_powers
 from nalu_jax.discover._engine.columns import Table, TableOptions, noise_weights, prepare
+from nalu_jax.discover._engine.divided import shorter
 from nalu_jax.discover._engine.evidence import bound, covariance, evidence, linearise, variance
 from nalu_jax.discover._engine.fit import Batch, products, start
 from nalu_jax.discover._engine.forms import Form, evaluate
@@ -69,7 +70,7 @@ def valid(form: Form) -> bool:
 def as_candidate(fitted: Fitted) -> Candidate:
     """The formula with its errors, reduced to the columns that it uses."""
     table, form, noise = fitted.table, fitted.form, fitted.noise
-    batch = _primitive(table, form, fitted.batch)
+    form, batch = shorter(table, form, _primitive(table, form, fitted.batch))
     linear = linearise(table, form, batch, noise)
     terms = form.terms
     moving = np.concatenate([np.ones((1, terms), bool), batch.free.reshape(1, -1)], 1)

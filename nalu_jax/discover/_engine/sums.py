@@ -8,6 +8,7 @@ from nalu_jax.discover._engine import settings, starts
 from nalu_jax.discover._engine.candidate import Noise
 from nalu_jax.discover._engine.climb import climb
 from nalu_jax.discover._engine.columns import Table, noise_weights
+from nalu_jax.discover._engine.divided import divided, quotient_of
 from nalu_jax.discover._engine.fit import Batch, distinct, improve, start
 from nalu_jax.discover._engine.forms import Form
 from nalu_jax.discover._engine.structure import Fitted, finish, misfit
@@ -57,12 +58,22 @@ def search_sums(
         if power != 1 and terms == 1:
             continue
         bar = min([bar, *(fitted.evidence for fitted in found)])
+        if power != 1:  # rows near 0 say less of the target than of its power, and those below 0 nothing
+            batch = improve(table, form, batch, noise_weights(table, noise, table.target), steps=settings.LATER_STEPS)
         found += finish(judged, form, batch, noise, bar=bar)
+        if power not in (1, -1):  # the quotients that those of -1 are have a search of their own
+            found += _divided(judged, form, batch, noise, bar)
         if terms > 1:
             found += _climbed(straight, judged, form, fits, weights, noise, bar)
         if not _more_helps(found, terms, first=1 if power == 1 else 2):
             break
     return found
+
+
+def _divided(table: Table, form: Form, batch: Batch, noise: Noise, bar: float) -> list[Fitted]:
+    """Powers of sums by one of their terms, whose exponents may then be simpler ones."""
+    others = [divided(table, form, batch, first) for first in range(form.terms)]
+    return [fitted for each in others for fitted in finish(table, quotient_of(form), each, noise, bar=bar)]
 
 
 def _starts(

@@ -69,11 +69,10 @@ class Wider:
             for search in (self._growth, self._beside_growth)
         ]
         waves_that_grow = [lambda bar, c=column: self._shifted((c,), bar) for column in growing]
+        powers = (*settings.POWERS, *settings.FAR_POWERS) if self.thorough else settings.POWERS
         roots = (1.0, 0.5) if self.thorough else (1.0,)
         return [
-            Stage(
-                "powers of sums", [lambda bar, p=p: self._power(p, bar) for p in (-1.0, 0.5, -0.5, 2.0, -2.0)], "law"
-            ),
+            Stage("powers of sums", [lambda bar, p=p: self._power(p, bar) for p in powers], "law"),
             Stage("quotients", [lambda bar, p=power: self._quotient(p, bar) for power in roots], "law"),
             Stage("functions", [lambda bar: self._functions((), settings.INNER_PRODUCTS, bar)], "law"),
             Stage("logarithms", [lambda bar: self._derived(logarithms, 1.0, bar)], "law"),
@@ -84,7 +83,11 @@ class Wider:
             Stage("differences", [lambda bar, p=p: self._derived(differences, p, bar) for p in (0.5, -1.0)], "series"),
             Stage("waves, steps and peaks", [lambda bar: self._shifted((), bar)], "little"),
             Stage("waves that grow or decay", waves_that_grow, "nothing fits"),
-            Stage("quotients by roots", [self._rooted], "nothing fits"),
+            Stage(
+                "quotients by roots",
+                [lambda bar, p=p: self._rooted(p, bar) for p in settings.POWERS_BELOW],
+                "nothing fits",
+            ),
             Stage(
                 "functions of differences",
                 [
@@ -108,9 +111,9 @@ class Wider:
         most = MOST_TERMS["quotient"]
         return search_quotients(table, judged, self.noise, power=power, most_terms=most, bar=bar)
 
-    def _rooted(self, bar: float) -> list[Fitted]:
+    def _rooted(self, below: float, bar: float) -> list[Fitted]:
         thin, _, judged = self.tables.sizes()
-        return search_rooted_quotients(thin, judged, self.noise, below=0.5, bar=bar)
+        return search_rooted_quotients(thin, judged, self.noise, below=below, bar=bar)
 
     def _shifted(self, columns: tuple[Column, ...], bar: float) -> list[Fitted]:
         return search_shifted(*self.tables.sizes(columns), self.noise, bar=bar)
