@@ -3,6 +3,7 @@
 Data are closed forms or SciPy's solutions.
 """
 
+import dataclasses
 import json
 
 import jax
@@ -425,3 +426,45 @@ def test_the_front_of_systems_prints_as_a_table(driven):
     table = str(two.front).splitlines()
     assert len(table) == 1 + 2 * len(two.front) and table[2].strip().startswith("db/dt = ")
     assert table[1].index("da/dt") == table[2].index("db/dt") and two.verdict in (RECOVERED, ALIKE)
+
+
+@pytest.fixture(scope="module")
+def beside_noise():
+    """Lotka and Volterra's states with noise of 2 %, alone, and beside a state that stands still without any."""
+    rng = np.random.default_rng(3)
+    ts = np.linspace(0, 10, 120)
+    rates = lambda t, y: [y[0] - 0.8 * y[0] * y[1], 0.6 * y[0] * y[1] - 1.2 * y[1]]
+    clean = solve_ivp(rates, (0, 10), [1.0, 0.5], t_eval=ts, rtol=1e-10, atol=1e-10).y.T
+    ys = clean + 0.02 * clean.std(0) * rng.normal(size=clean.shape)
+    alone = discover.ode(ts, ys, names=["prey", "hunters"])
+    return alone, discover.ode(ts, np.column_stack([ys, np.full(120, 1.7)]), names=["prey", "hunters", "rock"])
+
+
+def test_a_state_that_stands_still_does_not_make_the_errors_of_others_large(beside_noise):
+    alone, both = beside_noise
+    assert [rate.formula for rate in both.best.rates[:2]] == [rate.formula for rate in alone.best.rates]
+    for one, other in zip(alone.best.rates, both.best.rates, strict=False):
+        for number, same in zip(one.numbers, other.numbers, strict=True):
+            assert same.error == pytest.approx(number.error, rel=0.05)
+
+
+def test_errors_of_a_simulator_are_no_reason_against_the_law_of_noisy_states_beside_it():
+    rng = np.random.default_rng(0)
+    ys = solved(lambda t, y: [-0.5 * y[0], -0.3 * y[1]], [1.0, 2.0])
+    made = problem.problem([TS], [ys + [0.01, 0.0] * rng.normal(size=ys.shape)], scale=np.ones(2))
+    law = structure.plain([(terms.Term((1.0, 0.0)),), (terms.Term((0.0, 1.0)),)])
+    found = shooting.fit(made, law, np.array([-0.5, -0.3]), made.nodes(made.curves[0]), made.curves[0].noise)
+    assert found is not None and not found.is_exact
+    smooth = np.column_stack([found.residuals[:, 0], 1e-9 * np.sin(TS)])
+    assert verdict.follows(made, dataclasses.replace(found, residuals=smooth)) < 3.5
+
+
+def test_an_angle_may_turn_many_times():
+    ts = np.linspace(0, 25, 250)
+    rates = lambda t, y: [-1.685 - 1.1 * np.cos(y[0])]
+    found = discover.ode(ts, solved(rates, [1.0], ts), names=["angle"])
+    assert found.verdict == RECOVERED
+    assert sorted(round(number.value, 6) for number in found.best.rates[0].numbers if number.exact != 1) == [
+        -1.685,
+        -1.1,
+    ]

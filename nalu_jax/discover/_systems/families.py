@@ -68,7 +68,7 @@ def search(
     if run.solved() and is_series(run.found()[0].structure):
         functions_of_states(run)
     allowed = lambda each: is_allowed(each.structure, functions, nested)
-    different = distinct(run.found())
+    different = distinct([each for each in run.found() if has_exponents(each)])
     found = candidates(without_copies([each for each in different if allowed(each)]))
     barred = [each for each in different if not allowed(each) and not (found and is_copy(each, found[0]))]
     verdict = judge(problem, found, barred) if found else Verdict(NONE, "nothing was fitted", ())
@@ -326,6 +326,12 @@ def is_allowed(structure: Structure, functions: Sequence[str], nested: bool) -> 
     if structure.is_rational and not nested:
         return False
     return all(function.name in functions for term in structure.columns.terms for function in term.functions)
+
+
+def has_exponents(fit: Fit) -> bool:
+    """Whether fitted exponents are of a size that a law has."""
+    exponents = fit.parameters[fit.structure.coefficients :]
+    return bool((np.abs(exponents) <= settings.LARGEST_EXPONENT).all())
 
 
 def distinct(found: Sequence[Fit]) -> list[Fit]:

@@ -138,7 +138,9 @@ def _is_plain(function: Function, states: np.ndarray) -> bool:
     """Whether a function is a constant or linear along the measurements, or of numbers too large to be its argument."""
     inside = states @ np.array(function.weights)
     if function.name in ("sin", "cos", "exp") and np.abs(inside).max() > settings.LARGEST_INSIDE:
-        return True
+        turns = function.name != "exp" and np.quantile(np.abs(np.diff(inside)), 0.9) < settings.ANGLE_STEP
+        if not turns:
+            return True
     with np.errstate(all="ignore"):
         values = FUNCTIONS[function.name][0](inside)
     if not np.isfinite(values).all():

@@ -23,7 +23,8 @@ FUNCTION = 2.0  # of a function of a state, beside the logarithm of how many fun
 FUNCTION_ALONE = 0.5
 FUNCTION_TIMES_STATE = 1.5  # beside log(states)
 PLAIN_FUNCTION = 1e-8  # part of a function's square that is not linear in its state: with less it is no function
-LARGEST_INSIDE = tables.MOST_ANGLE  # of a sine or an exponential: beyond it a state is no angle, and no exponent
+LARGEST_INSIDE = tables.MOST_ANGLE  # of a sine or an exponential: beyond it a state is no exponent, and an angle only
+ANGLE_STEP = 1.5  # radian from one sample to the next, of most samples, up to which a large one is an angle that turns
 CLEAR_SIGN = 0.05  # of a state's standard deviation, that it goes below 0 to have an absolute value
 FUNCTION_PRODUCT = 3.0  # of a product of two functions, beside the logarithms of how many there are
 FRACTION = 4.0  # of a product in which some exponent is no whole positive number
@@ -100,6 +101,7 @@ SMALL_SYSTEMS = 20  # the likeliest by their regressions
 GROWN = 2  # best small systems from which others grow
 FREED_TERMS = 3  # most terms per equation, on average, of small systems whose exponents are fitted
 FREED_AGAIN = 2  # best of all, in the end
+LARGEST_EXPONENT = tables.LARGEST_EXPONENT  # that a fitted one may have: with larger ones it has left the numbers
 ROUNDING_SLACK = tables.ROUNDING_SLACK  # nats that one step of rounding may cost; the best of the path is kept
 
 # --- quotients ------------------------------------------------------------------------------------------------------

@@ -102,9 +102,10 @@ def _against(problem: Problem, best: Fit) -> str | None:
 
 
 def follows(problem: Problem, fit: Fit) -> float:
-    """The largest autocorrelation of residuals between samples, in standard deviations of that of noise."""
+    """The largest autocorrelation of residuals between samples, in standard deviations of that of noise; of states with
+    noise, since errors of solvers and of simulators follow the times."""
     found = [0.0]
-    for j in range(problem.n_states):
+    for j in np.flatnonzero(fit.variance > (settings.EXACT * settings.FLOOR) ** 2).tolist():
         both = problem.seen[problem.begins, j] & problem.seen[problem.begins + 1, j]
         before, after = fit.residuals[problem.begins, j][both], fit.residuals[problem.begins + 1, j][both]
         size = np.sqrt(np.sum(before**2) * np.sum(after**2))
@@ -114,16 +115,20 @@ def follows(problem: Problem, fit: Fit) -> float:
 
 
 def covariance_of(fit: Fit) -> np.ndarray:
-    """(p, p) of the parameters, in scaled states; infinite variances where the data do not determine them."""
+    """(p, p) of the parameters, in scaled states; infinite variances where the data do not determine them.
+
+    Noise is at least the floor of data, spline and solver: where that is more than what measurements were weighed by,
+    it counts for the changes of its own state only, which may stand still or be known exactly beside noisy ones.
+    """
     if not fit.structure.size:
         return np.zeros((0, 0))
     sizes = np.sqrt(np.sum(fit.matrix**2, 0)) + 1e-300
-    _, singular, turned = np.linalg.svd(fit.matrix / sizes, full_matrices=False)
+    changes, singular, turned = np.linalg.svd(fit.matrix / sizes, full_matrices=False)
     usable = singular > settings.UNDETERMINED * singular.max()
-    ratio = float(np.mean(fit.variance / fit.sigma**2))
+    ratios = np.tile(fit.variance / fit.sigma**2, len(changes) // len(fit.variance))
     with np.errstate(over="ignore", invalid="ignore"):
         part = turned[usable] / singular[usable, None] / sizes
-        covariance = part.T @ part * ratio
+        covariance = part.T @ ((changes[:, usable].T * ratios) @ changes[:, usable]) @ part
     lost = np.abs(turned[~usable]).max(0, initial=0.0) > 1e-6
     lost |= ~np.isfinite(covariance).all(1)
     covariance[lost], covariance[:, lost] = 0.0, 0.0
