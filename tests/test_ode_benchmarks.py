@@ -4,11 +4,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import sympy
 from scipy.interpolate import CubicHermiteSpline, CubicSpline
 from test_task_benchmarks import run_script
 
-from benchmarks import _drawn_systems, fractional_sir, lotka_volterra, many_states, odebench, sir_front, systems
-from benchmarks._odebench_systems import SYSTEMS
+from benchmarks import (
+    _drawn_systems,
+    fractional_sir,
+    lotka_volterra,
+    many_states,
+    odebench,
+    odebench_all,
+    sir_front,
+    systems,
+)
+from benchmarks._odebench_systems import ALL_SYSTEMS, OUTSIDE, STATES, SYSTEMS
 from benchmarks._sir import TERMS, data, recovery
 
 TRUTH = np.array(list(TERMS)), np.array(list(TERMS.values()))
@@ -123,6 +133,31 @@ def test_true_terms_of_odebench_are_those_of_its_equations():
         names = dict(zip("abcd", point.tolist(), strict=False))
         expected = [eval(text, {}, names) for text in system.equations]
         np.testing.assert_allclose(ours, expected, rtol=1e-9)
+
+
+def test_sums_of_monomials_are_told_from_the_other_systems_of_odebench():
+    states = sympy.symbols(STATES, real=True)
+    others = [name for name, one in ALL_SYSTEMS.items() if not all(e.is_polynomial(*states) for e in one.expressions())]
+    assert tuple(others) == OUTSIDE and len(ALL_SYSTEMS) == 63
+
+
+@pytest.mark.slow
+def test_all_of_odebench(tmp_path):
+    rows = run_script(odebench_all, tmp_path, "--processes", "1")
+    assert len(rows) == 11 and all("skipped" not in row for row in rows)
+    assert rows[0]["recovered"] and rows[3]["reconstruction"] > 0.999
+    told = odebench_all.summary({"rows": rows})
+    assert "two trajectories, noise 0: 1 of 1 recovered" in told and "50% dropped: R2 > 0.9 of 100" in told
+
+
+def test_half_of_the_points_are_dropped_and_noise_is_relative():
+    system, rng = SYSTEMS[1], np.random.default_rng(0)
+    (ts,), (ys,) = odebench_all.data(system, odebench_all.PUBLISHED, 0.05, 0.5, rng)
+    assert len(ts) == 75 and (np.diff(ts) > 0).all() and ts[-1] > 9
+    relative = ys / system.simulate(system.first, ts) - 1
+    assert 0.03 < relative.std() < 0.07
+    both, states = odebench_all.data(system, odebench_all.TWO, 0.0, 0.0, rng)
+    assert [len(each) for each in both] == [100, 100] and states[1][0] == pytest.approx(system.second)
 
 
 def test_recovery_is_of_structure_exponents_and_rates():
