@@ -7,7 +7,7 @@ import dataclasses
 import json
 import math
 import pathlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -423,3 +423,19 @@ def test_the_best_is_on_the_front_also_where_another_of_its_complexity_has_a_low
     best, lower, simple = Ranked(7, 0.2), Ranked(7, 0.1), Ranked(3, 0.5)
     assert front_of([best, lower, simple]) == [simple, best]
     assert front_of([]) == []
+
+
+def test_a_power_that_stands_above_the_bar_says_where_its_numbers_are():
+    random = np.random.default_rng(0)
+    force, mass, speed = random.uniform(1, 5, 60), random.uniform(1, 5, 60), random.uniform(0.1, 0.9, 60)
+    x = np.stack([force, mass, speed], 1)
+    found = discover.table(x, force / mass * (1 - speed**2) ** 1.5, names=["f", "m", "v"], target="a")
+    assert found.formula == "f*(1 - v**2)**(3/2)/m"
+    assert "term 2 (beside 1)" in str(found) and "below" not in str(found)
+    model, params = found.model, found.params
+    assert model is not None
+    values = model.apply(jax.tree.map(jnp.asarray, params), x)[:, 0]
+    np.testing.assert_allclose(np.asarray(values), found.predict(x), rtol=1e-5)
+    space: dict[str, Any] = {}
+    exec(found.to_python(), space)
+    np.testing.assert_allclose(space["a"](force, mass, speed), found.predict(x), rtol=1e-12)

@@ -492,7 +492,8 @@ def numbers_of(formula: Formula) -> list[tuple[str, str]]:
     pairs = [(f"{name}, in the known part", _number_text(number)) for name, number in _known_constants(formula)]
     for place, term in enumerate(formula.terms, 1):
         where = f"of term {place}" if len(formula.terms) > 1 else ""
-        where = f"{where} ({term.part})" if formula.form.kind in ("quotient", "function") else where
+        part = "beside 1" if term.part == "below" and formula.form.below < 0 else term.part
+        where = f"{where} ({part})" if formula.form.kind in ("quotient", "function") else where
         unit = _measures.coefficient_unit(formula, term)
         pairs += _number_lines(formula, f"coefficient {where}".rstrip(), term.coefficient, unit)
         for factor in term.factors:
