@@ -39,12 +39,13 @@ QUICK = (1, 23, 24)
 SEED = 50_000
 
 
-def tasks(protocols: Sequence[str], systems: Sequence[int]) -> list[_report.Row]:
+def tasks(protocols: Sequence[str], systems: Sequence[int], noises: Sequence[float]) -> list[_report.Row]:
     """One row for each protocol, noise, share of points and system."""
     return [
         {"protocol": protocol, "noise": noise, "dropped": dropped, "system": system}
         for protocol in protocols
         for noise in NOISES[protocol]
+        if noise in noises
         for dropped in DROPPED[protocol]
         for system in systems
     ]
@@ -161,12 +162,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--systems", nargs="+", type=int, choices=list(ALL_SYSTEMS), default=list(ALL_SYSTEMS),
                         metavar="ID")  # fmt: skip
     parser.add_argument("--protocols", nargs="+", choices=[TWO, PUBLISHED], default=[TWO, PUBLISHED])
+    parser.add_argument("--noise", nargs="+", type=float, choices=NOISES[PUBLISHED], default=list(NOISES[PUBLISHED]))
     _pool.add_options(parser)
     options = parser.parse_args(arguments)
     effort = _report.effort_of(options).name
     systems = {"quick": QUICK, "smoke": QUICK[:1]}.get(effort, options.systems)
     results = _report.results(__file__, QUESTION, options)
-    return _pool.run(results, tasks(options.protocols, systems), measure, table, options)
+    return _pool.run(results, tasks(options.protocols, systems, options.noise), measure, table, options)
 
 
 if __name__ == "__main__":
