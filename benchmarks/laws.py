@@ -163,7 +163,7 @@ def plot(rows: Sequence[_report.Row], path: pathlib.Path) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 5), layout="constrained")
     groups = {
         f"{family}, {n} term{'s' * (n > 1)}": [row for row in measured(rows, family) if row.get("terms") == n]
         for family in ("sum of products", "hard sum of products")
@@ -197,7 +197,7 @@ def finish_rates(axis: Any) -> None:
     axis.set_xlabel("noise of the target")
     axis.set_ylabel("share of tables whose law is found")
     axis.set_ylim(-0.03, 1.03)
-    axis.legend(fontsize=7)
+    axis.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3, frameon=False)
 
 
 def draw_coverage(axis: Any, rows: Sequence[_report.Row]) -> None:
@@ -206,8 +206,8 @@ def draw_coverage(axis: Any, rows: Sequence[_report.Row]) -> None:
     axis.plot([0, 1], [0, 1], lw=1, color="0.6")
     for kind, reached in levels_reached(rows).items():
         axis.plot(levels, [(reached <= level).mean() for level in levels], label=f"{reached.size} {kind}s")
-    axis.set_xlabel("what an interval promises to hold")
-    axis.set_ylabel("share of intervals that hold the law's number")
+    axis.set_xlabel("probability with which intervals hold the law's number")
+    axis.set_ylabel("share of intervals that do")
     if axis.get_legend_handles_labels()[0]:
         axis.legend(fontsize=7)
 
