@@ -210,6 +210,7 @@ FREE_EXPONENTS = 2  # most exponents of a law that are no simple numbers, of a s
 RATES_OF_A_LAW = 3  # most rates of growth and decay, by hand: more come near any smooth function of one input
 WEAKEST = 8.0  # standard errors that each coefficient must be large
 INFLATION = 1.3  # of left-out errors
+EXACT_INFLATION = 5.0  # the same of exact data where more than FREE_EXPONENTS are no simple numbers, by hand: 34 seen
 TAILS = 9.0  # of residuals' fourth moment (3 of normal noise)
 LITTLE = 0.5  # of the target's variation: where a formula leaves more, waves are looked for
 FEW_TERMS = 3  # more terms than these ask for a look at the wider family

@@ -174,7 +174,8 @@ def cancels(seen: Signs) -> bool:
 def _doubt(seen: Signs) -> str | None:
     """Why a formula, though no rival is near, is not said to be recovered."""
     if seen.exact:
-        return None
+        rests = seen.free > settings.FREE_EXPONENTS and seen.inflation > settings.EXACT_INFLATION
+        return "its exponents rest on a few rows, without which it fails" if rests else None
     if seen.misfit > settings.MISFIT:
         return f"its residuals may still follow the inputs (a smooth function explains {seen.misfit:.1f} nats of them)"
     if seen.weakest < settings.WEAKEST:
