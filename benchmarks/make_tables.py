@@ -36,6 +36,7 @@ from . import (
     memory,
     ode,
     odebench,
+    odebench_all,
     odebench_pysindy,
     read_out,
     simple_task,
@@ -80,6 +81,7 @@ SCRIPTS = {
     "fractional_sir": fractional_sir,
     "sir_front": sir_front,
     "odebench": odebench,
+    "odebench_all": odebench_all,
     "odebench_pysindy": odebench_pysindy,
     "lotka_volterra": lotka_volterra,
 }
@@ -87,6 +89,8 @@ TASKS = ("single_module", "division", "simple_task", "static_task", "large_scale
 FACTS = {  # of the README: the file of a result, what it is about, and which parts of its summary; None is all of them
     "laws": ("drawn laws in tables", slice(2)),
     "feynman_units": ("AI Feynman's 100 equations from tables", slice(1)),
+    "systems": ("drawn systems of equations from trajectories", slice(6)),
+    "odebench_all": ("all 63 systems of ODEBench from two trajectories each", slice(3)),
     "odebench_exact": ("systems of ODEBench from one trajectory each, exact", slice(1)),
     "odebench_noisy": ("the same with 1 % noise", slice(1)),
     "single_module": (
@@ -131,7 +135,12 @@ def of_script(found: dict[str, dict[str, Any]], script: str) -> dict[str, dict[s
 def index_section(found: dict[str, dict[str, Any]]) -> str:
     """The scripts with their questions, what came out of each, and the tables of times."""
     parts = [index_table(found), "## Results", *(_results(name, found) for name in SCRIPTS)]
-    return "\n\n".join([*parts, *filter(None, (_layers_section(found), _laws_section(found), _ode_section(found)))])
+    return "\n\n".join(
+        [
+            *parts,
+            *filter(None, (_layers_section(found), _laws_section(found), _systems_section(found), _ode_section(found))),
+        ]
+    )
 
 
 def facts_section(found: dict[str, dict[str, Any]]) -> str:
@@ -196,15 +205,7 @@ def _ode_section(found: dict[str, dict[str, Any]]) -> str:
 
 def _laws_section(found: dict[str, dict[str, Any]]) -> str:
     """Laws found in tables, beside what others find."""
-    parts = []
-    for script in ("laws", "feynman", "table_peers", "table_speed", "tune_laws"):
-        for file, data in of_script(found, script).items():
-            parts += [
-                f"`{file}` ({conditions(data)}):",
-                markdown_table(*SCRIPTS[script].header_and_lines(data["rows"])),
-            ]
-            plot = _report.RESULTS / f"{file}.png"
-            parts += [f"![{file}](results/{plot.name})"] if plot.exists() else []
+    parts = _tables(found, "laws", "feynman", "table_peers", "table_speed", "tune_laws")
     if of_script(found, "feynman"):
         header = ["exact symbolic recovery of SRBench's 116 Feynman problems, %", *map(str, feynman.NOISES)]
         parts += [
@@ -212,6 +213,24 @@ def _laws_section(found: dict[str, dict[str, Any]]) -> str:
             markdown_table(header, feynman.published_lines()),
         ]
     return "\n\n".join(["## Laws in tables", *parts]) if parts else ""
+
+
+def _systems_section(found: dict[str, dict[str, Any]]) -> str:
+    """Equations found in trajectories."""
+    parts = _tables(found, "systems", "many_states", "odebench_all")
+    return "\n\n".join(["## Laws in trajectories", *parts]) if parts else ""
+
+
+def _tables(found: dict[str, dict[str, Any]], *scripts: str) -> list[str]:
+    """Of every result of the scripts its table, and its plot where there is one."""
+    parts = []
+    for script in scripts:
+        for file, data in of_script(found, script).items():
+            table = markdown_table(*SCRIPTS[script].header_and_lines(data["rows"]))
+            parts += [f"`{file}` ({conditions(data)}):", table]
+            plot = _report.RESULTS / f"{file}.png"
+            parts += [f"![{file}](results/{plot.name})"] if plot.exists() else []
+    return parts
 
 
 def _layers_section(found: dict[str, dict[str, Any]]) -> str:

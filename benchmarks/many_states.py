@@ -126,6 +126,11 @@ def measure(row: _report.Row) -> _report.Row:
 
 def table(rows: Sequence[_report.Row]) -> str:
     """One line for each draw."""
+    return _report.text_table(*header_and_lines(rows))
+
+
+def header_and_lines(rows: Sequence[_report.Row]) -> tuple[list[str], list[list[str]]]:
+    """One line for each draw."""
     header = ["system", "noise", "seed", "right", "of", "behind", "verdict", "s"]
     cells = lambda row: [
         row["system"],
@@ -137,7 +142,7 @@ def table(rows: Sequence[_report.Row]) -> str:
         row["verdict"],
         f"{row['seconds']:.1f}",
     ]
-    return _report.text_table(header, [cells(row) for row in rows if "skipped" not in row])
+    return header, [cells(row) for row in rows if "skipped" not in row]
 
 
 def summary(data: dict[str, Any]) -> str:

@@ -108,6 +108,11 @@ def recovered(system: _odebench_systems.System, found: discover.System, rng: np.
 
 
 def table(rows: Sequence[_report.Row]) -> str:
+    """One line for each protocol, noise and share of points, and counts."""
+    return f"{_report.text_table(*header_and_lines(rows))}\n{summary({'rows': rows})}"
+
+
+def header_and_lines(rows: Sequence[_report.Row]) -> tuple[list[str], list[list[str]]]:
     """One line for each protocol, noise and share of points."""
     header = ["protocol", "noise", "dropped", "systems", "recovered", "in class", "reconstruction", "generalisation",
               "said", "of these wrong", "median s", "largest s"]  # fmt: skip
@@ -116,7 +121,7 @@ def table(rows: Sequence[_report.Row]) -> str:
     for protocol, noise, dropped in dict.fromkeys((r["protocol"], r["noise"], r["dropped"]) for r in measured):
         own = [r for r in measured if (r["protocol"], r["noise"], r["dropped"]) == (protocol, noise, dropped)]
         lines.append([protocol, f"{noise:g}", f"{dropped:g}", str(len(own)), *_counts(own)])
-    return f"{_report.text_table(header, lines)}\n{summary({'rows': rows})}"
+    return header, lines
 
 
 def _counts(rows: Sequence[_report.Row]) -> list[str]:

@@ -147,6 +147,11 @@ def _term(product: Product, scale: np.ndarray) -> Term:
 
 
 def table(rows: Sequence[_report.Row]) -> str:
+    """One line for each family and noise, and counts."""
+    return f"{_report.text_table(*header_and_lines(rows))}\n{summary({'rows': rows})}"
+
+
+def header_and_lines(rows: Sequence[_report.Row]) -> tuple[list[str], list[list[str]]]:
     """One line for each family and noise."""
     header = ["family", "noise", "systems", "right", "failures", "recovered", "of these wrong", "many points",
               "median s", "largest s"]  # fmt: skip
@@ -173,7 +178,7 @@ def table(rows: Sequence[_report.Row]) -> str:
                 f"{max(seconds):.1f}",
             ]
         )
-    return f"{_report.text_table(header, lines)}\n{summary({'rows': rows})}"
+    return header, lines
 
 
 def summary(data: dict[str, Any]) -> str:
