@@ -21,7 +21,8 @@ from nalu_jax import discover
 from nalu_jax.discover import _inputs, _json, _names, _numbers, _written
 from nalu_jax.discover._engine.candidate import Candidate, Column, predict
 from nalu_jax.discover._engine.forms import FUNCTIONS, Form
-from nalu_jax.discover._found import Found, front_of
+from nalu_jax.discover._found import Found
+from nalu_jax.discover._front import front_of
 from nalu_jax.symbolic._parse import parse
 
 ROWS = 30

@@ -20,7 +20,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from ._formula import Constant, Factor, Formula, Groups, KnownPart, Number, Term
-from ._found import Comparison, Found, Front
+from ._found import Comparison, Found
+from ._front import Front
 from ._intervals import Predicted
 from ._json import load
 from ._score import Score, score

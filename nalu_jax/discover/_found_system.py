@@ -11,7 +11,8 @@ import numpy as np
 from . import _measures, _names, _numbers
 from ._ensemble import Ensemble, line
 from ._formula import Number
-from ._found import NOTHING, Front, front_of, numbers_as_html, numbers_of, weights_of
+from ._found import NOTHING, numbers_as_html, numbers_of
+from ._front import Front, front_of, weights_of
 from ._system import System
 
 if TYPE_CHECKING:
