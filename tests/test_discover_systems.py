@@ -440,6 +440,7 @@ def beside_noise():
     return alone, discover.ode(ts, np.column_stack([ys, np.full(120, 1.7)]), names=["prey", "hunters", "rock"])
 
 
+@pytest.mark.slow
 def test_a_state_that_stands_still_does_not_make_the_errors_of_others_large(beside_noise):
     alone, both = beside_noise
     assert [rate.formula for rate in both.best.rates[:2]] == [rate.formula for rate in alone.best.rates]
@@ -459,6 +460,7 @@ def test_errors_of_a_simulator_are_no_reason_against_the_law_of_noisy_states_bes
     assert verdict.follows(made, dataclasses.replace(found, residuals=smooth)) < 3.5
 
 
+@pytest.mark.slow
 def test_an_angle_may_turn_many_times():
     ts = np.linspace(0, 25, 250)
     rates = lambda t, y: [-1.685 - 1.1 * np.cos(y[0])]
