@@ -31,7 +31,7 @@ class Form:
         kind: see the module.
         groups: number of terms in each group, in the order of the terms.
         power: of the sum, or of what is above the bar.
-        below: power of what is below the bar.
+        below: power of what is below the bar; negative where that stands above it, a (1 + b)^(3/2).
         function: key of `FUNCTIONS`, for kind "function".
     """
 
