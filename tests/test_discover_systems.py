@@ -470,3 +470,11 @@ def test_an_angle_may_turn_many_times():
         -1.685,
         -1.1,
     ]
+
+
+def test_the_rate_of_a_state_that_stands_still_is_0():
+    ys = np.stack([np.exp(-0.5 * TS), np.full(len(TS), 1.7)], 1)
+    found = discover.ode(TS, ys, names=["x", "rock"], progress=False, time_limit=None)
+    rate = found.best.rates[1]
+    assert rate.formula == rate.with_errors == str(rate.expression) == "0"
+    assert found.equations[1] == "0" != found.equations[0]

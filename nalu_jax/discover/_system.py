@@ -64,12 +64,12 @@ class System:
     @functools.cached_property
     def equations(self) -> tuple[str, ...]:
         """The rates as text that Python and SymPy read back to the same functions, without what is known."""
-        return tuple(rate.formula if rate.terms else "0" for rate in self.rates)
+        return tuple(rate.formula for rate in self.rates)
 
     @functools.cached_property
     def with_errors(self) -> tuple[str, ...]:
         """The rates for people: numbers with their standard errors, 0.401(2) is 0.401 +- 0.002."""
-        return tuple(rate.with_errors if rate.terms else "0" for rate in self.rates)
+        return tuple(rate.with_errors for rate in self.rates)
 
     @property
     def by_trajectory(self) -> dict[str, tuple[Number, ...]]:
@@ -102,7 +102,7 @@ class System:
     def latex(self) -> tuple[str, ...]:
         """The equations, each with d state / dt on its left, for mathematics mode."""
         symbols = [_names.as_latex(name) for name in self.rates[0].names]
-        rights = [_text.right_hand_side(rate, _text.LATEX, symbols) if rate.terms else "0" for rate in self.rates]
+        rights = [_text.right_hand_side(rate, _text.LATEX, symbols) for rate in self.rates]
         known = r"\text{known}" if self.known is not None else ""
         return tuple(
             rf"\frac{{d {symbol}}}{{dt}} = {_added(known, right)}"

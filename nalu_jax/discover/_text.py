@@ -122,11 +122,13 @@ ONE = Product(False, (), ())
 
 
 def right_hand_side(formula: "Formula", style: Style, symbols: Sequence[str] | None = None) -> str:
-    """The formula without its target."""
-    found = _terms_of(formula, style, symbols)
+    """The formula without its target; 0 where it has no terms."""
     if formula.known is None:
-        return found
+        return _terms_of(formula, style, symbols) if formula.terms else "0"
     known = _known(formula.known.formula, formula, style)
+    if not formula.terms:
+        return known
+    found = _terms_of(formula, style, symbols)
     return f"{known} - {found[1:]}" if found.startswith("-") else f"{known} + {found}"
 
 
