@@ -107,6 +107,13 @@ def recovered(system: _odebench_systems.System, found: discover.System, rng: np.
     return True
 
 
+def answered(rows: Sequence[_report.Row]) -> list[_report.Row]:
+    """The rows; a system without an answer is not recovered, and does not hold."""
+    nothing = {"verdict": "no answer", "seconds": np.nan, "recovered": False, "reconstruction": None,
+               "generalisation": None}  # fmt: skip
+    return [row | nothing if "skipped" in row else row for row in rows]
+
+
 def table(rows: Sequence[_report.Row]) -> str:
     """One line for each protocol, noise and share of points, and counts."""
     return f"{_report.text_table(*header_and_lines(rows))}\n{summary({'rows': rows})}"
@@ -116,7 +123,7 @@ def header_and_lines(rows: Sequence[_report.Row]) -> tuple[list[str], list[list[
     """One line for each protocol, noise and share of points."""
     header = ["protocol", "noise", "dropped", "systems", "recovered", "in class", "reconstruction", "generalisation",
               "said", "of these wrong", "median s", "largest s"]  # fmt: skip
-    measured = [row for row in rows if "skipped" not in row]
+    measured = answered(rows)
     lines = []
     for protocol, noise, dropped in dict.fromkeys((r["protocol"], r["noise"], r["dropped"]) for r in measured):
         own = [r for r in measured if (r["protocol"], r["noise"], r["dropped"]) == (protocol, noise, dropped)]
@@ -126,7 +133,7 @@ def header_and_lines(rows: Sequence[_report.Row]) -> tuple[list[str], list[list[
 
 def _counts(rows: Sequence[_report.Row]) -> list[str]:
     seconds = [row["seconds"] for row in rows]
-    times = [f"{np.median(seconds):.1f}", f"{max(seconds):.1f}"]
+    times = [f"{np.nanmedian(seconds):.1f}", f"{np.nanmax(seconds):.1f}"]
     if rows[0]["protocol"] == PUBLISHED:
         shares = [f"{100 * _good(rows, name):.0f} %" for name in ("reconstruction", "generalisation")]
         return ["-", "-", *shares, "-", "-", *times]
@@ -144,7 +151,7 @@ def _good(rows: Sequence[_report.Row], name: str) -> float:
 
 def summary(data: dict[str, Any]) -> str:
     """Counts by noise."""
-    measured = [row for row in data["rows"] if "skipped" not in row]
+    measured = answered(data["rows"])
     parts = []
     for noise in NOISES[TWO]:
         own = [row for row in measured if row["protocol"] == TWO and row["noise"] == noise]

@@ -150,6 +150,13 @@ def test_all_of_odebench(tmp_path):
     assert "two trajectories, noise 0: 1 of 1 recovered" in told and "50% dropped: R2 > 0.9 of 100" in told
 
 
+def test_a_system_of_odebench_without_an_answer_counts_as_not_found():
+    row = {"protocol": odebench_all.TWO, "noise": 0.0, "dropped": 0.0, "system": 1}
+    rows = [row | {"recovered": True, "verdict": "recovered", "seconds": 2.0}, row | {"skipped": "failed"}]
+    assert odebench_all.summary({"rows": rows}) == "two trajectories, noise 0: 1 of 2 recovered"
+    assert odebench_all.header_and_lines(rows)[1][0][3:6] == ["2", "1", "1 of 2"]
+
+
 def test_half_of_the_points_are_dropped_and_noise_is_relative():
     system, rng = SYSTEMS[1], np.random.default_rng(0)
     (ts,), (ys,) = odebench_all.data(system, odebench_all.PUBLISHED, 0.05, 0.5, rng)
