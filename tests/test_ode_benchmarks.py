@@ -97,8 +97,9 @@ def test_drawn_systems_are_the_same_again_and_obey_their_law(family):
 
 def test_tables_of_drawn_systems_count_what_was_right():
     row = {"family": "quotient", "noise": 0.0, "right": True, "failure": False, "verdict": "recovered", "seconds": 1.0}
-    rows = [row, row | {"right": False, "failure": True}]
+    rows = [row | {"points": 200}, row | {"points": 199, "right": False, "failure": True}]
     assert '"recovered" said 2 times, wrong 1 times' in systems.table(rows)
+    assert systems.header_and_lines(rows)[1] == [["quotient", "0", "2", "1", "1", "2", "1", "1 of 1", "1.0", "1.0"]]
     assert "quotient: 1 of 2 right" in systems.summary({"rows": rows})
 
 
