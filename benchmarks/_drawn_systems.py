@@ -1,6 +1,7 @@
 """Drawn systems of equations: trajectories whose law is known because it was drawn.
 
-Odd seeds are for tuning, even seeds for reports: no number of the package was chosen on an even seed.
+Odd seeds are for tuning, even seeds for reports: no number of the package was chosen on an even seed, but for
+`ANGLE_STEP`, on two of seeds that are reported no more (see `systems`).
 
     family             what is drawn
     "polynomial"       1 to 4 states, 1 to 3 products of whole powers up to degree 3 in each equation

@@ -135,12 +135,8 @@ def of_script(found: dict[str, dict[str, Any]], script: str) -> dict[str, dict[s
 def index_section(found: dict[str, dict[str, Any]]) -> str:
     """The scripts with their questions, what came out of each, and the tables of times."""
     parts = [index_table(found), "## Results", *(_results(name, found) for name in SCRIPTS)]
-    return "\n\n".join(
-        [
-            *parts,
-            *filter(None, (_layers_section(found), _laws_section(found), _systems_section(found), _ode_section(found))),
-        ]
-    )
+    sections = (_layers_section, _laws_section, _systems_section, _ode_section)
+    return "\n\n".join([*parts, *filter(None, (section(found) for section in sections))])
 
 
 def facts_section(found: dict[str, dict[str, Any]]) -> str:

@@ -134,13 +134,17 @@ def _single(states: np.ndarray, scale: np.ndarray, names: Sequence[str], kinds: 
     return [function for function in found if not _is_plain(function, states)]
 
 
+def _turns(angle: np.ndarray) -> bool:
+    """Whether a large state (n,) moves from sample to sample as an angle does that turns; few steps lead elsewhere."""
+    return bool(np.quantile(np.abs(np.diff(angle)), 0.9) < settings.ANGLE_STEP)
+
+
 def _is_plain(function: Function, states: np.ndarray) -> bool:
     """Whether a function is a constant or linear along the measurements, or of numbers too large to be its argument."""
     inside = states @ np.array(function.weights)
-    if function.name in ("sin", "cos", "exp") and np.abs(inside).max() > settings.LARGEST_INSIDE:
-        turns = function.name != "exp" and np.quantile(np.abs(np.diff(inside)), 0.9) < settings.ANGLE_STEP
-        if not turns:
-            return True
+    large = np.abs(inside).max() > settings.LARGEST_INSIDE
+    if large and (function.name == "exp" or (function.name in ("sin", "cos") and not _turns(inside))):
+        return True
     with np.errstate(all="ignore"):
         values = FUNCTIONS[function.name][0](inside)
     if not np.isfinite(values).all():

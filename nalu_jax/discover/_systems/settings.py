@@ -24,7 +24,10 @@ FUNCTION_ALONE = 0.5
 FUNCTION_TIMES_STATE = 1.5  # beside log(states)
 PLAIN_FUNCTION = 1e-8  # part of a function's square that is not linear in its state: with less it is no function
 LARGEST_INSIDE = tables.MOST_ANGLE  # of a sine or an exponential: beyond it a state is no exponent, and an angle only
-ANGLE_STEP = 1.5  # radian from one sample to the next, of most samples, up to which a large one is an angle that turns
+ANGLE_STEP = 1.5
+"""Radian from one sample to the next, of nine in ten, up to which a large state is an angle that turns: half a turn and
+more cannot be told from less. By hand, after two drawn systems (functions 30056 and 30088) had no cosine."""
+
 CLEAR_SIGN = 0.05  # of a state's standard deviation, that it goes below 0 to have an absolute value
 FUNCTION_PRODUCT = 3.0  # of a product of two functions, beside the logarithms of how many there are
 FRACTION = 4.0  # of a product in which some exponent is no whole positive number
