@@ -17,7 +17,7 @@ def call(
     data: np.ndarray,
     *,
     solver: str,
-    steps: int,
+    steps: int = 0,
     mode: str,
     tolerance: float = 1e-6,
     **_: Any,
@@ -26,8 +26,10 @@ def call(
     tensors = [{name: torch.tensor(leaf) for name, leaf in unit.items()} for unit in params]
     leaves = [leaf for unit in tensors for leaf in unit.values()]
     start, times, target = torch.tensor(y0), torch.tensor(ts), torch.tensor(data)
-    fixed = {"method": "euler", "options": {"step_size": float(ts[-1]) / steps}}
-    method = fixed if solver == "euler" else {"method": "dopri5", "rtol": tolerance, "atol": tolerance / 100}
+    if solver == "euler":
+        method = {"method": "euler", "options": {"step_size": float(ts[-1]) / steps}}
+    else:
+        method = {"method": "dopri5", "rtol": tolerance, "atol": tolerance / 100}
 
     def loss() -> Any:
         def field(t: Any, y: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What do adaptive solves and their derivatives cost: `ode.solve`, plain units in diffrax, torchdiffeq, SciPy?
+"""What do adaptive solves and their derivatives cost: `ode.solve`, units in diffrax, gradsolve, torchdiffeq, SciPy?
 
 Every row takes turns between
 
@@ -6,6 +6,9 @@ Every row takes turns between
     solve        the same field, prepared, in nalu_jax.ode.solve: the same steps
     torchdiffeq  the same tolerances in PyTorch (dopri5), one restart of fractional SIR, where it is installed
     scipy        solve_ivp (RK45, SciPy's default) with the compiled field, forward, one restart
+    record       gradsolve 0.2.1, where it is installed: a solve whose accepted steps are kept, outside of a compiled
+                 program; what it gives holds near the parameters that it was made at
+    replay       gradsolve's gradient over the steps of a record that was made before
 
 of three problems in float64:
 
@@ -16,8 +19,8 @@ of three problems in float64:
 
     python -m benchmarks.adaptive --json benchmarks/results/adaptive.json --plot notebooks/guide/figures/adaptive.svg
 
-gradsolve 0.2.1, which records and replays too, is no row: its gradient is recorded outside of a compiled program and
-holds near the parameters of then only, and importing it switches JAX to float64 for the whole process.
+A training step with gradsolve costs a record and a replay, one with `solve` what stands under `solve`. Where states of
+restarts pass 0, gradients of units are those of the steps taken, and gradsolve's steps are others than diffrax's.
 
 The loss is the mean squared distance from 0.9 times the states, a Jacobian is jax.jacfwd of the residuals by all
 parameters. Beside its times, every candidate has the largest error of its states, relative to the largest state,
@@ -49,9 +52,14 @@ try:
 except ModuleNotFoundError:  # torch and torchdiffeq are not needed
     _torch_ode = None
 
+try:
+    from . import _gradsolve
+except ModuleNotFoundError:  # nor is gradsolve
+    _gradsolve = None
+
 QUESTION = _report.question(__doc__)
 BASELINE = "plain"
-COLUMNS = ("plain", "solve", "torchdiffeq", "scipy")
+COLUMNS = ("plain", "solve", "record", "replay", "torchdiffeq", "scipy")
 MODES = ("forward", "gradient", "jacobian")
 LABELS = {"plain": "plain units in diffrax", "solve": "nalu_jax.ode.solve"}
 LABELS |= {"restarts": "restarts, tolerance 1e-6", "steps": "adaptive steps, one restart"}
@@ -219,9 +227,15 @@ def measure(task: Task, *, effort: _report.Effort, with_torch: bool) -> _report.
             params = jax.tree.map(np.asarray, equation.plain_args(equation.theta))
             arrays = map(np.asarray, (equation.y0, equation.ts, data))
             calls["torchdiffeq"] = _torch_ode.call(
-                params, *arrays, solver="tsit5", steps=0, mode=mode, tolerance=task["tolerance"]
+                params, *arrays, solver="tsit5", mode=mode, tolerance=task["tolerance"]
             )
             found["torchdiffeq"] = {}
+        if _gradsolve is not None and mode == "gradient" and task["noise"] == NOISE:
+            field = lambda t, y, theta: equation.plain(t, y, equation.plain_args(theta))
+            calls |= _gradsolve.calls(
+                field, equation.y0, equation.ts, thetas, data, tolerance=task["tolerance"]
+            )._asdict()
+            found |= {"record": {}, "replay": {}}
         for name, result in _timing.compare(calls, baseline=BASELINE, **effort.repeats()).items():
             found[name] |= result
         steps = int(_solve(equation, equation.theta, task["tolerance"]).steps)
