@@ -381,6 +381,16 @@ def test_a17_sizes_near_the_ends_of_the_floats(size, columns):
     np.testing.assert_allclose(found.predict(x * columns), y, rtol=1e-6)
 
 
+@pytest.mark.parametrize("far", [38.0, 20.0, 8.0])
+def test_a_target_whose_powers_leave_the_floats(far):
+    """Down to exp(-722): its inverse square is infinite, which LAPACK refused."""
+    x = np.linspace(0.0, far, 54)[:, None]
+    y = np.exp(-(x[:, 0] ** 2) / 2)
+    found = discover.table(x, y)
+    assert found.verdict == "recovered"
+    np.testing.assert_allclose(found.predict(x), y, rtol=1e-6)
+
+
 def call(x, y, **options):
     run: Any = functools.partial(discover.table, x, y, progress=False)
     return lambda: run(**options)

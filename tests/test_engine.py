@@ -19,6 +19,7 @@ from nalu_jax.discover._engine import (
     rounding,
     screening,
     settings,
+    sums,
     verdict,
 )  # fmt: skip
 from nalu_jax.discover._engine.candidate import Column, plain_numbers, predict, scale_powers
@@ -386,3 +387,16 @@ def test_a_power_of_a_sum_divided_by_a_term_has_the_same_values(power):
         np.testing.assert_allclose(
             values(divided.quotient_of(form), found), values(form, batch.take(positive)), rtol=1e-10
         )
+
+
+@pytest.mark.parametrize("power", [0.5, -0.5, -1.0, 2.0, -2.0, 1.5, -2.5])
+def test_rows_whose_transformed_target_leaves_the_floats_weigh_nothing(power):
+    target = np.concatenate([[1e-308, 1e-300], np.linspace(0.5, 2.0, 40)])
+    x = np.arange(1.0, 43.0)[:, None]
+    table = prepare(x, target, (Column((0,)),), inputs=1)
+    straight, weights = sums.transformed(table, "absolute", power)
+    assert straight is not None
+    assert np.isfinite(straight.target).all()
+    assert np.isfinite(weights).all()
+    assert (weights[2:] > 0).all()
+    np.testing.assert_allclose(straight.target[2:], table.target[2:] ** (1 / power), rtol=1e-14)

@@ -193,3 +193,11 @@ def test_a_file_without_intervals_is_read_and_a_wrong_one_refused(tmp_path, inte
     path.write_text(json.dumps(contents))
     with pytest.raises(ValueError, match="an interval of it"):
         discover.load(path)
+
+
+def test_an_error_beyond_the_floats_is_infinite_without_a_warning():
+    x, y = two_terms()
+    y = 1e306 * y / np.abs(y).max()
+    data = _inputs.table(x, y, names=None, target="y")
+    formula = _written.formula_of(fitted(x, y, [[1, 0], [1 + 1e-8, 0]]), data, np.ones(30))
+    assert all(term.coefficient.error > 1e307 for term in formula.terms)  # and no warning

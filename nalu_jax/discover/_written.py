@@ -268,7 +268,7 @@ def _written_numbers(
     coefficients = []
     for k, sign in enumerate(candidate.signs):
         estimate, value = sign * coefficient_of(estimates[k]), sign * coefficient_of(values[k])
-        error = float(abs(estimate) * errors[k])
+        error = float(abs(estimate)) * float(errors[k])  # of Python: inf where it is too large, without a warning
         if k in exacts:
             coefficients.append(Number(float(exacts[k]), _numbers.as_fraction(exacts[k]), estimate, error))
         else:

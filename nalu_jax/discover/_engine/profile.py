@@ -87,6 +87,8 @@ def intervals(
             about = model._replace(logs=model.logs + moved[:, None])
             tangent = covariance[:, i] / covariance[i, i]
             low, high = (_bound(about, tangent, i, side * t * float(errors[i]), limit) for side in (-1, 1))
+            if not low < high:
+                continue  # no step was small enough: nothing is known of its surroundings either
             if i < count or abs(high + low) > settings.UNCERTAIN * (high - low) or not np.isfinite(high - low):
                 bounds[i] = low, high
         return bounds

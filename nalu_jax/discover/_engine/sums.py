@@ -14,6 +14,9 @@ from nalu_jax.discover._engine.forms import Form
 from nalu_jax.discover._engine.structure import Fitted, finish, misfit
 
 STEEPEST = 20.0  # weights of a transformed target above this multiple of their median are cut
+LARGEST = (
+    1e100  # rows whose target, transformed, or its derivative is larger, or smaller than its inverse, are left out
+)
 
 
 def search_sums(
@@ -119,11 +122,15 @@ def transformed(table: Table, noise: Noise, power: float) -> tuple[Table | None,
     inverse = 1 / power
     whole = inverse == round(inverse)
     usable = (table.target != 0) if whole else (table.target > 0)
+    base = np.where(usable, table.target if whole else np.abs(table.target), 1.0)
+    with np.errstate(all="ignore"):
+        target = base**inverse
+        slope = np.abs(inverse * target / base)
+    for size in (np.abs(target), slope):
+        usable &= (1 / LARGEST < size) & (size < LARGEST)
     if usable.mean() < 0.9:
         return None, weights
-    base = np.where(usable, table.target if whole else np.abs(table.target), 1.0)
-    target = base**inverse
-    weights = np.where(usable, weights / np.abs(inverse * target / base), 0.0)
+    weights = np.where(usable, weights / np.where(usable, slope, 1.0), 0.0)
     weights = np.minimum(weights, STEEPEST * np.median(weights))
     return replace(table, target=np.where(usable, target, 0.0)), weights
 
