@@ -37,7 +37,7 @@ from . import (
     ode,
     odebench,
     odebench_all,
-    odebench_pysindy,
+    odebench_peers,
     read_out,
     simple_task,
     single_module,
@@ -82,7 +82,7 @@ SCRIPTS = {
     "sir_front": sir_front,
     "odebench": odebench,
     "odebench_all": odebench_all,
-    "odebench_pysindy": odebench_pysindy,
+    "odebench_peers": odebench_peers,
     "lotka_volterra": lotka_volterra,
 }
 TASKS = ("single_module", "division", "simple_task", "static_task", "large_scale", "inalu_tasks", "comparison")
@@ -213,7 +213,7 @@ def _laws_section(found: dict[str, dict[str, Any]]) -> str:
 
 def _systems_section(found: dict[str, dict[str, Any]]) -> str:
     """Equations found in trajectories."""
-    parts = _tables(found, "systems", "many_states", "odebench_all")
+    parts = _tables(found, "systems", "many_states", "odebench_all", "odebench_peers")
     return "\n\n".join(["## Laws in trajectories", *parts]) if parts else ""
 
 

@@ -54,8 +54,7 @@ def tasks(protocols: Sequence[str], systems: Sequence[int], noises: Sequence[flo
 def measure(row: _report.Row) -> _report.Row:
     """The system that was found, and how good it is."""
     system = ALL_SYSTEMS[row["system"]]
-    rng = np.random.default_rng([SEED, row["system"], round(1000 * row["noise"]), round(100 * row["dropped"])])
-    ts, ys = data(system, row["protocol"], row["noise"], row["dropped"], rng)
+    ts, ys, rng = drawn(row)
     names = _odebench_systems.STATES[: len(system.first)]
     start = time.process_time()
     found = discover.ode(ts, ys, names=names, progress=False)
@@ -68,7 +67,7 @@ def measure(row: _report.Row) -> _report.Row:
         "equations": list(found.best.with_errors),
     }
     if row["protocol"] == TWO:
-        return result | {"recovered": recovered(system, found.best, rng)}
+        return result | {"recovered": recovered(system, [[rate.expression] for rate in found.best.rates], rng)}
     whole = np.linspace(0.0, _odebench_systems.END, _odebench_systems.POINTS)
     starts = {"reconstruction": system.first, "generalisation": system.second}
     return result | {
@@ -77,32 +76,34 @@ def measure(row: _report.Row) -> _report.Row:
     }
 
 
-def data(
-    system: _odebench_systems.System, protocol: str, noise: float, dropped: float, rng: np.random.Generator
-) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Times and noisy states of each trajectory."""
-    if protocol == TWO:
+def drawn(row: _report.Row) -> tuple[list[np.ndarray], list[np.ndarray], np.random.Generator]:
+    """Times and noisy states of each trajectory of a row, and its random numbers for what is drawn later."""
+    system, noise = ALL_SYSTEMS[row["system"]], row["noise"]
+    rng = np.random.default_rng([SEED, row["system"], round(1000 * noise), round(100 * row["dropped"])])
+    if row["protocol"] == TWO:
         ts = np.linspace(0.0, _odebench_systems.END, POINTS)
         clean = [system.simulate(initial, ts) for initial in (system.first, system.second)]
-        return [ts, ts], [ys + noise * ys.std(0) * rng.normal(size=ys.shape) for ys in clean]
+        return [ts, ts], [ys + noise * ys.std(0) * rng.normal(size=ys.shape) for ys in clean], rng
     ts = np.linspace(0.0, _odebench_systems.END, _odebench_systems.POINTS)
     ys = system.simulate(system.first, ts)
-    kept = np.sort(rng.permutation(len(ts))[: round((1 - dropped) * len(ts))])
-    return [ts[kept]], [(ys * (1 + noise * rng.normal(size=ys.shape)))[kept]]
+    kept = np.sort(rng.permutation(len(ts))[: round((1 - row["dropped"]) * len(ts))])
+    return [ts[kept]], [(ys * (1 + noise * rng.normal(size=ys.shape)))[kept]], rng
 
 
-def recovered(system: _odebench_systems.System, found: discover.System, rng: np.random.Generator) -> bool:
-    """Whether every equation is the law."""
+def recovered(
+    system: _odebench_systems.System, offered: Sequence[Sequence[sympy.Expr | None]], rng: np.random.Generator
+) -> bool:
+    """Whether the rate of every state is among those that are offered for it."""
     ts = np.linspace(0.0, _odebench_systems.END, POINTS)
     seen = np.concatenate([system.simulate(initial, ts) for initial in (system.first, system.second)])
     states = rng.uniform(seen.min(0), seen.max(0), (STATES, seen.shape[1]))
     symbols = sympy.symbols(_odebench_systems.STATES[: seen.shape[1]], real=True)
-    for expression, rate in zip(system.expressions(), found.rates, strict=True):
+    for expression, answers in zip(system.expressions(), offered, strict=True):
         with np.errstate(all="ignore"):
             values = np.broadcast_to(sympy.lambdify(symbols, expression, "numpy")(*states.T), STATES).astype(float)
         usable = np.isfinite(values)
-        answer = rate.expression
-        if not _judge.same_law(answer, symbols, states[usable], values[usable], real=True).same:
+        of_law = (_judge.same_law(each, symbols, states[usable], values[usable], real=True).same for each in answers)
+        if not any(of_law):
             return False
     return True
 

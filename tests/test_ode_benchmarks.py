@@ -15,6 +15,7 @@ from benchmarks import (
     many_states,
     odebench,
     odebench_all,
+    odebench_peers,
     sir_front,
     systems,
 )
@@ -159,13 +160,41 @@ def test_a_system_of_odebench_without_an_answer_counts_as_not_found():
 
 
 def test_half_of_the_points_are_dropped_and_noise_is_relative():
-    system, rng = SYSTEMS[1], np.random.default_rng(0)
-    (ts,), (ys,) = odebench_all.data(system, odebench_all.PUBLISHED, 0.05, 0.5, rng)
+    system, row = SYSTEMS[1], {"protocol": odebench_all.PUBLISHED, "noise": 0.05, "dropped": 0.5, "system": 1}
+    (ts,), (ys,), _ = odebench_all.drawn(row)
     assert len(ts) == 75 and (np.diff(ts) > 0).all() and ts[-1] > 9
     relative = ys / system.simulate(system.first, ts) - 1
     assert 0.03 < relative.std() < 0.07
-    both, states = odebench_all.data(system, odebench_all.TWO, 0.0, 0.0, rng)
+    both, states, _ = odebench_all.drawn(row | {"protocol": odebench_all.TWO, "noise": 0.0, "dropped": 0.0})
     assert [len(each) for each in both] == [100, 100] and states[1][0] == pytest.approx(system.second)
+
+
+def test_what_pysindy_finds_is_read_with_all_rates_that_it_offers():
+    a, b = sympy.symbols("a b", real=True)
+    features = ["1", "a", "a^2 b", "a_t", "ab_t", "a^2ba_t"]
+    assert [odebench_peers._product(feature) for feature in features] == [1, a, a**2 * b, 1, a, a**2 * b]
+    rows = [
+        [0, 2, 0, 0.5, 0, 4],  # 1 = 2 a + (0.5 + 4 a^2 b) a'
+        [3, 0, 0, 1e-9, 1, 0],  # a = 3 + a b', with a rest of the solver
+        [0, 0, 0, 1, 1, 0],  # of two rates
+        [1, 1, 0, 0, 0, 0],  # a' = 1 + a
+    ]
+    coefficients = np.array(rows, float)
+    of_a, of_b = odebench_peers._solved(features, coefficients, ("a", "b"))
+    assert len(of_a) == 2 and len(of_b) == 1
+    expected = (1 - 2 * a) / (0.5 + 4 * a**2 * b), 1 + a, (a - 3) / a
+    for found, truth in zip([*of_a, *of_b], expected, strict=True):
+        assert float((found - truth).subs({a: 1.3, b: 0.7})) == pytest.approx(0, abs=1e-12)
+
+
+def test_systems_of_peers_are_counted_with_the_better_threshold():
+    row = {"noise": 0.0, "system": 1}
+    rows = [row | {"method": "nalu_jax", "threshold": None, "recovered": True, "seconds": 1.0}]
+    rows += [row | {"method": "weak", "threshold": 0.1, "skipped": "failed"}]
+    rows += [row | {"method": "weak", "threshold": 0.02, "recovered": True, "seconds": 1.0}]
+    told = odebench_peers.summary({"rows": rows})
+    assert told.endswith("nalu_jax: 1, 0, 0 of 1 recovered; weak: 1, 0, 0 of 1 recovered")
+    assert odebench_peers.header_and_lines(rows)[1][1][:3] == ["weak", "0.1", "0 of 1"]
 
 
 def test_recovery_is_of_structure_exponents_and_rates():
