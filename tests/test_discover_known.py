@@ -5,9 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sympy
 
 from nalu_jax import discover
-from nalu_jax.discover import _asked, _brought, _errors_in_x, _inputs, _traced, _written
+from nalu_jax.discover import _asked, _brought, _errors_in_x, _inputs, _traced, _written, _written_by_people
+from nalu_jax.discover._engine import forms
 from nalu_jax.discover._engine.candidate import Column, plain_numbers
 from nalu_jax.discover._engine.forms import Form
 from nalu_jax.discover._engine.structure import fit_structure
@@ -394,3 +396,26 @@ def test_errors_of_inputs_cover():
     scores = np.array(apart)
     assert 0.58 < np.mean(np.abs(scores) < 1) < 0.78 and np.mean(np.abs(scores) < 2) > 0.9
     assert abs(scores.mean()) < 0.3 and np.mean(plain) < -0.02
+
+
+@pytest.mark.parametrize(
+    ("text", "function", "terms"),
+    [
+        ("m*c**2/sqrt(1 - v**2/c**2) - m*c**2", "1/sqrt1p-1", 2),
+        ("r - sqrt(r**2 - d**2)", "sqrt1p-1", 2),
+        ("s/2*(1 - z/sqrt(z**2 + r**2))", "1/sqrt1p", 3),
+        ("0.7*x + (a + x**2)**1.5/a", "sqrt1p^3", 3),
+    ],
+)
+def test_a_guess_with_a_root_beside_a_term(text, function, terms):
+    symbols = tuple("acdmrsvxz")
+    guess = _written_by_people.guess_of(text, symbols, symbols)
+    assert guess.form.function == function and guess.form.terms == terms
+    columns = np.random.default_rng(0).uniform(1.0, 2.0, (len(symbols), 20))
+    columns[[symbols.index("r"), symbols.index("c")]] += 2.0  # roots of what is positive
+    chosen = columns[[column.inputs[0] for column in guess.columns]]
+    values, _ = forms.evaluate(
+        guess.form, guess.coefficients[:, None] * np.prod(chosen ** guess.exponents[..., None], 1)
+    )
+    oracle = sympy.lambdify(symbols, sympy.sympify(text), "numpy")(*columns)
+    np.testing.assert_allclose(values, oracle, rtol=1e-12)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks import _drawn_laws
-from nalu_jax.discover._engine import fit, rivals, settings
+from nalu_jax.discover._engine import fit, forms, rivals, settings
 from nalu_jax.discover._engine.candidate import Column, plain_numbers, predict
 from nalu_jax.discover._engine.columns import prepare
 from nalu_jax.discover._engine.forms import Form
@@ -473,6 +473,57 @@ def test_powers_of_sums_are_not_taken_for_others(name):
     assert found.verdict == "recovered"
     assert best.form.terms == 2 and not best.free.any()
     np.testing.assert_allclose(predict(best, fresh), law(*fresh.T), atol=0.02 * float(np.std(clean)))
+
+
+ROOTS = {  # none of them was found before, not even from exact data
+    "field of a disc": ([(1, 5), (0.1, 3), (0.5, 2)], lambda s, z, r: s / 2 * (1 - z / np.sqrt(z**2 + r**2))),
+    "kinetic energy": ([(1, 5), (0.05, 0.95)], lambda m, v: m * (1 / np.sqrt(1 - v**2) - 1)),
+    "delay of a clock": ([(1, 9), (0.1, 0.95)], lambda t, v: t - t * np.sqrt(1 - v**2)),
+    "weak acid": ([(1, 5), (0.2, 6)], lambda k, c: (np.sqrt(k**2 + 4 * k * c) - k) / 2),
+    "stretched spring": ([(0.1, 3), (0.5, 2)], lambda x, a: 4 * x * (1 - a / np.sqrt(a**2 + x**2))),
+    "root beside a number": ([(0.1, 6)], lambda x: 2 + 3 * np.sqrt(1 + x**2)),
+    "root beside a term": ([(0.1, 6), (0.5, 3)], lambda x, a: 0.7 * x + np.sqrt(a**2 + x**2)),
+}
+
+
+def found_root(name, noise):
+    ranges, law = ROOTS[name]
+    rng = np.random.default_rng(list(ROOTS).index(name))
+    x, fresh = uniform(rng, 150, *ranges), uniform(rng, 500, *ranges)
+    found = search(x, law(*x.T) * (1 + noise * rng.normal(size=150)))
+    return found, predict(found.candidates[0], fresh), law(*fresh.T)
+
+
+@pytest.mark.parametrize("name", ["kinetic energy", "root beside a number"])
+def test_a_root_beside_a_term(name):
+    found, values, truth = found_root(name, 0.0)
+    assert found.verdict == "recovered"
+    np.testing.assert_allclose(values, truth, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in ROOTS if name not in ("kinetic energy", "root beside a number")])
+def test_roots_beside_terms(name):
+    found, values, truth = found_root(name, 0.0)
+    assert found.verdict == "recovered"
+    np.testing.assert_allclose(values, truth, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["field of a disc", "kinetic energy", "delay of a clock", "stretched spring"])
+def test_roots_beside_terms_are_not_taken_for_others(name):
+    found, values, truth = found_root(name, 0.01)
+    assert found.verdict == "recovered"
+    assert found.candidates[0].form.function in forms.ROOTS and not found.candidates[0].free.any()
+    np.testing.assert_allclose(values, truth, rtol=0.02)
+
+
+def test_without_nested_formulas_there_are_no_roots():
+    ranges, law = ROOTS["kinetic energy"]
+    x = uniform(np.random.default_rng(0), 60, *ranges)
+    found = search(x, law(*x.T), rules=Rules(nested=False))
+    assert found.verdict != "recovered"
+    assert all(candidate.form.function not in forms.ROOTS for candidate in found.candidates)
 
 
 @pytest.mark.slow

@@ -39,7 +39,7 @@ class FormulaRegressor(RegressorMixin, BaseEstimator):
         exponents: (low, high), or "integers".
         signs, limits: "positive" where no coefficient is negative; what the formula does far off, by columns.
         functions: families of elementary functions that may be in the formula; "all", or () for none.
-        nested: whether powers and quotients of sums may be the formula.
+        nested: whether powers and quotients of sums, and roots beside a term, may be the formula.
         terms: the largest number of terms of a sum.
         time_limit: seconds after which a fit ends with the best so far.
         random_state: an integer, a NumPy RandomState, or None for another seed in every fit.

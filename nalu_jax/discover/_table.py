@@ -69,11 +69,11 @@ def table(
 ) -> Found:
     """The formula that gives y from the columns of x, with a verdict.
 
-    Searched are sums of products of powers; powers of sums and quotients of sums; products with one elementary function
-    of such, also with a phase or between two levels; sums of exponentials, and waves that decay. Signs, the sizes of
-    the columns and the kind of the noise are taken from the data: do not scale or take logarithms first. Evidence
-    decides, in which every number and every name in a formula has its price. The same seed gives the same formula.
-    Nothing is compiled; everything is computed in float64.
+    Searched are sums of products of powers; powers of sums and quotients of sums, and square roots of 1 + a product
+    beside a term; products with one elementary function of such, also with a phase or between two levels; sums of
+    exponentials, and waves that decay. Signs, the sizes of the columns and the kind of the noise are taken from the
+    data: do not scale or take logarithms first. Evidence decides, in which every number and every name in a formula has
+    its price. The same seed gives the same formula. Nothing is compiled; everything is computed in float64.
 
     Args:
         x: (rows, n_in) numbers, or a DataFrame of pandas or polars, or a dataset of xarray, whose columns then are the
@@ -110,7 +110,7 @@ def table(
             infinity", or several of them; only formulas that do are considered. {"r": "0 at infinity"}.
         functions: families of elementary functions that may be in the answer: "all", or some of exp, log, sin, cos,
             tanh, cosh, arcsin; () for none.
-        nested: whether powers and quotients of sums may be the answer.
+        nested: whether powers and quotients of sums, and roots beside a term, may be the answer.
         terms: the largest number of terms of a sum.
         seed: of random starts and of the rows that are searched where they are many.
         time_limit: seconds after which the search ends with the best so far, looked at between its stages.

@@ -10,6 +10,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import _names, _numbers
+from ._engine.forms import ROOTS
 
 if TYPE_CHECKING:
     from ._engine.candidate import Column
@@ -204,8 +205,12 @@ def _function(name: str, inside: str, absolute: bool, style: Style) -> Product:
         return Product(False, (), (style.group(f"1 + {style.call('exp', inside)}"),))
     if name == "1/cosh":
         return Product(False, (), (style.call("cosh", inside),))
-    if name == "log1p":
+    if name == "log1p" or name in ROOTS:
         inside = f"1 - {inside[1:]}" if inside.startswith("-") else f"1 + {inside}"
+    if name in ROOTS:
+        root = _power(inside, ROOTS[name].power, style)
+        return Product(False, (style.group(f"{_sum([root], style)} - 1"),), ()) if ROOTS[name].less_one else root
+    if name == "log1p":
         return Product(False, (style.call("log", inside),), ())
     if name == "log" and absolute:
         return Product(False, (style.call("log", style.call("abs", inside)),), ())

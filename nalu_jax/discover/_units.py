@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._engine.forms import ROOTS
+
 if TYPE_CHECKING:
     from .._unit import Chain
     from ._formula import Formula, Term
@@ -35,6 +37,8 @@ def _obstacle(formula: "Formula") -> str:
         return f"its numbers differ by {formula.groups.header}: of_group(label) is the formula of one, with a model"
     if formula.known is not None:
         return "its known part is no unit"
+    if formula.form.function in ROOTS:
+        return "no unit computes a root beside a term"
     if formula.form.kind == "function":
         return f"no unit computes the function {formula.form.function}"
     for term in formula.terms:

@@ -25,6 +25,12 @@ FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "tanh": np.tanh,
     "1/cosh": lambda u: 1 / np.cosh(u),
     "arcsin": np.arcsin,
+    "sqrt1p": lambda u: (1 + u) ** 0.5,
+    "1/sqrt1p": lambda u: (1 + u) ** -0.5,
+    "sqrt1p^3": lambda u: (1 + u) ** 1.5,
+    "1/sqrt1p^3": lambda u: (1 + u) ** -1.5,
+    "sqrt1p-1": lambda u: np.expm1(0.5 * np.log1p(u)),
+    "1/sqrt1p-1": lambda u: np.expm1(-0.5 * np.log1p(u)),
 }
 
 

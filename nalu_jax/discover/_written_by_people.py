@@ -6,6 +6,7 @@
 ('sum', [[0.0, 0.0], [1.0, 2.0]], [3.0, 0.5])
 """
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 import sympy
 
 from ._engine.candidate import Column
-from ._engine.forms import Form
+from ._engine.forms import ROOTS, Form
 from ._engine.guess import Guess
 
 FUNCTIONS = {
@@ -36,7 +37,8 @@ def guess_of(text: str, names: Sequence[str], symbols: Sequence[str]) -> Guess:
     if found is None:
         raise ValueError(
             f"guess: {text!r} is none of the forms that are searched: sums of products of powers, powers and quotients "
-            "of sums, one elementary function of a sum. Simplify it, or pass what is sure of it as known=."
+            "of sums, one elementary function of a sum, a root beside a term. Simplify it, or pass what is sure of it "
+            "as known=."
         )
     form, terms = found
     places = {sympy.Symbol(symbol, positive=True): place for place, symbol in enumerate(symbols)}
@@ -67,7 +69,7 @@ def _read(text: str, names: Sequence[str], symbols: Sequence[str]) -> sympy.Expr
 
 
 def _form_of(expression: Any) -> tuple[Form, Terms] | None:
-    for attempt in (_sum, _power, _function, _quotient):
+    for attempt in (_sum, _power, _function, _root, _quotient):
         found = attempt(expression)
         if found is not None and found[1] and all(np.isfinite(number) and number for number, _ in found[1]):
             return found
@@ -142,3 +144,28 @@ def _function(expression: sympy.Expr) -> tuple[Form, Terms] | None:
         return None
     form = Form("function", (1, len(inside), len(added)), function=FUNCTIONS[type(calls[0])])
     return form, front + inside + added
+
+
+def _root(expression: sympy.Expr) -> tuple[Form, Terms] | None:
+    """front (1 + inside)^power + added, divided by a positive term inside the root, the number if there is one."""
+    parts = sympy.Add.make_args(sympy.expand(expression))
+    factors = itertools.chain.from_iterable(sympy.Mul.make_args(part) for part in parts)
+    roots = {factor for factor in factors if factor.is_Pow and factor.base.is_Add}
+    if len(roots) != 1 or len(parts) < 2:
+        return None
+    (root,) = roots
+    names = {each.power: name for name, each in ROOTS.items() if not each.less_one}
+    with_it = [part for part in parts if part.has(root)]
+    inside: tuple[Any, ...] = sympy.Add.make_args(sympy.expand(root.base))
+    first = max(inside, key=lambda term: (term.is_positive is True, term.is_number))
+    if len(with_it) != 1 or not root.exp.is_number or not first.is_positive:
+        return None
+    rest = _terms(sympy.Add(*(term for term in inside if term is not first)) / first)
+    front = _terms(with_it[0] / root * first**root.exp)
+    added = _terms(sympy.Add(*(part for part in parts if part not in with_it)))
+    name = names.get(float(root.exp))
+    if front is None or rest is None or added is None or name is None:
+        return None
+    if [(-number, powers) for number, powers in added] == front and f"{name}-1" in ROOTS:
+        return Form("function", (1, len(rest), 0), function=f"{name}-1"), front + rest
+    return Form("function", (1, len(rest), len(added)), function=name), front + rest + added

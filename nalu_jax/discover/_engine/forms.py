@@ -5,7 +5,7 @@ A formula is f = Phi(z_1, ..., z_K) of terms z_k = c_k prod_j column_j^p_kj. `Fo
     sum        z_1 + ... + z_K                               groups (K,)
     power      (z_1 + ... + z_K)^power                       groups (K,)
     quotient   (z_1 + ... )^power / (1 + z_m + ...)^below    groups (above, below the bar)
-    function   z_1 F(z_2 + ...) + z_m + ...                  groups (1, inside, added)
+    function   z_1 F(z_2 + ...) + z_m + ...                  groups (1, inside, added), F elementary or a power of 1 + u
 
 >>> import numpy as np
 >>> lens = Form("power", (2,), power=-1.0)
@@ -72,6 +72,34 @@ def _cosh(u: np.ndarray) -> np.ndarray:
     return np.cosh(np.clip(u, -EXPONENT_RANGE, EXPONENT_RANGE))
 
 
+class Root(NamedTuple):
+    """(1 + u)^power, less 1 or not."""
+
+    power: float
+    less_one: bool
+
+
+ROOTS = {
+    "sqrt1p": Root(0.5, less_one=False),
+    "1/sqrt1p": Root(-0.5, less_one=False),
+    "sqrt1p^3": Root(1.5, less_one=False),
+    "1/sqrt1p^3": Root(-1.5, less_one=False),
+    "sqrt1p-1": Root(0.5, less_one=True),
+    "1/sqrt1p-1": Root(-0.5, less_one=True),
+}
+"""Powers of 1 + u that stand beside a term; where that is the factor in front, less 1: no number is fitted twice."""
+
+
+def _root(root: Root) -> Function:
+    def log1p(u: np.ndarray) -> np.ndarray:
+        return np.log1p(np.where(u > -1, u, np.nan))
+
+    value = np.expm1 if root.less_one else np.exp
+    return Function(
+        lambda u: value(root.power * log1p(u)), lambda u: root.power * np.exp((root.power - 1) * log1p(u)), "root"
+    )
+
+
 FUNCTIONS: dict[str, Function] = {
     "exp": Function(_exp, _exp, "exp"),
     "expm1": Function(_expm1, _exp, "exp"),
@@ -85,11 +113,12 @@ FUNCTIONS: dict[str, Function] = {
     "tanh": Function(np.tanh, lambda u: 1 / _cosh(u) ** 2, "tanh", odd=True),
     "1/cosh": Function(lambda u: 1 / _cosh(u), lambda u: -np.tanh(u) / _cosh(u), "cosh", even=True),
     "arcsin": Function(np.arcsin, lambda u: 1 / np.sqrt(1 - u * u), "arcsin", odd=True),
+    **{name: _root(root) for name, root in ROOTS.items()},
 }
 """By name. "sin^2" is sin(u)^2, "1/expm1" is 1 / (exp(u) - 1), "1/(1+exp)" is
-1 / (1 + exp(u)), "1/cosh" is 1 / cosh(u), "log1p" is log(1 + u)."""
+1 / (1 + exp(u)), "1/cosh" is 1 / cosh(u), "log1p" is log(1 + u), "1/sqrt1p-1" is (1 + u)^(-1/2) - 1."""
 
-FAMILIES = tuple(dict.fromkeys(function.family for function in FUNCTIONS.values()))
+FAMILIES = tuple(dict.fromkeys(function.family for name, function in FUNCTIONS.items() if name not in ROOTS))
 
 
 def evaluate(form: Form, terms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ from nalu_jax.discover._engine import settings
 from nalu_jax.discover._engine.candidate import Noise
 from nalu_jax.discover._engine.columns import Table, choose, noise_weights, soft_weights
 from nalu_jax.discover._engine.fit import Batch, distinct, improve, products, start
-from nalu_jax.discover._engine.forms import FUNCTIONS, Form
+from nalu_jax.discover._engine.forms import FUNCTIONS, ROOTS, Form
 from nalu_jax.discover._engine.lattice import prices
 from nalu_jax.discover._engine.library import library
 from nalu_jax.discover._engine.structure import Fitted, finish
@@ -32,8 +32,19 @@ class Scan(NamedTuple):
     coefficients: np.ndarray
 
 
+# 1 / (1 + exp(u)) is (1 - tanh(u/2)) / 2, with a phase it is in `shifted`; roots are in `roots`
+SEARCHED = tuple(name for name in FUNCTIONS if name != "1/(1+exp)" and name not in ROOTS)
+
+
 def search_functions(
-    scanned: Table, table: Table, judged: Table, noise: Noise, inner: Inner, *, bar: float, added: bool = True
+    scanned: Table,
+    table: Table,
+    judged: Table,
+    noise: Noise,
+    inner: Inner,
+    *,
+    bar: float,
+    added: bool = True,
 ) -> list[Fitted]:
     """Formulas with one elementary function of one of these inner products.
 
@@ -46,14 +57,12 @@ def search_functions(
         bar: evidence that is known already.
         added: whether a term beside the function is tried.
     """
-    front = _Front(scanned, noise)
+    front = Front(scanned, noise)
     values = products(scanned, inner.exponents, inner.parity)
     fits: list[tuple[Form, Batch]] = []
     soft = soft_weights(table, noise)
     with np.errstate(all="ignore"):
-        for name in FUNCTIONS:
-            if name == "1/(1+exp)":  # (1 - tanh(u/2)) / 2; with a phase it is in `shifted`
-                continue
+        for name in SEARCHED:
             for beside in range(1 + (added and name != "log")):  # log(c p) + b is log(c' p), and a column's too
                 scan = _scan(front, inner, values, name, beside)
                 form = Form("function", (1, 1, beside), function=name)
@@ -119,7 +128,7 @@ def inner_products(table: Table, limit: int) -> Inner:
     return Inner(np.hstack([np.tile(exponents, copies), last]), np.hstack([np.tile(parity, copies), signs]))
 
 
-class _Front:
+class Front:
     """What the scan needs of a table: the log-linear regressions of what is left for the factor in front, a product
     of powers or a number."""
 
@@ -148,7 +157,7 @@ class _Front:
         return (beside @ rest) / np.maximum(np.einsum("mn,mn->m", beside, beside), 1e-300)
 
 
-def _scan(front: _Front, inner: Inner, values: np.ndarray, name: str, added: int) -> Scan:
+def _scan(front: Front, inner: Inner, values: np.ndarray, name: str, added: int) -> Scan:
     """The starts with the best evidence as far as a scan can tell it, over all inner products and sizes.
 
     Prices of names count: where columns vary little, many products with a product in front fit alike.
@@ -157,7 +166,7 @@ def _scan(front: _Front, inner: Inner, values: np.ndarray, name: str, added: int
     names, half = prices(table.inputs), table.rows / 2
     inside = names.of(inner.exponents).sum(1)
     floor = settings.EXACT**2 * (front.goal @ front.goal)
-    solvers = (_beside_number,) if added else (_behind_number, _behind_product)
+    solvers = (_beside_number,) if added else (_behind_number, behind_product)
     kept = []
     for scale in _scales(front, values, name, added):
         shaped = function.value(scale[:, None] * values)
@@ -182,7 +191,7 @@ def _scan(front: _Front, inner: Inner, values: np.ndarray, name: str, added: int
     return Scan(exponents, parity, coefficients)
 
 
-def _scales(front: _Front, values: np.ndarray, name: str, added: int) -> list[np.ndarray]:
+def _scales(front: Front, values: np.ndarray, name: str, added: int) -> list[np.ndarray]:
     """Factors (M,) of inner products that are tried."""
     typical = np.median(np.abs(values), 1)
     largest = np.abs(values).max(1)
@@ -192,7 +201,7 @@ def _scales(front: _Front, values: np.ndarray, name: str, added: int) -> list[np
     return scales
 
 
-class _Solved(NamedTuple):
+class Solved(NamedTuple):
     """Least squares of one scan: rss left (M,), coefficients in front and beside (M, 1 or 2), exponents in front
     (M, n)."""
 
@@ -201,7 +210,7 @@ class _Solved(NamedTuple):
     exponents: np.ndarray
 
 
-def _behind_product(front: _Front, shaped: np.ndarray) -> _Solved:
+def behind_product(front: Front, shaped: np.ndarray) -> Solved:
     """m F, with the best product m."""
     logarithm = np.log(np.abs(shaped) + SMALLEST_VALUE)
     solution = ((front.logarithm - logarithm) * front.row_weights) @ front.inverse.T
@@ -210,18 +219,18 @@ def _behind_product(front: _Front, shaped: np.ndarray) -> _Solved:
     coefficient = (fitted @ front.goal) / np.maximum(size, 1e-300)
     left = front.goal @ front.goal - coefficient**2 * size
     coefficient *= np.exp(np.clip(solution[:, 0], -300, 300))
-    return _Solved(left, coefficient[:, None], solution[:, 1:])
+    return Solved(left, coefficient[:, None], solution[:, 1:])
 
 
-def _behind_number(front: _Front, shaped: np.ndarray) -> _Solved:
+def _behind_number(front: Front, shaped: np.ndarray) -> Solved:
     """a F."""
     fitted = shaped * front.weights
     size, along = np.einsum("mn,mn->m", fitted, fitted), fitted @ front.goal
     coefficient = along / np.maximum(size, 1e-300)
-    return _Solved(front.goal @ front.goal - coefficient * along, coefficient[:, None], _nothing(front, shaped))
+    return Solved(front.goal @ front.goal - coefficient * along, coefficient[:, None], _nothing(front, shaped))
 
 
-def _beside_number(front: _Front, shaped: np.ndarray) -> _Solved:
+def _beside_number(front: Front, shaped: np.ndarray) -> Solved:
     """a F + b."""
     fitted = shaped * front.weights
     one = front.weights
@@ -230,15 +239,17 @@ def _beside_number(front: _Front, shaped: np.ndarray) -> _Solved:
     determinant = np.where(ff * oo - fo**2 > 1e-9 * ff * oo, ff * oo - fo**2, np.inf)
     a, b = (fg * oo - fo * og) / determinant, (og * ff - fo * fg) / determinant
     left = front.goal @ front.goal - a * fg - b * og
-    return _Solved(left, np.stack([a, b], 1), _nothing(front, shaped))
+    return Solved(left, np.stack([a, b], 1), _nothing(front, shaped))
 
 
-def _nothing(front: _Front, shaped: np.ndarray) -> np.ndarray:
+def _nothing(front: Front, shaped: np.ndarray) -> np.ndarray:
     return np.zeros((len(shaped), front.table.width))
 
 
 def sizes(name: str) -> list[tuple[float, bool]]:
     """Sizes of what stands inside a function to be tried: of its median, or (True) of its largest value."""
+    if name in ROOTS:
+        return [(size, True) for size in settings.ROOT_LARGEST] + [(size, False) for size in settings.ROOT_MEDIAN]
     if name == "arcsin":
         return [(size, True) for size in (0.5, 0.8, 0.95, 0.999)]
     if name == "log":

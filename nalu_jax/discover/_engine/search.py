@@ -14,7 +14,7 @@ from nalu_jax.discover._engine.derived import proposals, with_exponentials
 from nalu_jax.discover._engine.dimensions import consistent as is_consistent
 from nalu_jax.discover._engine.evidence import linearise, outside_functions, variance
 from nalu_jax.discover._engine.far import Far, has_limits
-from nalu_jax.discover._engine.forms import FAMILIES, FUNCTIONS
+from nalu_jax.discover._engine.forms import FAMILIES, FUNCTIONS, ROOTS
 from nalu_jax.discover._engine.guess import Guess, from_guess
 from nalu_jax.discover._engine.misfit import robust_weights
 from nalu_jax.discover._engine.rivals import distinct_structures, extends, improve_by_neighbours, names, same_values
@@ -155,9 +155,10 @@ def _search(tables: Tables, rules: Rules, terms: int, guesses: tuple[Guess, ...]
 def _allowed(fitted: Fitted, rules: Rules) -> bool:
     if not _has_unit(fitted) or not _within_limits(fitted) or not _as_known(fitted, rules):
         return False
-    if fitted.form.kind in ("power", "quotient") and not rules.nested:
+    if (fitted.form.kind in ("power", "quotient") or fitted.form.function in ROOTS) and not rules.nested:
         return False
-    if fitted.form.function is not None and FUNCTIONS[fitted.form.function].family not in rules.functions:
+    families = ("root", *rules.functions)
+    if fitted.form.function is not None and FUNCTIONS[fitted.form.function].family not in families:
         return False
     used = (fitted.batch.free[0] | (fitted.batch.exponents[0] != 0)).any(0)
     columns = [column for column, use in zip(fitted.table.columns, used, strict=True) if use]
@@ -260,8 +261,10 @@ def _is_asked_for(stage: Stage, found: list[Fitted], standing: "_Standing") -> b
         return True
     if stage.after == "little":
         return _explains_little(found)
-    outliers = standing.seen is None or standing.seen.tails >= settings.HEAVY_TAILS
-    return stage.after == "series" and not outliers and _is_one_of_many(found)
+    if stage.after == "nothing fits" or standing.seen is None or standing.seen.tails >= settings.HEAVY_TAILS:
+        return False
+    real = stage.after == "real exponents" and standing.best is not None and bool(standing.best.batch.free.any())
+    return real or _is_one_of_many(found)
 
 
 def _is_one_of_many(found: list[Fitted]) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 
 from nalu_jax.discover._engine import settings
 from nalu_jax.discover._engine.evidence import covariance, linearise, variance
+from nalu_jax.discover._engine.forms import ROOTS
 from nalu_jax.discover._engine.misfit import kurtosis
 from nalu_jax.discover._engine.rivals import extends
 from nalu_jax.discover._engine.structure import Fitted, misfit
@@ -203,7 +204,7 @@ def describe(fitted: Fitted) -> str:
     """What kind of formula it is, in words."""
     form = fitted.form
     if form.kind == "function":
-        return f"formula with {form.function}"
+        return "formula with a root beside a term" if form.function in ROOTS else f"formula with {form.function}"
     used = (fitted.batch.free[0] | (fitted.batch.exponents[0] != 0)).any(0)
     special = [column for column, use in zip(fitted.table.columns, used, strict=True) if use and not column.plain]
     if special:

@@ -9,8 +9,10 @@ import numpy as np
 from nalu_jax.discover._engine import settings
 from nalu_jax.discover._engine.candidate import Column, Noise
 from nalu_jax.discover._engine.derived import exponentials, proposals, search_derived
+from nalu_jax.discover._engine.forms import ROOTS
 from nalu_jax.discover._engine.functions import inner_products, search_functions
 from nalu_jax.discover._engine.quotients import search_quotients, search_rooted_quotients
+from nalu_jax.discover._engine.roots import search_less_one, search_roots
 from nalu_jax.discover._engine.shifted import search_shifted
 from nalu_jax.discover._engine.structure import Fitted
 from nalu_jax.discover._engine.sums import search_sums
@@ -30,12 +32,13 @@ class Stage(NamedTuple):
         name: for people.
         tasks: searches of it.
         after: what it is searched after in any case: a law that seems to stand, whose rivals these are; what explains
-            little; the series of something simpler, which many terms may be; or only what does not fit.
+            little; the series of something simpler, which many terms may be; that or what has exponents that are no
+            simple numbers; or only what does not fit.
     """
 
     name: str
     tasks: list[Task]
-    after: Literal["law", "little", "series", "nothing fits"]
+    after: Literal["law", "little", "series", "real exponents", "nothing fits"]
 
 
 @dataclass(frozen=True)
@@ -70,11 +73,13 @@ class Wider:
         ]
         waves_that_grow = [lambda bar, c=column: self._shifted((c,), bar) for column in growing]
         powers = (*settings.POWERS, *settings.FAR_POWERS) if self.thorough else settings.POWERS
+        beside = [name for name, root in ROOTS.items() if not root.less_one]
         roots = (1.0, 0.5) if self.thorough else (1.0,)
         return [
             Stage("powers of sums", [lambda bar, p=p: self._power(p, bar) for p in powers], "law"),
             Stage("quotients", [lambda bar, p=power: self._quotient(p, bar) for power in roots], "law"),
             Stage("functions", [lambda bar: self._functions((), settings.INNER_PRODUCTS, bar)], "law"),
+            Stage("roots less 1", [self._less_one], "law"),
             Stage("logarithms", [lambda bar: self._derived(logarithms, 1.0, bar)], "law"),
             Stage("growth and decay", growth, "law" if len(growing) <= settings.GROWING_RIVALS else "series"),
             Stage(
@@ -87,6 +92,11 @@ class Wider:
                 "quotients by roots",
                 [lambda bar, p=p: self._rooted(p, bar) for p in settings.POWERS_BELOW],
                 "nothing fits",
+            ),
+            Stage(
+                "roots beside a term",
+                [lambda bar, name=name: self._beside_root(name, bar) for name in beside],
+                "real exponents",
             ),
             Stage(
                 "functions of differences",
@@ -114,6 +124,13 @@ class Wider:
     def _rooted(self, below: float, bar: float) -> list[Fitted]:
         thin, _, judged = self.tables.sizes()
         return search_rooted_quotients(thin, judged, self.noise, below=below, bar=bar)
+
+    def _less_one(self, bar: float) -> list[Fitted]:
+        return search_less_one(*self.tables.sizes(), self.noise, bar=bar)
+
+    def _beside_root(self, name: str, bar: float) -> list[Fitted]:
+        thin, _, judged = self.tables.sizes()
+        return search_roots(thin, judged, self.noise, name=name, bar=bar)
 
     def _shifted(self, columns: tuple[Column, ...], bar: float) -> list[Fitted]:
         return search_shifted(*self.tables.sizes(columns), self.noise, bar=bar)
