@@ -481,6 +481,7 @@ ROOTS = {  # none of them was found before, not even from exact data
     "delay of a clock": ([(1, 9), (0.1, 0.95)], lambda t, v: t - t * np.sqrt(1 - v**2)),
     "weak acid": ([(1, 5), (0.2, 6)], lambda k, c: (np.sqrt(k**2 + 4 * k * c) - k) / 2),
     "stretched spring": ([(0.1, 3), (0.5, 2)], lambda x, a: 4 * x * (1 - a / np.sqrt(a**2 + x**2))),
+    "factor of both signs": ([(-3, 3), (0.1, 0.9)], lambda q, v: q * (1 / np.sqrt(1 - v**2) - 1)),
     "root beside a number": ([(0.1, 6)], lambda x: 2 + 3 * np.sqrt(1 + x**2)),
     "root beside a term": ([(0.1, 6), (0.5, 3)], lambda x, a: 0.7 * x + np.sqrt(a**2 + x**2)),
 }

@@ -4,6 +4,7 @@ q is scanned: products of the library in several sizes, of each of which the bes
 then linear, or, of a product in front, in its logarithm.
 """
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from nalu_jax.discover._engine.forms import FUNCTIONS, ROOTS, Form
 from nalu_jax.discover._engine.functions import Front, behind_product, finished, held_inside, sizes
 from nalu_jax.discover._engine.library import library
 from nalu_jax.discover._engine.quotients import Start, fit_form
+from nalu_jax.discover._engine.starts import signs
 from nalu_jax.discover._engine.structure import Fitted, finish
 
 
@@ -47,7 +49,10 @@ def search_less_one(scanned: Table, table: Table, judged: Table, noise: Noise, *
         noise: model of the noise.
         bar: evidence that is known already.
     """
-    front, inner, soft = Front(scanned, noise), _inner(scanned), soft_weights(table, noise)
+    in_front = signs(scanned)
+    of_target = 1 - 2 * ((in_front @ scanned.negative) % 2)
+    front = Front(replace(scanned, target=scanned.target * of_target), noise)
+    inner, soft = _inner(scanned), soft_weights(table, noise)
     fits = []
     for name in (name for name, root in ROOTS.items() if root.less_one):
         least = np.full(len(inner.values), np.inf)
@@ -60,7 +65,7 @@ def search_less_one(scanned: Table, table: Table, judged: Table, noise: Noise, *
             coefficients[better] = np.stack([factor[:, 0], scale], 1)[better]
             exponents[better, 0] = np.clip(outside, -6, 6)[better]
         exponents[:, 1] = inner.exponents
-        parity = np.stack([np.zeros_like(inner.parity), inner.parity], 1)
+        parity = np.stack([np.tile(in_front, (len(least), 1)), inner.parity], 1)
         batch = start(table, exponents, parity, coefficients).take(np.flatnonzero(np.isfinite(least)))
         form = Form("function", (1, 1, 0), function=name)
         fits.append((form, improve(table, form, held_inside(form, batch), soft, steps=settings.FIRST_STEPS)))

@@ -47,10 +47,10 @@ def log_linear(table: Table, weights: np.ndarray) -> tuple[np.ndarray, np.ndarra
     design = np.concatenate([np.ones((1, used.sum())), np.maximum(table.logs[:, used], -40.0)]) * row_weights
     solution, *_ = np.linalg.lstsq(design.T, row_weights * np.log(size[used]), rcond=1e-10)
     most = settings.LARGEST_EXPONENT - 1
-    return np.clip(solution[1:], -most, most) * ~table.constant, _signs(table)
+    return np.clip(solution[1:], -most, most) * ~table.constant, signs(table)
 
 
-def _signs(table: Table) -> np.ndarray:
+def signs(table: Table) -> np.ndarray:
     """(n,) parity whose product of signs agrees best with the target's sign, or disagrees best."""
     parity = np.zeros(table.width, int)
     columns = np.flatnonzero(table.signed)[:MOST_SIGN_COLUMNS]
