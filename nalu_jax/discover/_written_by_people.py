@@ -150,7 +150,7 @@ def _root(expression: sympy.Expr) -> tuple[Form, Terms] | None:
     """front (1 + inside)^power + added, divided by a positive term inside the root, the number if there is one."""
     parts = sympy.Add.make_args(sympy.expand(expression))
     factors = itertools.chain.from_iterable(sympy.Mul.make_args(part) for part in parts)
-    roots = {factor for factor in factors if factor.is_Pow and factor.base.is_Add}
+    roots: set[Any] = {factor for factor in factors if factor.is_Pow and factor.args[0].is_Add}
     if len(roots) != 1 or len(parts) < 2:
         return None
     (root,) = roots
