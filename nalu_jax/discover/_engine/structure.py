@@ -9,7 +9,7 @@ from nalu_jax.discover._engine.candidate import Candidate, Column, Noise, scale_
 from nalu_jax.discover._engine.columns import Table, TableOptions, noise_weights, prepare
 from nalu_jax.discover._engine.divided import shorter
 from nalu_jax.discover._engine.evidence import bound, covariance, evidence, linearise, variance
-from nalu_jax.discover._engine.fit import Batch, products, start
+from nalu_jax.discover._engine.fit import Batch, improve, products, start
 from nalu_jax.discover._engine.forms import Form, evaluate
 from nalu_jax.discover._engine.misfit import lack_of_fit, lost_information, waves_left
 from nalu_jax.discover._engine.rounding import merge_equal, round_exponents, settle
@@ -38,6 +38,9 @@ def finish(table: Table, form: Form, batch: Batch, noise: Noise, *, bar: float =
         bar: evidence that is known already: fits that cannot come near it are not rounded.
     """
     if np.isfinite(bar) and len(batch.rss):
+        if table.rows > settings.SEARCH_ROWS:  # fitted to fewer: what they leave here bounds nothing yet
+            weights = noise_weights(table, noise, table.target)
+            batch = improve(table, form, batch, weights, steps=settings.ROUNDING_STEPS)
         hope = bound(table, form, batch, noise)
         batch = batch.take(np.flatnonzero(hope < bar + settings.HOPELESS))
     if not len(batch.rss):
