@@ -105,12 +105,12 @@ def search_roots(table: Table, judged: Table, noise: Noise, *, name: str, bar: f
     for scale in inner.scales(name):
         shaped = FUNCTIONS[name].value(scale[:, None] * inner.values)
         for i in np.flatnonzero(np.isfinite(shaped).all(1)).tolist():
-            for same, (gain, a, b) in enumerate((around.pair(shaped[i]), around.twice(shaped[i]))):
-                if gain > kept.get((i, same), (0.0, None))[0]:
+            for place, (gain, a, b) in enumerate(around.best(shaped[i])):
+                if gain > kept.get((i, place), (0.0, None))[0]:
                     powers = np.stack([exponents[a], inner.exponents[i], exponents[b]])
-                    signs = np.stack([parity[a], inner.parity[i], parity[b]])
+                    odd = np.stack([parity[a], inner.parity[i], parity[b]])
                     numbers = np.insert(around.solved(shaped[i], a, b), 1, scale[i])
-                    kept[i, same] = gain, (powers, signs, numbers)
+                    kept[i, place] = gain, (powers, odd, numbers)
     begin = [found for _, found in sorted(kept.values(), key=lambda item: -item[0])]
     return fit_form(table, judged, Form("function", (1, 1, 1), function=name), begin, noise, bar=bar)
 
@@ -123,21 +123,14 @@ class _Around:
         self.unit = self.beside / _length(self.beside)[:, None]
         self.alone = self.unit @ self.goal
 
-    def pair(self, shaped: np.ndarray) -> tuple[float, int, int]:
-        """The best of the first in front of shaped (rows,) and the best of them beside it, and what they explain."""
+    def best(self, shaped: np.ndarray) -> list[tuple[float, int, int]]:
+        """What the best in front of shaped (rows,) and the best beside it explain, and the best that is both."""
         columns = self.beside * shaped
         columns = columns / _length(columns)[:, None]
         gains = _gains((columns @ self.goal)[:, None], self.alone, columns @ self.unit.T)
-        a, b = divmod(int(gains.argmax()), gains.shape[1])
-        return float(gains[a, b]), a, b
-
-    def twice(self, shaped: np.ndarray) -> tuple[float, int, int]:
-        """The best of all that stands in front of shaped (rows,) and beside it."""
-        columns = self.beside * shaped
-        columns = columns / _length(columns)[:, None]
-        gains = _gains(columns @ self.goal, self.alone, np.einsum("mn,mn->m", columns, self.unit))
-        best = int(gains.argmax())
-        return float(gains[best]), best, best
+        a, b = divmod(int(gains.argmax()), len(gains))
+        both = int(gains.diagonal().argmax())
+        return [(float(gains[a, b]), a, b), (float(gains[both, both]), both, both)]
 
     def solved(self, shaped: np.ndarray, front: int, beside: int) -> np.ndarray:
         """Coefficients of both."""
