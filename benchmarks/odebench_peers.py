@@ -92,7 +92,9 @@ def identify(method: str, threshold: float, ts: list[np.ndarray], ys: list[np.nd
     """Of each state the rates that a method offers."""
     names = _odebench_systems.STATES[: ys[0].shape[1]]
     if method == OURS:
-        return [[rate.expression] for rate in discover.ode(ts, ys, names=names, progress=False).best.rates]
+        found = discover.ode(ts, ys, names=names, progress=False)
+        _report.check_whole(found)
+        return [[rate.expression] for rate in found.best.rates]
     if pysindy is None:
         raise ModuleNotFoundError('odebench_peers.py compares with pysindy: pip install -e ".[bench]"')
     optimizer, library = _parts(pysindy, method, threshold, ts[0])
