@@ -19,8 +19,7 @@ of three problems in float64:
 
     python -m benchmarks.adaptive --json benchmarks/results/adaptive.json --plot notebooks/guide/figures/adaptive.svg
 
-A training step with gradsolve costs a record and a replay, one with `solve` what stands under `solve`. Where states of
-restarts pass 0, gradients of units are those of the steps taken, and gradsolve's steps are others than diffrax's.
+A training step with gradsolve costs a record and a replay, one with `solve` what stands under `solve`.
 
 The loss is the mean squared distance from 0.9 times the states, a Jacobian is jax.jacfwd of the residuals by all
 parameters. Beside its times, every candidate has the largest error of its states, relative to the largest state,

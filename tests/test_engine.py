@@ -13,6 +13,7 @@ from nalu_jax.discover._engine import (
     divided,
     evidence,
     fit,
+    forms,
     lattice,
     library,
     misfit,
@@ -400,3 +401,18 @@ def test_rows_whose_transformed_target_leaves_the_floats_weigh_nothing(power):
     assert np.isfinite(weights).all()
     assert (weights[2:] > 0).all()
     np.testing.assert_allclose(straight.target[2:], table.target[2:] ** (1 / power), rtol=1e-14)
+
+
+@pytest.mark.parametrize("name", forms.ROOTS)
+def test_a_root_with_nothing_beside_it_is_a_quotient_of_the_same_values(name):
+    alone, beside = (Form("function", (1, 2, added), function=name) for added in (0, 1))
+    assert forms.proper(beside) == beside
+    other, root = forms.proper(alone), forms.ROOTS[name]
+    assert (other == alone) == root.less_one and (root.less_one or other.function is None)
+    terms = np.random.default_rng(0).uniform(0.1, 0.4, (3, 20))
+    for found, expected in zip(evaluate(other, terms), evaluate(alone, terms), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+    front, first, second = terms
+    np.testing.assert_allclose(
+        evaluate(alone, terms)[0], front * ((1 + first + second) ** root.power - root.less_one), rtol=1e-12
+    )

@@ -533,6 +533,13 @@ def test_roots_beside_terms_are_not_taken_for_others(name):
     np.testing.assert_allclose(values, truth, rtol=0.02)
 
 
+@pytest.mark.slow
+def test_real_exponents_that_fit_are_doubted_where_a_root_beside_a_term_fits_too():
+    found, _, _ = found_root("root beside a term", 0.01)
+    assert found.candidates[0].form.function in forms.ROOTS or found.verdict != "recovered"
+    assert any(candidate.form.function in forms.ROOTS for candidate in found.candidates[:3])
+
+
 def test_without_nested_formulas_there_are_no_roots():
     ranges, law = ROOTS["kinetic energy"]
     x = uniform(np.random.default_rng(0), 60, *ranges)

@@ -201,3 +201,10 @@ def test_an_error_beyond_the_floats_is_infinite_without_a_warning():
     data = _inputs.table(x, y, names=None, target="y")
     formula = _written.formula_of(fitted(x, y, [[1, 0], [1 + 1e-8, 0]]), data, np.ones(30))
     assert all(term.coefficient.error > 1e307 for term in formula.terms)  # and no warning
+
+
+def test_an_interval_without_width_is_none(monkeypatch):
+    x, y = two_terms()
+    assert list(intervals(fitted(x, y, [[1, 0], [0, 2]]), x, y)) == [1]
+    monkeypatch.setattr(profile, "_bound", lambda *_: 1.0)  # as where no step from the estimate is small enough
+    assert intervals(fitted(x, y, [[1, 0], [0, 2]]), x, y) == {}

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ._engine import forms
+
 if TYPE_CHECKING:
     from ._formula import Factor, Formula, Term
 
@@ -25,12 +27,7 @@ FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "tanh": np.tanh,
     "1/cosh": lambda u: 1 / np.cosh(u),
     "arcsin": np.arcsin,
-    "sqrt1p": lambda u: (1 + u) ** 0.5,
-    "1/sqrt1p": lambda u: (1 + u) ** -0.5,
-    "sqrt1p^3": lambda u: (1 + u) ** 1.5,
-    "1/sqrt1p^3": lambda u: (1 + u) ** -1.5,
-    "sqrt1p-1": lambda u: np.expm1(0.5 * np.log1p(u)),
-    "1/sqrt1p-1": lambda u: np.expm1(-0.5 * np.log1p(u)),
+    **{name: forms.FUNCTIONS[name].value for name in forms.ROOTS},
 }
 
 

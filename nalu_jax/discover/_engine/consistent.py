@@ -17,7 +17,7 @@ from nalu_jax.discover._engine.derived import powers_of
 from nalu_jax.discover._engine.dimensions import Dimension, Dimensions, key, products_of
 from nalu_jax.discover._engine.evidence import column_price
 from nalu_jax.discover._engine.fit import Batch, improve, products, start
-from nalu_jax.discover._engine.forms import FUNCTIONS, Form
+from nalu_jax.discover._engine.forms import FUNCTIONS, Form, proper
 from nalu_jax.discover._engine.functions import sizes
 from nalu_jax.discover._engine.lattice import prices
 from nalu_jax.discover._engine.library import best_additions, best_pairs, best_triples, joint_gains
@@ -256,7 +256,7 @@ def search_functions(table: Table, wide: Table, judged: Table, noise: Noise, *, 
             if name is None:
                 form = Form("quotient", (terms - 1, 1), below=0.5)
             else:
-                form = Form("function", (1, 1, terms - 2), function=name)
+                form = proper(Form("function", (1, 1, terms - 2), function=name))
             bar = min([bar, *(fitted.evidence for fitted in found)])
             begin = [start_ for _, start_ in members[: settings.CONSISTENT_SETS]]
             found += held(wide, judged, form, begin, noise, bar=bar, keep=4)

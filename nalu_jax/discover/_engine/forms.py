@@ -121,6 +121,14 @@ FUNCTIONS: dict[str, Function] = {
 FAMILIES = tuple(dict.fromkeys(function.family for name, function in FUNCTIONS.items() if name not in ROOTS))
 
 
+def proper(form: Form) -> Form:
+    """The form; that of a quotient where a root has nothing beside it: the same terms make the same values."""
+    root = ROOTS.get(form.function or "")
+    if root is None or root.less_one or form.groups[2]:
+        return form
+    return Form("quotient", form.groups[:2], below=-root.power)
+
+
 def evaluate(form: Form, terms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Values (..., rows) of the formula and gradients (..., K, rows) with respect to its terms (..., K, rows).
 

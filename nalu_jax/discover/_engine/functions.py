@@ -37,14 +37,7 @@ SEARCHED = tuple(name for name in FUNCTIONS if name != "1/(1+exp)" and name not 
 
 
 def search_functions(
-    scanned: Table,
-    table: Table,
-    judged: Table,
-    noise: Noise,
-    inner: Inner,
-    *,
-    bar: float,
-    added: bool = True,
+    scanned: Table, table: Table, judged: Table, noise: Noise, inner: Inner, *, bar: float, added: bool = True
 ) -> list[Fitted]:
     """Formulas with one elementary function of one of these inner products.
 
@@ -168,7 +161,10 @@ def _scan(front: Front, inner: Inner, values: np.ndarray, name: str, added: int)
     floor = settings.EXACT**2 * (front.goal @ front.goal)
     solvers = (_beside_number,) if added else (_behind_number, behind_product)
     kept = []
-    for scale in _scales(front, values, name, added):
+    tried = scales(values, name)
+    if name == "exp" and not added:
+        tried += [front.rates(values, design) for design in (front.design[:1], front.design)]
+    for scale in tried:
         shaped = function.value(scale[:, None] * values)
         usable = np.isfinite(shaped).all(1) & (np.abs(shaped).max(1) > 1e-200)
         for solve in solvers:
@@ -191,14 +187,10 @@ def _scan(front: Front, inner: Inner, values: np.ndarray, name: str, added: int)
     return Scan(exponents, parity, coefficients)
 
 
-def _scales(front: Front, values: np.ndarray, name: str, added: int) -> list[np.ndarray]:
-    """Factors (M,) of inner products that are tried."""
-    typical = np.median(np.abs(values), 1)
-    largest = np.abs(values).max(1)
-    scales = [size / (largest if of_largest else typical) for size, of_largest in sizes(name)]
-    if name == "exp" and not added:
-        scales += [front.rates(values, design) for design in (front.design[:1], front.design)]
-    return scales
+def scales(values: np.ndarray, name: str) -> list[np.ndarray]:
+    """Factors (M,) of inner products, values (M, rows), that are tried."""
+    typical, largest = np.median(np.abs(values), 1), np.abs(values).max(1)
+    return [size / (largest if of_largest else typical) for size, of_largest in sizes(name)]
 
 
 class Solved(NamedTuple):

@@ -9,7 +9,7 @@ from nalu_jax.discover._engine.candidate import Noise
 from nalu_jax.discover._engine.columns import Table, noise_weights
 from nalu_jax.discover._engine.evidence import covariance, evidence, linearise, variance
 from nalu_jax.discover._engine.fit import Batch, products
-from nalu_jax.discover._engine.forms import Form, evaluate
+from nalu_jax.discover._engine.forms import Form, evaluate, proper
 from nalu_jax.discover._engine.lattice import VALUES, nearest
 from nalu_jax.discover._engine.rounding import drawn_roundings, settle
 from nalu_jax.discover._engine.structure import Fitted, finish, refit, valid
@@ -90,7 +90,7 @@ def _fewer_terms(fitted: Fitted) -> list[Fitted]:
     found: list[Fitted] = []
     for k in range(form.terms):
         groups = tuple(size - (group_of[k] == g) for g, size in enumerate(form.groups))
-        smaller = Form(form.kind, tuple(int(size) for size in groups), form.power, form.below, form.function)
+        smaller = proper(Form(form.kind, tuple(int(size) for size in groups), form.power, form.below, form.function))
         if not valid(smaller):
             continue
         kept = np.delete(np.arange(form.terms), k)

@@ -5,7 +5,6 @@ then linear, or, of a product in front, in its logarithm.
 """
 
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 
@@ -14,29 +13,17 @@ from nalu_jax.discover._engine.candidate import Noise
 from nalu_jax.discover._engine.columns import Table, noise_weights, soft_weights
 from nalu_jax.discover._engine.fit import Batch, distinct, improve, products, start
 from nalu_jax.discover._engine.forms import FUNCTIONS, ROOTS, Form
-from nalu_jax.discover._engine.functions import Front, behind_product, finished, held_inside, sizes
+from nalu_jax.discover._engine.functions import Front, Inner, behind_product, finished, held_inside, scales
 from nalu_jax.discover._engine.library import library
 from nalu_jax.discover._engine.quotients import Start, fit_form
 from nalu_jax.discover._engine.starts import signs
 from nalu_jax.discover._engine.structure import Fitted, finish
 
 
-class _Inner(NamedTuple):
-    """Products q: exponents and parity (M, n), values (M, rows)."""
-
-    exponents: np.ndarray
-    parity: np.ndarray
-    values: np.ndarray
-
-    def scales(self, name: str) -> list[np.ndarray]:
-        """Factors (M,) of q that are tried."""
-        typical, largest = np.median(np.abs(self.values), 1), np.abs(self.values).max(1)
-        return [size / (largest if of_largest else typical) for size, of_largest in sizes(name)]
-
-
-def _inner(table: Table) -> _Inner:
-    exponents, parity = (array[1:] for array in library(table, settings.ROOT_PRODUCTS))
-    return _Inner(exponents, parity, products(table, exponents, parity))
+def _inner(table: Table) -> tuple[Inner, np.ndarray]:
+    """Products q and their values (M, rows)."""
+    inner = Inner(*(array[1:] for array in library(table, settings.ROOT_PRODUCTS)))
+    return inner, products(table, *inner)
 
 
 def search_less_one(scanned: Table, table: Table, judged: Table, noise: Noise, *, bar: float) -> list[Fitted]:
@@ -52,13 +39,13 @@ def search_less_one(scanned: Table, table: Table, judged: Table, noise: Noise, *
     in_front = signs(scanned)
     of_target = 1 - 2 * ((in_front @ scanned.negative) % 2)
     front = Front(replace(scanned, target=scanned.target * of_target), noise)
-    inner, soft = _inner(scanned), soft_weights(table, noise)
+    (inner, values), soft = _inner(scanned), soft_weights(table, noise)
     fits = []
     for name in (name for name, root in ROOTS.items() if root.less_one):
-        least = np.full(len(inner.values), np.inf)
+        least = np.full(len(values), np.inf)
         coefficients, exponents = np.ones((len(least), 2)), np.zeros((len(least), 2, table.width))
-        for scale in inner.scales(name):
-            shaped = FUNCTIONS[name].value(scale[:, None] * inner.values)
+        for scale in scales(values, name):
+            shaped = FUNCTIONS[name].value(scale[:, None] * values)
             left, factor, outside = behind_product(front, np.where(np.isfinite(shaped), shaped, 0.0))
             better = np.isfinite(shaped).all(1) & (left < least)
             least[better] = left[better]
@@ -98,12 +85,12 @@ def search_roots(table: Table, judged: Table, noise: Noise, *, name: str, bar: f
         name: of F, one of `forms.ROOTS` that are not less 1.
         bar: evidence that is known already.
     """
-    inner = _inner(table)
+    inner, values = _inner(table)
     exponents, parity = library(table, settings.ROOT_TERMS)
     around = _Around(products(table, exponents, parity), noise_weights(table, noise, table.target), table.target)
     kept: dict[tuple[int, int], tuple[float, Start]] = {}
-    for scale in inner.scales(name):
-        shaped = FUNCTIONS[name].value(scale[:, None] * inner.values)
+    for scale in scales(values, name):
+        shaped = FUNCTIONS[name].value(scale[:, None] * values)
         for i in np.flatnonzero(np.isfinite(shaped).all(1)).tolist():
             for place, (gain, a, b) in enumerate(around.best(shaped[i])):
                 if gain > kept.get((i, place), (0.0, None))[0]:

@@ -14,9 +14,9 @@ from nalu_jax.discover._engine.forms import Form
 from nalu_jax.discover._engine.structure import Fitted, finish, misfit
 
 STEEPEST = 20.0  # weights of a transformed target above this multiple of their median are cut
-LARGEST = (
-    1e100  # rows whose target, transformed, or its derivative is larger, or smaller than its inverse, are left out
-)
+LARGEST = 1e100
+"""Of a transformed target, its derivative and their inverses, so that squares of them are floats: other rows are left
+out."""
 
 
 def search_sums(
