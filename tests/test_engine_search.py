@@ -5,11 +5,13 @@ import pytest
 
 from benchmarks import _drawn_laws
 from nalu_jax.discover._engine import fit, forms, rivals, settings
+from nalu_jax.discover._engine import search as engine
 from nalu_jax.discover._engine.candidate import Column, plain_numbers, predict
 from nalu_jax.discover._engine.columns import prepare
 from nalu_jax.discover._engine.forms import Form
 from nalu_jax.discover._engine.search import Rules, _is_one_of_many, search
 from nalu_jax.discover._engine.structure import Fitted, refit
+from nalu_jax.discover._engine.wider import Stage
 
 
 def uniform(rng, rows, *ranges):
@@ -525,7 +527,9 @@ def test_roots_beside_terms(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["field of a disc", "kinetic energy", "delay of a clock", "stretched spring"])
+@pytest.mark.parametrize(
+    "name", ["field of a disc", "kinetic energy", "delay of a clock", "stretched spring", "factor of both signs"]
+)
 def test_roots_beside_terms_are_not_taken_for_others(name):
     found, values, truth = found_root(name, 0.01)
     assert found.verdict == "recovered"
@@ -533,11 +537,26 @@ def test_roots_beside_terms_are_not_taken_for_others(name):
     np.testing.assert_allclose(values, truth, rtol=0.02)
 
 
-@pytest.mark.slow
-def test_real_exponents_that_fit_are_doubted_where_a_root_beside_a_term_fits_too():
-    found, _, _ = found_root("root beside a term", 0.01)
-    assert found.candidates[0].form.function in forms.ROOTS or found.verdict != "recovered"
-    assert any(candidate.form.function in forms.ROOTS for candidate in found.candidates[:3])
+@pytest.mark.parametrize(
+    ("after", "free", "tails", "asked"),
+    [
+        ("real exponents", True, 3.0, True),
+        ("real exponents", False, 3.0, False),
+        ("real exponents", True, 2 * settings.HEAVY_TAILS, False),
+        ("series", True, 3.0, False),
+        ("nothing fits", True, 3.0, False),
+    ],
+)
+def test_fitted_exponents_of_a_law_that_stands_ask_for_roots_beside_terms(monkeypatch, after, free, tails, asked):
+    x = np.linspace(1.0, 2.0, 20)[:, None]
+    table = prepare(x, x[:, 0], (Column((0,)),), inputs=1)
+    batch = fit.start(table, np.ones((1, 1, 1)), np.zeros((1, 1, 1), int))
+    best = Fitted(table, Form("sum", (1,)), batch._replace(free=np.full((1, 1, 1), free)), "absolute", 0.0)
+    standing = engine._Standing()
+    standing.best, standing.seen = best, engine.signs(best)._replace(tails=tails)
+    monkeypatch.setattr(standing, "enough", lambda *_, **__: True)
+    monkeypatch.setattr(engine, "_is_one_of_many", lambda _: False)
+    assert engine._is_asked_for(Stage("some", [], after), [best], standing) is asked
 
 
 def test_without_nested_formulas_there_are_no_roots():
