@@ -157,8 +157,8 @@ def _allowed(fitted: Fitted, rules: Rules) -> bool:
         return False
     if (fitted.form.kind in ("power", "quotient") or fitted.form.function in ROOTS) and not rules.nested:
         return False
-    elementary = fitted.form.function is not None and fitted.form.function not in ROOTS
-    if elementary and FUNCTIONS[fitted.form.function].family not in rules.functions:
+    function = fitted.form.function
+    if function is not None and function not in ROOTS and FUNCTIONS[function].family not in rules.functions:
         return False
     used = (fitted.batch.free[0] | (fitted.batch.exponents[0] != 0)).any(0)
     columns = [column for column, use in zip(fitted.table.columns, used, strict=True) if use]
