@@ -112,6 +112,24 @@ def test_a_rival_that_is_infinite_in_a_row_warns_of_nothing():
         assert formula_of(each, x, y=np.ones(ROWS)).formula.endswith("/a")
 
 
+@pytest.mark.parametrize(
+    ("function", "text"),
+    [
+        ("expm1", "2*a*(1 - exp(b))"),
+        ("1/expm1", "2*a/(1 - exp(b))"),
+        ("sqrt1p-1", "2*a*(1 - sqrt(1 + b))"),
+        ("1/sqrt1p-1", "2*a*(1 - 1/sqrt(1 + b))"),
+    ],
+)
+def test_what_is_less_one_is_turned_where_its_factor_is_negative(function, text):
+    exponents = [[1, 0, 0], [0, 1, 0]]
+    logs = [math.log(2), 0]
+    turned = formula_of(candidate(Form("function", (1, 1, 0), function=function), exponents, logs, signs=[-1, 1]))
+    assert turned.formula == text
+    plain = formula_of(candidate(Form("function", (1, 1, 0), function=function), exponents, logs))
+    assert "1 - " not in plain.formula and plain.formula.count(" - 1)") == 1
+
+
 def test_powers_of_exponentials_are_written_as_exponentials_of_multiples():
     free = [[True, False, False], [False, False, False]]
     each = candidate(Form("sum", (2,)), [[-3.13, 0, 1], [0, 2, 0]], [0, 0], free=free, columns=GROWTH, spread=1e-3)

@@ -405,9 +405,14 @@ def test_errors_of_inputs_cover():
         ("r - sqrt(r**2 - d**2)", "sqrt1p-1", 2),
         ("s/2*(1 - z/sqrt(z**2 + r**2))", "1/sqrt1p", 3),
         ("0.7*x + (a + x**2)**1.5/a", "sqrt1p^3", 3),
+        ("x**3*a/(2*pi)/(pi**2*c**2*(exp(a/(2*pi)*x/(s*z)) - 1))", "1/expm1", 2),
+        ("a/(2*exp(-x/z) + 2)", "1/(1+exp)", 2),
+        ("a/(3*c*cosh(x/z))", "1/cosh", 2),
+        ("s*(exp(a*x/z) - 1)", "expm1", 2),
+        ("s*sin(a*x/z)**2 + 3", "sin^2", 3),
     ],
 )
-def test_a_guess_with_a_root_beside_a_term(text, function, terms):
+def test_a_guess_with_a_root_or_a_function(text, function, terms):
     symbols = tuple("acdmrsvxz")
     guess = _written_by_people.guess_of(text, symbols, symbols)
     assert guess.form.function == function and guess.form.terms == terms

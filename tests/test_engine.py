@@ -23,6 +23,7 @@ from nalu_jax.discover._engine import (
     sums,
     verdict,
 )  # fmt: skip
+from nalu_jax.discover._engine.arguments import arguments
 from nalu_jax.discover._engine.candidate import Column, plain_numbers, predict, scale_powers
 from nalu_jax.discover._engine.columns import noise_weights, prepare
 from nalu_jax.discover._engine.forms import FUNCTIONS, Form, evaluate
@@ -416,3 +417,29 @@ def test_a_root_with_nothing_beside_it_is_a_quotient_of_the_same_values(name):
     np.testing.assert_allclose(
         evaluate(alone, terms)[0], front * ((1 + first + second) ** root.power - root.less_one), rtol=1e-12
     )
+
+
+def test_terms_of_a_series_say_what_is_inside_of_its_function():
+    """1.1 a b/c + 0.6 a (b/c)^2.5 may be a series of a F(b/c)."""
+    x = np.random.default_rng(0).uniform(1, 3, (50, 3))
+    table = prepare(x, x[:, 0], tuple(Column((j,)) for j in range(3)), inputs=3)
+    batch = fit.start(table, np.array([[[1.0, 1, -1], [1, 2.49, -2.52]]]), np.zeros((1, 2, 3), int))
+    inner = arguments([Fitted(table, Form("sum", (2,)), batch, "absolute", 0.0)])
+    assert sorted(map(tuple, inner.exponents.tolist())) == [(0.0, -1.0, 1.0), (0.0, 1.0, -1.0)]
+    assert not inner.parity.any()
+
+
+def test_what_stands_inside_may_stand_inside_of_a_function():
+    x = np.random.default_rng(0).uniform(-1, 3, (50, 2))
+    table = prepare(x, x[:, 0], tuple(Column((j,)) for j in range(2)), inputs=2)
+    batch = fit.start(table, np.array([[[1.0, 0], [2.1, 1]]]), np.zeros((1, 2, 2), int))
+    inner = arguments([Fitted(table, Form("quotient", (1, 1)), batch, "absolute", 0.0)])
+    found = {tuple(row): tuple(odd) for row, odd in zip(inner.exponents.tolist(), inner.parity.tolist(), strict=True)}
+    assert found == {(1.0, 0.5): (1, 0), (-1.0, -0.5): (1, 0), (2.0, 1.0): (0, 1), (-2.0, -1.0): (0, 1)}
+
+
+def test_a_number_stands_inside_of_nothing():
+    x = np.random.default_rng(0).uniform(1, 3, (50, 1))
+    table = prepare(x, x[:, 0], (Column((0,)),), inputs=1)
+    batch = fit.start(table, np.array([[[1.0], [1.1]]]), np.zeros((1, 2, 1), int))
+    assert not len(arguments([Fitted(table, Form("sum", (2,)), batch, "absolute", 0.0)]).exponents)

@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import _names, _numbers
-from ._engine.forms import ROOTS
+from ._engine.forms import LESS_ONE, ROOTS
 
 if TYPE_CHECKING:
     from ._engine.candidate import Column
@@ -157,8 +157,10 @@ def _terms_of(formula: "Formula", style: Style, symbols: Sequence[str] | None) -
     products = [_product(term, symbols, style, _constants(formula, style)) for term in formula.terms]
     form, groups = formula.form, _split(products, formula.form.groups)
     if form.kind == "function":
-        outer = _function(form.function or "", _sum(groups[1], style), formula.absolute, style)
-        return _sum([groups[0][0].times(outer), *groups[2]], style)
+        name, front = form.function or "", groups[0][0]
+        turned = front.negative and name in (*LESS_ONE.values(), "1/expm1")
+        outer = _function(name, _sum(groups[1], style), formula.absolute, style, turned=turned)
+        return _sum([front._replace(negative=front.negative and not turned).times(outer), *groups[2]], style)
     if form.kind == "quotient":
         below = _power(_sum([ONE, *groups[1]], style), -form.below, style)
         single = len(groups[0]) == 1 and form.power == 1
@@ -196,10 +198,11 @@ def _power(base: str, power: float, style: Style) -> Product:
     return Product(False, (), (written,)) if power < 0 else Product(False, (written,), ())
 
 
-def _function(name: str, inside: str, absolute: bool, style: Style) -> Product:
-    """An elementary function of a sum."""
+def _function(name: str, inside: str, absolute: bool, style: Style, *, turned: bool) -> Product:
+    """An elementary function of a sum; of one less 1 its opposite where it is turned, 1 - exp(u)."""
+    less_one = lambda text: style.group(f"1 - {text}" if turned else f"{text} - 1")
     if name in ("expm1", "1/expm1"):
-        parts = (style.group(f"{style.call('exp', inside)} - 1"),)
+        parts = (less_one(style.call("exp", inside)),)
         return Product(False, parts, ()) if name == "expm1" else Product(False, (), parts)
     if name == "1/(1+exp)":
         return Product(False, (), (style.group(f"1 + {style.call('exp', inside)}"),))
@@ -209,7 +212,7 @@ def _function(name: str, inside: str, absolute: bool, style: Style) -> Product:
         inside = f"1 - {inside[1:]}" if inside.startswith("-") else f"1 + {inside}"
     if name in ROOTS:
         root = _power(inside, ROOTS[name].power, style)
-        return Product(False, (style.group(f"{_sum([root], style)} - 1"),), ()) if ROOTS[name].less_one else root
+        return Product(False, (less_one(_sum([root], style)),), ()) if ROOTS[name].less_one else root
     if name == "log1p":
         return Product(False, (style.call("log", inside),), ())
     if name == "log" and absolute:

@@ -14,12 +14,15 @@ import numpy as np
 import sympy
 
 from ._engine.candidate import Column
-from ._engine.forms import ROOTS, Form
+from ._engine.forms import LESS_ONE, ROOTS, Form
 from ._engine.guess import Guess
 
 FUNCTIONS = {
     sympy.exp: "exp", sympy.log: "log", sympy.sin: "sin", sympy.cos: "cos", sympy.tanh: "tanh", sympy.asin: "arcsin",
 }  # fmt: skip
+
+BELOW = {(sympy.exp, -1): "1/expm1", (sympy.exp, 1): "1/(1+exp)", (sympy.cosh, 0): "1/cosh"}
+"""1 / (F + number), by F and the number."""
 
 Terms = list[tuple[float, dict[Any, float]]]
 """Coefficients, and the powers of inputs."""
@@ -69,7 +72,7 @@ def _read(text: str, names: Sequence[str], symbols: Sequence[str]) -> sympy.Expr
 
 
 def _form_of(expression: Any) -> tuple[Form, Terms] | None:
-    for attempt in (_sum, _power, _function, _root, _quotient):
+    for attempt in (_sum, _power, _function, _below_function, _root, _quotient):
         found = attempt(expression)
         if found is not None and found[1] and all(np.isfinite(number) and number for number, _ in found[1]):
             return found
@@ -138,12 +141,34 @@ def _function(expression: sympy.Expr) -> tuple[Form, Terms] | None:
     inside = _terms(calls[0].args[0])
     if len(with_it) != 1 or inside is None or with_it[0].has(*calls):
         return None
-    front = _terms(with_it[0] / stand_in)
+    square = FUNCTIONS[type(calls[0])] == "sin" and with_it[0].as_powers_dict()[stand_in] == 2
+    front = _terms(with_it[0] / stand_in ** (2 if square else 1))
     added = _terms(sympy.Add(*(part for part in parts if part not in with_it))) if len(parts) > 1 else []
     if front is None or added is None or stand_in in front[0][1]:
         return None
-    form = Form("function", (1, len(inside), len(added)), function=FUNCTIONS[type(calls[0])])
-    return form, front + inside + added
+    return _beside("sin^2" if square else FUNCTIONS[type(calls[0])], front, inside, added)
+
+
+def _beside(name: str, front: Terms, inside: Terms, added: Terms) -> tuple[Form, Terms]:
+    """front F(inside) + added, which is front (F(inside) - 1) where that is what was added."""
+    if name in LESS_ONE and [(-number, powers) for number, powers in added] == front:
+        return Form("function", (1, len(inside), 0), function=LESS_ONE[name]), front + inside
+    return Form("function", (1, len(inside), len(added)), function=name), front + inside + added
+
+
+def _below_function(expression: sympy.Expr) -> tuple[Form, Terms] | None:
+    """front / (F(inside) + number), whatever F and the number are multiplied by."""
+    calls = [call for call in expression.atoms(sympy.Function) if type(call) in (sympy.exp, sympy.cosh)]
+    if len(calls) != 1:
+        return None
+    stand_in = sympy.Dummy(positive=True)
+    above, below = sympy.fraction(sympy.together(expression.xreplace({calls[0]: stand_in})))
+    factor, rest = sympy.expand(below).coeff(stand_in, 1), sympy.expand(below).coeff(stand_in, 0)
+    name = BELOW.get((type(calls[0]), sympy.simplify(rest / factor))) if factor else None
+    front, inside = (None, None) if name is None else (_terms(above / factor), _terms(calls[0].args[0]))
+    if front is None or inside is None or len(front) != 1 or stand_in in front[0][1]:
+        return None
+    return Form("function", (1, len(inside), 0), function=name), front + inside
 
 
 def _root(expression: sympy.Expr) -> tuple[Form, Terms] | None:
@@ -166,6 +191,4 @@ def _root(expression: sympy.Expr) -> tuple[Form, Terms] | None:
     name = names.get(float(root.exp))
     if front is None or rest is None or added is None or name is None:
         return None
-    if [(-number, powers) for number, powers in added] == front and f"{name}-1" in ROOTS:
-        return Form("function", (1, len(rest), 0), function=f"{name}-1"), front + rest
-    return Form("function", (1, len(rest), len(added)), function=name), front + rest + added
+    return _beside(name, front, rest, added)

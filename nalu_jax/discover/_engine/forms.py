@@ -118,6 +118,9 @@ FUNCTIONS: dict[str, Function] = {
 """By name. "sin^2" is sin(u)^2, "1/expm1" is 1 / (exp(u) - 1), "1/(1+exp)" is
 1 / (1 + exp(u)), "1/cosh" is 1 / cosh(u), "log1p" is log(1 + u), "1/sqrt1p-1" is (1 + u)^(-1/2) - 1."""
 
+LESS_ONE = {"exp": "expm1", "sqrt1p": "sqrt1p-1", "1/sqrt1p": "1/sqrt1p-1"}
+"""Functions, and the same less 1."""
+
 FAMILIES = tuple(dict.fromkeys(function.family for name, function in FUNCTIONS.items() if name not in ROOTS))
 
 

@@ -162,7 +162,7 @@ def _scan(front: Front, inner: Inner, values: np.ndarray, name: str, added: int)
     solvers = (_beside_number,) if added else (_behind_number, behind_product)
     kept = []
     tried = scales(values, name)
-    if name == "exp" and not added:
+    if name in ("exp", "expm1") and not added:
         tried += [front.rates(values, design) for design in (front.design[:1], front.design)]
     for scale in tried:
         shaped = function.value(scale[:, None] * values)

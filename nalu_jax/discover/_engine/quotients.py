@@ -22,7 +22,7 @@ Start = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def search_quotients(
-    table: Table, judged: Table, noise: Noise, *, power: float, most_terms: int, bar: float
+    table: Table, judged: Table, noise: Noise, *, power: float, most_terms: int, bar: float, begin: Table | None = None
 ) -> list[Fitted]:
     """Formulas (P / (1 + Q))^power of sums P and Q.
 
@@ -33,8 +33,10 @@ def search_quotients(
         power: 1 or 1/2.
         most_terms: of P and Q together.
         bar: evidence that is known already.
+        begin: `table` with another target, of which starts are made: one with less noise, which in y Q is an error of
+            regressors and draws the coefficients of Q to 0.
     """
-    straight, weights = transformed(table, noise, power)
+    straight, weights = transformed(begin or table, noise, power)
     if straight is None:
         return []
     implicit = _Implicit(straight, weights)

@@ -1,6 +1,7 @@
 """Rivals of the best formula: its neighbours, and which formulas are the same law in other clothes."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 
@@ -8,18 +9,18 @@ from nalu_jax.discover._engine import settings
 from nalu_jax.discover._engine.candidate import Noise
 from nalu_jax.discover._engine.columns import Table, noise_weights
 from nalu_jax.discover._engine.evidence import covariance, evidence, linearise, variance
-from nalu_jax.discover._engine.fit import Batch, products
-from nalu_jax.discover._engine.forms import Form, evaluate, proper
+from nalu_jax.discover._engine.fit import Batch
+from nalu_jax.discover._engine.forms import LESS_ONE, Form, proper
 from nalu_jax.discover._engine.lattice import VALUES, nearest
 from nalu_jax.discover._engine.rounding import drawn_roundings, settle
-from nalu_jax.discover._engine.structure import Fitted, finish, refit, valid
+from nalu_jax.discover._engine.structure import Fitted, finish, predicted, refit, valid
 
 _ORDERED = np.sort(VALUES)
 
 
 def neighbours(fitted: Fitted) -> list[Fitted]:
     """Formulas that differ in one exponent (the next simple ones and 0, or free), in two, or lack one term."""
-    return _other_exponents(fitted) + _fewer_terms(fitted) + pairs_moved(fitted)
+    return _other_exponents(fitted) + _fewer_terms(fitted) + _with_the_factor(fitted) + pairs_moved(fitted)
 
 
 def _other_exponents(fitted: Fitted) -> list[Fitted]:
@@ -93,12 +94,29 @@ def _fewer_terms(fitted: Fitted) -> list[Fitted]:
         smaller = proper(Form(form.kind, tuple(int(size) for size in groups), form.power, form.below, form.function))
         if not valid(smaller):
             continue
-        kept = np.delete(np.arange(form.terms), k)
-        rest = Batch(
-            batch.exponents[:, kept], batch.parity[:, kept], batch.free[:, kept], batch.coefficients[:, kept], batch.rss
-        )
-        found += _settled(fitted.table, smaller, rest, fitted.noise)
+        found += _settled(fitted.table, smaller, _without(batch, k), fitted.noise)
     return found
+
+
+def _with_the_factor(fitted: Fitted) -> list[Fitted]:
+    """m (F - 1) + m is m F, and m F - m is m (F - 1): without the term that is like the factor in front."""
+    form, batch = fitted.form, fitted.batch
+    other = {**LESS_ONE, **{less: plain for plain, less in LESS_ONE.items()}}.get(form.function or "")
+    if other is None:
+        return []
+    first = 1 + form.groups[1]
+    apart = np.abs(batch.exponents[0, first:] - batch.exponents[0, 0]).max(1)
+    found: list[Fitted] = []
+    for k in first + np.flatnonzero(apart < settings.LIKE_THE_FACTOR):
+        smaller = proper(replace(form, groups=(*form.groups[:2], form.groups[2] - 1), function=other))
+        found += _settled(fitted.table, smaller, _without(batch, int(k)), fitted.noise)
+    return found
+
+
+def _without(batch: Batch, term: int) -> Batch:
+    kept = np.delete(np.arange(batch.exponents.shape[1]), term)
+    rest = (batch.exponents[:, kept], batch.parity[:, kept], batch.free[:, kept], batch.coefficients[:, kept])
+    return Batch(*rest, batch.rss)
 
 
 def extends(other: Fitted, best: Fitted) -> bool:
@@ -188,18 +206,12 @@ def _rounded_again(around: list[Fitted], bar: float) -> list[Fitted]:
 def same_values(first: Fitted, second: Fitted) -> bool:
     """Whether two fits are the same function of the table, within a small part of the noise."""
     with np.errstate(all="ignore"):
-        mine, other = _values(first), _values(second)
+        mine, other = predicted(first, first.table), predicted(second, second.table)
         weights = noise_weights(first.table, first.noise, mine)
         residual = np.mean((weights * (first.table.target - mine)) ** 2)
         floor = settings.EXACT**2 * np.mean((weights * mine) ** 2)
         apart = np.mean((weights * (mine - other)) ** 2)
     return bool(apart < settings.SAME_VALUES**2 * residual + floor)
-
-
-def _values(fitted: Fitted) -> np.ndarray:
-    batch = fitted.batch
-    terms = batch.coefficients[0][:, None] * products(fitted.table, batch.exponents[0], batch.parity[0])
-    return evaluate(fitted.form, terms)[0]
 
 
 def exponent_errors(fitted: Fitted) -> np.ndarray:

@@ -212,7 +212,7 @@ def _collect(tables: Tables, clock: _Clock, terms: int, guesses: tuple[Guess, ..
     for place, noise in enumerate(order):
         if place and _enough(found):
             break
-        _widen(found, Wider(tables, noise, seed, thorough=not _enough(found)), clock, place / len(order))
+        _widen(found, Wider(tables, noise, seed, thorough=not _enough(found), found=found), clock, place / len(order))
     return found
 
 
@@ -263,8 +263,14 @@ def _is_asked_for(stage: Stage, found: list[Fitted], standing: "_Standing") -> b
         return _explains_little(found)
     if stage.after == "nothing fits" or standing.seen is None or standing.seen.tails >= settings.HEAVY_TAILS:
         return False
-    real = stage.after == "real exponents" and standing.best is not None and bool(standing.best.batch.free.any())
+    real = stage.after == "real exponents" and standing.best is not None and _has_rare_exponents(standing.best)
     return real or _is_one_of_many(found)
+
+
+def _has_rare_exponents(fitted: Fitted) -> bool:
+    """Whether an exponent is neither whole nor half, as the exponents are of a series of something else."""
+    twice = 2 * fitted.batch.exponents[0]
+    return bool(fitted.batch.free.any() or (twice != np.round(twice)).any())
 
 
 def _is_one_of_many(found: list[Fitted]) -> bool:

@@ -176,12 +176,18 @@ def refit(fitted: Fitted, *, steps: int = FINAL_STEPS) -> Fitted:
     return Fitted(table, form, batch, noise, float(evidence(table, form, batch, noise)[0]))
 
 
+def predicted(fitted: Fitted, table: Table) -> np.ndarray:
+    """(rows,) values of a formula on a table of the same columns; NaN where it is not defined."""
+    batch = fitted.batch
+    terms = batch.coefficients[0][:, None] * products(table, batch.exponents[0], batch.parity[0])
+    return evaluate(fitted.form, terms)[0]
+
+
 def misfit(fitted: Fitted) -> float:
     """Nats by which a smooth function of the inputs, or a wave along one, explains what a formula leaves."""
-    table, batch = fitted.table, fitted.batch
+    table = fitted.table
     with np.errstate(all="ignore"):
-        terms = batch.coefficients[0][:, None] * products(table, batch.exponents[0], batch.parity[0])
-        values, _ = evaluate(fitted.form, terms)
+        values = predicted(fitted, table)
         residuals = noise_weights(table, fitted.noise, values) * (table.target - values)
     plain = np.array([column.plain for column in table.columns]) & ~table.constant
     logs = np.maximum(table.logs[plain], -40.0)

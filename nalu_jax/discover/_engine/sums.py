@@ -29,6 +29,7 @@ def search_sums(
     library: int,
     rng: np.random.Generator,
     bar: float = np.inf,
+    begin: Table | None = None,
 ) -> list[Fitted]:
     """Formulas (sum of terms)^power of 1, 2, ... terms, while more terms help.
 
@@ -41,8 +42,10 @@ def search_sums(
         library: number of products that starts are made of.
         rng: of random starts.
         bar: evidence that is known already.
+        begin: `table` with another target, of whose power starts are made: noise of a target near 0 leaves nothing of
+            its power.
     """
-    straight, weights = transformed(table, noise, power)
+    straight, weights = transformed(begin or table, noise, power)
     if straight is None:
         return []
     whole = starts.log_linear(straight, weights)
@@ -50,8 +53,7 @@ def search_sums(
     found: list[Fitted] = []
     fits: starts.Starts | None = None
     for terms in range(1, most_terms + 1):
-        begin = _starts(straight, whole, weighted, terms, fits, rng)
-        batch = fit_starts(straight, begin, weights, rng)
+        batch = fit_starts(straight, _starts(straight, whole, weighted, terms, fits, rng), weights, rng)
         if terms > 2 and len(batch.rss):
             batch = _exchanged(straight, weighted, batch, weights, rng)
         if not len(batch.rss):

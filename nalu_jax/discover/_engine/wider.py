@@ -7,14 +7,16 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from nalu_jax.discover._engine import settings
+from nalu_jax.discover._engine.arguments import arguments
 from nalu_jax.discover._engine.candidate import Column, Noise
+from nalu_jax.discover._engine.columns import Table
 from nalu_jax.discover._engine.derived import exponentials, proposals, search_derived
 from nalu_jax.discover._engine.forms import ROOTS
 from nalu_jax.discover._engine.functions import inner_products, search_functions
 from nalu_jax.discover._engine.quotients import search_quotients, search_rooted_quotients
 from nalu_jax.discover._engine.roots import search_less_one, search_roots
 from nalu_jax.discover._engine.shifted import search_shifted
-from nalu_jax.discover._engine.structure import Fitted
+from nalu_jax.discover._engine.structure import Fitted, predicted
 from nalu_jax.discover._engine.sums import search_sums
 from nalu_jax.discover._engine.tables import Tables
 
@@ -50,12 +52,14 @@ class Wider:
         noise: model of the noise.
         seed: of random starts.
         thorough: whether no law stands yet: else only what could be a rival of one is tried.
+        found: formulas so far, to which those of the stages are added as they are searched.
     """
 
     tables: Tables
     noise: Noise
     seed: int
     thorough: bool
+    found: list[Fitted]
 
     def stages(self) -> list[Stage]:
         """In the order in which they are searched."""
@@ -80,6 +84,15 @@ class Wider:
             Stage("quotients", [lambda bar, p=power: self._quotient(p, bar) for power in roots], "law"),
             Stage("functions", [lambda bar: self._functions((), settings.INNER_PRODUCTS, bar)], "law"),
             Stage("roots less 1", [self._less_one], "law"),
+            Stage(
+                "powers and quotients once more",
+                [
+                    *(lambda bar, p=p: self._power_again(p, bar) for p in powers),
+                    *(lambda bar, p=p: self._quotient_again(p, bar) for p in roots),
+                ],
+                "real exponents",
+            ),
+            Stage("functions once more", [self._functions_again], "real exponents"),
             Stage("logarithms", [lambda bar: self._derived(logarithms, 1.0, bar)], "law"),
             Stage("growth and decay", growth, "law" if len(growing) <= settings.GROWING_RIVALS else "series"),
             Stage(
@@ -91,7 +104,7 @@ class Wider:
             Stage(
                 "quotients by roots",
                 [lambda bar, p=p: self._rooted(p, bar) for p in settings.POWERS_BELOW],
-                "nothing fits",
+                "real exponents",
             ),
             Stage(
                 "roots beside a term",
@@ -108,18 +121,48 @@ class Wider:
             ),
         ]
 
-    def _power(self, power: float, bar: float) -> list[Fitted]:
+    def _power(self, power: float, bar: float, begin: Table | None = None) -> list[Fitted]:
         _, table, judged = self.tables.sizes()
-        rng = np.random.default_rng(self.seed)
-        most = MOST_TERMS["power"] if self.thorough else RIVAL_TERMS
         return search_sums(
-            table, judged, self.noise, power=power, most_terms=most, library=settings.POWER_LIBRARY, rng=rng, bar=bar
+            table,
+            judged,
+            self.noise,
+            power=power,
+            most_terms=MOST_TERMS["power"] if self.thorough else RIVAL_TERMS,
+            library=settings.POWER_LIBRARY,
+            rng=np.random.default_rng(self.seed),
+            bar=bar,
+            begin=begin,
         )
 
-    def _quotient(self, power: float, bar: float) -> list[Fitted]:
+    def _power_again(self, power: float, bar: float) -> list[Fitted]:
+        smooth = self._smooth()
+        return [] if smooth is None else self._power(power, bar, smooth)
+
+    def _quotient(self, power: float, bar: float, begin: Table | None = None) -> list[Fitted]:
         _, table, judged = self.tables.sizes()
         most = MOST_TERMS["quotient"]
-        return search_quotients(table, judged, self.noise, power=power, most_terms=most, bar=bar)
+        return search_quotients(table, judged, self.noise, power=power, most_terms=most, bar=bar, begin=begin)
+
+    def _quotient_again(self, power: float, bar: float) -> list[Fitted]:
+        smooth = self._smooth()
+        return [] if smooth is None else self._quotient(power, bar, smooth)
+
+    def _smooth(self) -> Table | None:
+        """The table with the values of the best formula so far for its target; None where these are no numbers.
+
+        A formula with real exponents may be the series of the law: nearer to it than what was measured.
+        """
+        best = min(self.found, key=lambda fitted: fitted.evidence)
+        _, with_its_columns, _ = self.tables.sizes(tuple(each for each in best.table.columns if not each.plain))
+        values = predicted(best, with_its_columns)
+        return replace(self.tables.sizes()[1], target=values) if np.isfinite(values).all() else None
+
+    def _functions_again(self, bar: float) -> list[Fitted]:
+        inner = arguments(self.found)
+        if not len(inner.exponents):
+            return []
+        return search_functions(*self.tables.sizes(), self.noise, inner, bar=bar, added=self.thorough)
 
     def _rooted(self, below: float, bar: float) -> list[Fitted]:
         thin, _, judged = self.tables.sizes()
