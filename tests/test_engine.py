@@ -23,7 +23,7 @@ from nalu_jax.discover._engine import (
     sums,
     verdict,
 )  # fmt: skip
-from nalu_jax.discover._engine.arguments import arguments
+from nalu_jax.discover._engine.arguments import arguments, factors
 from nalu_jax.discover._engine.candidate import Column, plain_numbers, predict, scale_powers
 from nalu_jax.discover._engine.columns import noise_weights, prepare
 from nalu_jax.discover._engine.forms import FUNCTIONS, Form, evaluate
@@ -436,6 +436,14 @@ def test_what_stands_inside_may_stand_inside_of_a_function():
     inner = arguments([Fitted(table, Form("quotient", (1, 1)), batch, "absolute", 0.0)])
     found = {tuple(row): tuple(odd) for row, odd in zip(inner.exponents.tolist(), inner.parity.tolist(), strict=True)}
     assert found == {(1.0, 0.5): (1, 0), (-1.0, -0.5): (1, 0), (2.0, 1.0): (0, 1), (-2.0, -1.0): (0, 1)}
+
+
+def test_terms_of_a_series_stand_in_front_and_beside():
+    x = np.random.default_rng(0).uniform(1, 3, (50, 3))
+    table = prepare(x, x[:, 0], tuple(Column((j,)) for j in range(3)), inputs=3)
+    batch = fit.start(table, np.array([[[0.5, -0.49, 0], [0.51, 1.3, -1.1]]]), np.zeros((1, 2, 3), int))
+    around = factors([Fitted(table, Form("sum", (2,)), batch, "absolute", 0.0)])
+    assert sorted(map(tuple, around.exponents.tolist())) == [(0.5, -0.5, 0.0), (0.5, 1.5, -1.0)]
 
 
 def test_a_number_stands_inside_of_nothing():

@@ -554,6 +554,10 @@ ROOTS = {  # none of them was found before, not even from exact data
     "factor of both signs": ([(-3, 3), (0.1, 0.9)], lambda q, v: q * (1 / np.sqrt(1 - v**2) - 1)),
     "root beside a number": ([(0.1, 6)], lambda x: 2 + 3 * np.sqrt(1 + x**2)),
     "root beside a term": ([(0.1, 6), (0.5, 3)], lambda x, a: 0.7 * x + np.sqrt(a**2 + x**2)),
+    "transfer orbit": (
+        [(1, 3), (1, 2), (2, 9)],
+        lambda m, r, s: np.sqrt(m / r) * (np.sqrt(2 * s / (r + s)) - 1),
+    ),
 }
 
 

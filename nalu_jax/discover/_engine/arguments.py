@@ -14,17 +14,28 @@ def arguments(found: list[Fitted]) -> Inner:
     Each to the power that makes its largest exponent 1, and to that which makes its smallest 1, in halves, and the
     inverse; formulas of columns that are no inputs are left out.
     """
+    best = _best(found)
+    return _once(best, [sign * each for fitted in best for each in _directions(fitted) for sign in (1.0, -1.0)])
+
+
+def factors(found: list[Fitted]) -> Inner:
+    """Products of inputs that may stand in front of a function and beside it: the terms of the best of these formulas,
+    with exponents in halves."""
+    best = _best(found)
+    return _once(best, [np.round(2 * each) / 2 for fitted in best for each in fitted.batch.exponents[0]])
+
+
+def _best(found: list[Fitted]) -> list[Fitted]:
     plain = [fitted for fitted in found if all(column.plain for column in fitted.table.columns)]
-    best = sorted(plain, key=lambda fitted: fitted.evidence)[: settings.SERIES]
-    once: dict[tuple[float, ...], np.ndarray] = {}
-    for fitted in best:
-        for direction in _directions(fitted):
-            once.setdefault(tuple(direction.tolist()), direction)
-    exponents = np.array([sign * direction for direction in once.values() for sign in (1.0, -1.0)])
-    if not len(exponents):
+    return sorted(plain, key=lambda fitted: fitted.evidence)[: settings.SERIES]
+
+
+def _once(best: list[Fitted], every: list[np.ndarray]) -> Inner:
+    """Each product once, with the signs that its exponents make."""
+    if not every:
         return Inner(np.zeros((0, 0)), np.zeros((0, 0), int))
-    signed = best[0].table.signed
-    return Inner(exponents, (np.abs(np.round(exponents)) % 2).astype(int) * signed)
+    exponents = np.array(list({tuple(each.tolist()): each for each in every}.values())) + 0.0  # -0 is 0
+    return Inner(exponents, (np.abs(np.round(exponents)) % 2).astype(int) * best[0].table.signed)
 
 
 def _directions(fitted: Fitted) -> list[np.ndarray]:

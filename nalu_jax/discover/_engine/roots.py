@@ -73,7 +73,10 @@ def _with_simple_fronts(
     return finish(judged, form, halves.take(distinct(halves, 2)), noise, bar=bar)
 
 
-def search_roots(table: Table, judged: Table, noise: Noise, *, name: str, bar: float) -> list[Fitted]:
+def search_roots(
+    table: Table, judged: Table, noise: Noise, *, name: str, bar: float, inside: Inner | None = None,
+    around: Inner | None = None,
+) -> list[Fitted]:  # fmt: skip
     """Formulas a F(q) + b of products a, b and q.
 
     Of every q starts are the best pair of a and b, and the best product that is both.
@@ -84,19 +87,21 @@ def search_roots(table: Table, judged: Table, noise: Noise, *, name: str, bar: f
         noise: model of the noise.
         name: of F, one of `forms.ROOTS` that are not less 1.
         bar: evidence that is known already.
+        inside: products q, in place of those of the library.
+        around: products a and b, in place of those.
     """
-    inner, values = _inner(table)
-    exponents, parity = library(table, settings.ROOT_TERMS)
-    around = _Around(products(table, exponents, parity), noise_weights(table, noise, table.target), table.target)
+    inner, values = _inner(table) if inside is None else (inside, products(table, *inside))
+    exponents, parity = library(table, settings.ROOT_TERMS) if around is None else around
+    pairs = _Around(products(table, exponents, parity), noise_weights(table, noise, table.target), table.target)
     kept: dict[tuple[int, int], tuple[float, Start]] = {}
     for scale in scales(values, name):
         shaped = FUNCTIONS[name].value(scale[:, None] * values)
         for i in np.flatnonzero(np.isfinite(shaped).all(1)).tolist():
-            for place, (gain, a, b) in enumerate(around.best(shaped[i])):
+            for place, (gain, a, b) in enumerate(pairs.best(shaped[i])):
                 if gain > kept.get((i, place), (0.0, None))[0]:
                     powers = np.stack([exponents[a], inner.exponents[i], exponents[b]])
                     odd = np.stack([parity[a], inner.parity[i], parity[b]])
-                    numbers = np.insert(around.solved(shaped[i], a, b), 1, scale[i])
+                    numbers = np.insert(pairs.solved(shaped[i], a, b), 1, scale[i])
                     kept[i, place] = gain, (powers, odd, numbers)
     begin = [found for _, found in sorted(kept.values(), key=lambda item: -item[0])]
     return fit_form(table, judged, Form("function", (1, 1, 1), function=name), begin, noise, bar=bar)

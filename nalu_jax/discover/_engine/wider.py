@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from nalu_jax.discover._engine import settings
-from nalu_jax.discover._engine.arguments import arguments
+from nalu_jax.discover._engine.arguments import arguments, factors
 from nalu_jax.discover._engine.candidate import Column, Noise
 from nalu_jax.discover._engine.columns import Table
 from nalu_jax.discover._engine.derived import exponentials, proposals, search_derived
@@ -93,6 +93,11 @@ class Wider:
                 "real exponents",
             ),
             Stage("functions once more", [self._functions_again], "real exponents"),
+            Stage(
+                "roots once more",
+                [lambda bar, name=name: self._root_again(name, bar) for name in beside],
+                "real exponents",
+            ),
             Stage("logarithms", [lambda bar: self._derived(logarithms, 1.0, bar)], "law"),
             Stage("growth and decay", growth, "law" if len(growing) <= settings.GROWING_RIVALS else "series"),
             Stage(
@@ -174,6 +179,13 @@ class Wider:
     def _beside_root(self, name: str, bar: float) -> list[Fitted]:
         thin, _, judged = self.tables.sizes()
         return search_roots(thin, judged, self.noise, name=name, bar=bar)
+
+    def _root_again(self, name: str, bar: float) -> list[Fitted]:
+        inside, around = arguments(self.found), factors(self.found)
+        if not len(inside.exponents):
+            return []
+        thin, _, judged = self.tables.sizes()
+        return search_roots(thin, judged, self.noise, name=name, bar=bar, inside=inside, around=around)
 
     def _shifted(self, columns: tuple[Column, ...], bar: float) -> list[Fitted]:
         return search_shifted(*self.tables.sizes(columns), self.noise, bar=bar)
