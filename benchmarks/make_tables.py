@@ -89,6 +89,7 @@ TASKS = ("single_module", "division", "simple_task", "static_task", "large_scale
 FACTS = {  # of the README: the file of a result, what it is about, and which parts of its summary; None is all of them
     "laws": ("drawn laws in tables", slice(2)),
     "feynman_units": ("AI Feynman's 100 equations from tables", slice(1)),
+    "feynman_10000": ("SRBench's protocol: these and 20 more from tables of 10,000 rows", slice(None)),
     "systems": ("drawn systems of equations from trajectories", slice(6)),
     "odebench_all": ("all 63 systems of ODEBench from two trajectories each", slice(3)),
     "odebench_exact": ("systems of ODEBench from one trajectory each, exact", slice(1)),
@@ -100,6 +101,7 @@ FACTS = {  # of the README: the file of a result, what it is about, and which pa
     "layers": ("time of a product unit", slice(1)),
     "memory": ("memory of product units", slice(1)),
     "ode": ("time of a differential equation with units in it", slice(1)),
+    "adaptive": ("time of one with adaptive steps, `ode.solve`", slice(1)),
     "table_speed": ("time until a table has its formula", slice(4)),
 }
 COMPARED_UNITS = ("nmu", "inalu", "nru", "nmru", "npu", "real_npu")
