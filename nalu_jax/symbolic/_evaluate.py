@@ -1,4 +1,4 @@
-"""Values of an expression that `_parse` has read, in NumPy: nothing is compiled or executed, as `sympy.lambdify` does.
+"""Values of an expression that `_parse` has read, in NumPy or JAX: no source is made and run, as `sympy.lambdify` does.
 
 >>> import numpy as np
 >>> from nalu_jax.symbolic import _evaluate, _parse
@@ -8,33 +8,33 @@
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import sympy
 
-FUNCTIONS: Mapping[Any, Callable[[Any], Any]] = {
-    sympy.Abs: np.abs,
-    sympy.acos: np.arccos,
-    sympy.asin: np.arcsin,
-    sympy.atan: np.arctan,
-    sympy.cos: np.cos,
-    sympy.cosh: np.cosh,
-    sympy.exp: np.exp,
-    sympy.log: np.log,
-    sympy.sign: np.sign,
-    sympy.sin: np.sin,
-    sympy.sinh: np.sinh,
-    sympy.tan: np.tan,
-    sympy.tanh: np.tanh,
+FUNCTIONS: Mapping[Any, str] = {
+    sympy.Abs: "abs",
+    sympy.acos: "arccos",
+    sympy.asin: "arcsin",
+    sympy.atan: "arctan",
+    sympy.cos: "cos",
+    sympy.cosh: "cosh",
+    sympy.exp: "exp",
+    sympy.log: "log",
+    sympy.sign: "sign",
+    sympy.sin: "sin",
+    sympy.sinh: "sinh",
+    sympy.tan: "tan",
+    sympy.tanh: "tanh",
 }
-"""Those of `_parse.FUNCTIONS`; a square root is a power."""
+"""Names in NumPy and JAX of those of `_parse.FUNCTIONS`; a square root is a power."""
 
 
-def evaluate(expression: sympy.Basic, values: Mapping[str, Any]) -> Any:
+def evaluate(expression: sympy.Basic, values: Mapping[str, Any], library: Any = np) -> Any:
     """The value of an expression where its symbols have these values (arrays that broadcast, or numbers); NaN where it
-    has none.
+    has none. `library` is numpy or jax.numpy.
 
     Raises:
         KeyError: a symbol or a function that is not there.
@@ -42,9 +42,16 @@ def evaluate(expression: sympy.Basic, values: Mapping[str, Any]) -> Any:
     if expression.is_Symbol:
         return values[str(expression)]
     if not expression.args:
-        return float(sympy.N(expression))
-    arguments = [evaluate(argument, values) for argument in expression.args]
+        return _number(expression)
+    arguments = [evaluate(argument, values, library) for argument in expression.args]
     if expression.is_Add or expression.is_Mul:
-        return functools.reduce(np.add if expression.is_Add else np.multiply, arguments)
+        return functools.reduce(library.add if expression.is_Add else library.multiply, arguments)
     with np.errstate(all="ignore"):
-        return np.power(*arguments) if expression.is_Pow else FUNCTIONS[expression.func](*arguments)
+        name = "power" if expression.is_Pow else FUNCTIONS[expression.func]
+        return getattr(library, name)(*arguments)
+
+
+@functools.lru_cache(maxsize=1024)
+def _number(expression: sympy.Basic) -> float:
+    """Once: in the rates of trajectories an expression has thousands of values."""
+    return float(sympy.N(expression))
