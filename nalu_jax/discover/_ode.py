@@ -153,7 +153,7 @@ def ode(
     sums = _system_conserved.read(conserved, data.names)
     curves = None if driving is None else input_curves(data.times, driving.values)
     text = _system_known.read(known, names, len(data.names)) if _system_known.is_text(known) else None
-    stated = known if text is None else text
+    stated: Any = known if text is None else text
     check_text = functools.partial(
         _system_known.check, times=data.times, states=data.states, inputs=None if driving is None else driving.values
     )

@@ -64,7 +64,7 @@ class _Regression(NamedTuple):
         """(W, n_states) without changes by known rates."""
         scale = self.windows.problem.scale
         rates = lambda times, variables: rates_of(self.text, times, variables * scale, constants)
-        by_known = self._integrals(lambda *at: rates(*at) / scale[: self.changes.shape[1]])
+        by_known = self._integrals(rates) / scale[: self.changes.shape[1]]
         return (self.changes - by_known) * self.weights
 
     def slopes(self, constants: np.ndarray) -> np.ndarray:
@@ -166,7 +166,7 @@ def _fitted(regression: _Regression, support: Support, constants: np.ndarray) ->
     found = optimize.least_squares(
         lambda numbers: residuals(numbers).ravel(),
         constants,
-        jac=lambda numbers: slopes(numbers).reshape(-1, count),
+        jac=lambda numbers: slopes(numbers).reshape(-1, count),  # pyright: ignore[reportArgumentType]
         method="lm",
         x_scale="jac",
         max_nfev=NEVALS * count,

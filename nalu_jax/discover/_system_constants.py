@@ -10,7 +10,7 @@ that the time limit leaves no time for, keep those with which they were found.
 import dataclasses
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -41,7 +41,7 @@ STEPS = 20
 """Gauss-Newton steps of constants together with a law; most end after three to six."""
 
 SETTLED = 1e-3
-"""Nats that a step gains, below which the fit ends: a number that is off by a 20th of its error costs that much."""
+"""Nats that a step promises, below which the fit ends: a number that is off by a 20th of its error costs that much."""
 
 SHARE = 0.5
 """Of the time that is left, that a search may take which is not the last: what comes after it may need as much."""
@@ -60,18 +60,16 @@ class Joint(NamedTuple):
         return np.concatenate([self.fit.matrix, self.constants.matrix], 1)
 
 
+Search = Callable[..., families.Searched]
+"""`families.search` with the options of the caller: of a problem, time_limit=, report=."""
+
+
 class Searched(NamedTuple):
     """Laws with their constants, the best first, the verdict on the first, and whether the time limit ended it."""
 
     found: list[Joint]
     verdict: Verdict
     late: bool
-
-
-class Search(Protocol):
-    """`families.search` with the options of the caller."""
-
-    def __call__(self, problem: Problem, /, *, time_limit: float | None, report: Progress) -> families.Searched: ...
 
 
 class Clock(NamedTuple):
@@ -156,20 +154,20 @@ def _fitted_begins(
 def _from(begin: Joint, inner: Search, nonnegative: tuple[int, ...], clock: Clock, report: Progress) -> Searched:
     """Search and fit in turn, until the search finds the law that it was given the constants of."""
     problem, (text, constants, _) = begin.problem, begin.constants
-    before, last = begin, _known.ROUNDS - 1
-    for place in range(_known.ROUNDS):
-        left = clock.left()
-        share = 1.0 if place == last else SHARE
+    before, rounds = begin, 0
+    while True:
+        rounds += 1
+        left, last = clock.left(), rounds == _known.ROUNDS
+        share = 1.0 if last else SHARE
         searched = inner(
             _at(problem, text, constants), time_limit=None if left is None else share * left, report=report
         )
         if not searched.found:
             return Searched([], searched.verdict, searched.late)
         found = _reduced(_jointly(problem, text, constants, searched.found[0], clock), nonnegative, clock)
-        if searched.found[0].law == before.fit.law or place == last or clock.ended():
-            break
+        if last or searched.found[0].law == before.fit.law or clock.ended():
+            return _judged(problem, text, constants, searched, found, nonnegative, clock)
         before, constants = found, found.constants.values
-    return _judged(problem, text, constants, searched, found, nonnegative, clock)
 
 
 def _at(problem: Problem, text: Text, constants: np.ndarray) -> Problem:
@@ -188,20 +186,26 @@ def _jointly(problem: Problem, text: Text, constants: np.ndarray, fit: Fit, cloc
     """A law and the constants at which they leave least together."""
     current = _joint(problem, text, constants, fit)
     for _ in range(STEPS):
-        after = None if clock.ended() else _stepped(current)
+        change = shooting.least_squares(current.both, current.fit.target - current.fit.matrix @ current.fit.parameters)
+        if clock.ended() or _gain(current, change) < SETTLED:
+            break
+        after = _stepped(current, change)
         if after is None:
             break
-        gain = _left(current) - _left(after)
         current = after
-        if gain < SETTLED:
-            break
     return current
 
 
-def _stepped(joint: Joint) -> Joint | None:
-    """After the first of ever smaller Gauss-Newton steps that leaves less; None where none does."""
+def _gain(joint: Joint, change: np.ndarray) -> float:
+    """Nats that a step promises; noise is at least its floor, which measurements may be weighed below."""
+    ratios = (joint.fit.sigma**2 / joint.fit.variance)[None, :]
+    moved = (joint.both @ change).reshape(-1, ratios.shape[1])
+    return float(0.5 * np.sum(moved**2 * ratios))
+
+
+def _stepped(joint: Joint, change: np.ndarray) -> Joint | None:
+    """After the first of ever smaller parts of a Gauss-Newton step that leaves less; None where none does."""
     fit, (text, constants, _) = joint.fit, joint.constants
-    change = shooting.least_squares(joint.both, fit.target - fit.matrix @ fit.parameters)
     of_law, of_constants = change[: fit.structure.size], change[fit.structure.size :]
     for size in settings.STEP_SIZES:
         moved = constants + size * of_constants

@@ -46,9 +46,11 @@ def of(known: Callable[..., Any], scale: np.ndarray) -> Known:
 
 
 class Text(NamedTuple):
-    """Known rates as text: of every state its part, None where nothing is known, and the names of all constants."""
+    """Known rates as text: of every state its part, None where nothing is known, the names of the states, the symbols
+    of states and inputs, and the names of all constants."""
 
     parts: tuple[_known.Known | None, ...]
+    names: tuple[str, ...]
     symbols: tuple[str, ...]
     constants: tuple[str, ...]
 
@@ -73,7 +75,7 @@ def read(known: Any, names: Sequence[str], n_states: int) -> Text:
     given = _by_name(known, names[:n_states])
     parts = tuple(_part(given.get(name), name, names, symbols) for name in names[:n_states])
     constants = (name for part in parts if part is not None for name in part.constants)
-    return Text(parts, symbols, tuple(dict.fromkeys(constants)))
+    return Text(parts, tuple(names[:n_states]), symbols, tuple(dict.fromkeys(constants)))
 
 
 def _by_name(known: Any, states: Sequence[str]) -> Mapping[str, Any]:
@@ -183,7 +185,7 @@ class _Size(sympy.Function):
     """An absolute value: SymPy's own has a derivative in parts of complex numbers where it cannot tell that its
     argument is real."""
 
-    def fdiff(self, argindex: int = 1) -> sympy.Expr:
+    def fdiff(self, argindex: int = 1) -> Any:
         return _Sign(self.args[0])
 
 
@@ -197,7 +199,7 @@ class _Sign(sympy.Function):
 @functools.lru_cache(maxsize=32)
 def _derivatives(part: _known.Known, names: tuple[str, ...]) -> tuple[sympy.Expr, ...]:
     """Of a part by each of these."""
-    expression = _known.parsed(part).replace(sympy.Abs, _Size).replace(sympy.sign, _Sign)
+    expression: Any = _known.parsed(part).replace(sympy.Abs, _Size).replace(sympy.sign, _Sign)
     found = [expression.diff(sympy.Symbol(name, real=True)) for name in names]
     return tuple(each.replace(_Size, sympy.Abs).replace(_Sign, sympy.sign) for each in found)
 
@@ -236,6 +238,6 @@ def _refuse(text: Text, part: _known.Known, state: int, trajectory: int, row: in
     numbers = zip(text.constants, constants.tolist(), strict=True)
     fitted = ", ".join(f"{name} = {value:.4g}" for name, value in numbers if name in part.constants)
     raise ValueError(
-        f"discover.ode: known of {text.symbols[state]!r}: {part.text!r} has no finite value in row {row} of trajectory "
+        f"discover.ode: known of {text.names[state]!r}: {part.text!r} has no finite value in row {row} of trajectory "
         f"{trajectory}{f', with {fitted}' if fitted else ''}. Mend it, or leave the row out."
     )

@@ -8,7 +8,7 @@
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -39,19 +39,23 @@ def evaluate(expression: sympy.Basic, values: Mapping[str, Any], library: Any = 
     Raises:
         KeyError: a symbol or a function that is not there.
     """
-    if expression.is_Symbol:
-        return values[str(expression)]
-    if not expression.args:
-        return _number(expression)
-    arguments = [evaluate(argument, values, library) for argument in expression.args]
-    if expression.is_Add or expression.is_Mul:
-        return functools.reduce(library.add if expression.is_Add else library.multiply, arguments)
     with np.errstate(all="ignore"):
-        name = "power" if expression.is_Pow else FUNCTIONS[expression.func]
-        return getattr(library, name)(*arguments)
+        return _made(expression, library)(values)
 
 
 @functools.lru_cache(maxsize=1024)
-def _number(expression: sympy.Basic) -> float:
-    """Once: in the rates of trajectories an expression has thousands of values."""
-    return float(sympy.N(expression))
+def _made(expression: sympy.Basic, library: Any) -> Callable[[Mapping[str, Any]], Any]:
+    """An expression as a function of the values, made once: in the rates of trajectories it is asked thousands of
+    times, and SymPy's own attributes cost more than the arithmetic."""
+    if isinstance(expression, sympy.Symbol):
+        name = expression.name
+        return lambda values: values[name]
+    if not expression.args:
+        number = float(sympy.N(expression))
+        return lambda values: number
+    parts = [_made(argument, library) for argument in expression.args]
+    if expression.is_Add or expression.is_Mul:
+        operation = library.add if expression.is_Add else library.multiply
+        return lambda values: functools.reduce(operation, [part(values) for part in parts])
+    function = getattr(library, "power" if expression.is_Pow else FUNCTIONS[expression.func])
+    return lambda values: function(*[part(values) for part in parts])
