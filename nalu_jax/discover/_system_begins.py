@@ -20,11 +20,13 @@ from ._systems.problem import Problem
 from ._systems.terms import Term
 
 KEPT = 6
-"""Sets of terms of each size that go on, and terms that are added to each: the law's own may only gain together. With
-three of two drawn laws with a shared saturating part 1 % of noise led one astray."""
+"""Sets of terms of each size that go on, and terms that are added to each: the law's own may only gain together."""
 
-HANDED = 2
-"""Sets of terms of each size that are handed over."""
+HANDED = 4
+"""Sets of terms of each size that are handed over: curves prefer a wrong one where a constant brings a pole near."""
+
+WIDE = 3
+"""Most states and inputs together whose products of three are tried: of four there are 35."""
 
 MOST = 4
 """Terms in all: a law that has more beside what is known begins at the best of four."""
@@ -109,7 +111,8 @@ def begins(problem: Problem, text: Text) -> list[Begin]:
 
 def _regression(problem: Problem, text: Text) -> _Regression:
     windows = weak.Windows(dataclasses.replace(problem, known=None), problem.curves[0])
-    terms = library.polynomials(problem.n_variables, 2)
+    count = problem.n_variables
+    terms = library.polynomials(count, settings.DEGREE_BESIDE_REAL if count <= WIDE else 2)
     own = tuple(i for i, part in enumerate(text.parts) if part is not None and part.constants)
     return _Regression(
         windows, text, terms, windows.changes(), 1 / problem.curves[0].noise, windows.columns(terms), own

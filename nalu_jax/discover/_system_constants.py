@@ -293,11 +293,9 @@ def _judged(
 
 def _is_redundant(joint: Joint) -> bool:
     """Whether a law has among its own terms what a change of the constants is, so that another says the same."""
-    alone = joint.constants.matrix / (np.sqrt(np.sum(joint.constants.matrix**2, 0)) + 1e-300)
-    basis, _ = np.linalg.qr(joint.fit.matrix)
-    beside = alone - basis @ (basis.T @ alone)
-    squares = [np.linalg.svd(each, compute_uv=False).min() ** 2 for each in (alone, beside)]
-    return bool(squares[1] < settings.SINGULAR <= squares[0])
+    matrices = joint.fit.matrix, joint.constants.matrix, joint.both
+    lost = [np.isinf(np.diag(covariance(joint.fit, each))).any() for each in matrices]
+    return bool(lost[2] and not lost[0] and not lost[1])
 
 
 def _with_fewer_degrees(joint: Joint) -> Fit:
