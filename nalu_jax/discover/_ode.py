@@ -15,7 +15,6 @@ from .. import _arguments, _progress
 from .._interrupt import deferred
 from . import (
     _ensemble,
-    _system_begins,
     _system_conserved,
     _system_constants,
     _system_known,
@@ -132,10 +131,10 @@ def ode(
         TypeError: data that are not real numbers, or masked arrays.
         ValueError: times that do not increase, NaN without missing=True, too few points, two states of one name, units
             that are none or not given, inputs that are not known at every time, known rates of another shape, known
-            text of no state, that is no formula or has no value at a measurement, or sums
-            said to be conserved that are no sums of states or that change, states that cannot be negative and are,
-            numbers that are to differ between trajectories of which there is one, or too few rows for an ensemble. The
-            message has trajectory, row and state.
+            text of no state, that is no formula or has no value at a measurement, or sums said to be conserved that are
+            no sums of states or that change, states that cannot be negative and are, numbers that are to differ between
+            trajectories of which there is one, or too few rows for an ensemble. The message has trajectory, row and
+            state.
         KeyboardInterrupt: Ctrl-C came before anything was fitted.
         TimeoutError: so did the time limit.
 
@@ -183,12 +182,9 @@ def ode(
                 found = searched_in(made, time_limit=time_limit, report=report)
                 systems = (_system_written.system_of(each, made, written, stated) for each in found.found)
                 return _Found(tuple(systems), found.found, found.verdict, found.late)
-            begins = _system_begins.begins(made, text)
-            if check is not None:
-                check(begins[0].constants)
             laws = _system_constants.search(
-                made, text, begins, searched_in, nonnegative=never_negative, time_limit=time_limit, stop=interrupted,
-                report=report,
+                made, text, searched_in, check=check, nonnegative=never_negative, time_limit=time_limit,
+                stop=interrupted, report=report,
             )  # fmt: skip
             systems = (
                 _system_written.system_of(each.fit, each.problem, written, text, each.constants) for each in laws.found

@@ -94,8 +94,8 @@ class _Place(NamedTuple):
     slopes: np.ndarray
 
 
-def begins(problem: Problem, text: Text) -> list[Begin]:
-    """Constants with terms beside them, the fewest terms first."""
+def begins(problem: Problem, text: Text, ended: Callable[[], bool]) -> list[Begin]:
+    """Constants with terms beside them, the fewest terms first; no more of them where the search has ended."""
     regression = _regression(problem, text)
     none: Support = ((),) * problem.n_states
     number = tuple((0,) if i in regression.own else () for i in range(problem.n_states))  # the first of the library
@@ -104,6 +104,8 @@ def begins(problem: Problem, text: Text) -> list[Begin]:
     found = []
     for size in range(MOST + 1):
         found += [_begin(regression, place) for place in level[:HANDED]]
+        if ended():
+            break
         if size < MOST:
             level = _larger(regression, level, anywhere)
     return found

@@ -18,6 +18,7 @@ from . import _known
 from ._engine.verdict import NONE, RECOVERED
 from ._known_rates import KnownRates
 from ._system_begins import Begin
+from ._system_begins import begins as first
 from ._system_known import Text, by_constants, of_text
 from ._system_written import Constants
 from ._systems import families, settings, shooting, signs
@@ -92,9 +93,9 @@ class Clock(NamedTuple):
 def search(
     problem: Problem,
     text: Text,
-    begins: Sequence[Begin],
     inner: Search,
     *,
+    check: Callable[[np.ndarray], None] | None = None,
     nonnegative: tuple[int, ...],
     time_limit: float | None,
     stop: Callable[[], bool],
@@ -105,12 +106,16 @@ def search(
     Args:
         problem: the trajectories.
         text: what is known.
-        begins: first constants, with terms beside them.
         inner: searches beside known rates whose constants have values.
+        check: is told the first constants (k,), and raises where known rates have no value with them.
         nonnegative: places of states that cannot fall below 0.
         time_limit, stop, report: as `families.search` has them, of all searches together.
     """
     clock = Clock(time.monotonic(), time_limit, stop)
+    report("constants", 0.0)
+    begins = first(problem, text, clock.ended)
+    if check is not None:
+        check(begins[0].constants)
     best: Searched | None = None
     for begin in _fitted_begins(problem, text, begins, nonnegative, clock):
         found = _from(begin, inner, nonnegative, clock, report)
@@ -162,8 +167,10 @@ def _from(begin: Joint, inner: Search, nonnegative: tuple[int, ...], clock: Cloc
         searched = inner(
             _at(problem, text, constants), time_limit=None if left is None else share * left, report=report
         )
-        if not searched.found:
+        if not searched.found and not before.fit.structure.size:
             return Searched([], searched.verdict, searched.late)
+        if not searched.found:
+            return _judged(problem, text, constants, searched, before, nonnegative, clock)
         found = _reduced(_jointly(problem, text, constants, searched.found[0], clock), nonnegative, clock)
         if last or searched.found[0].law == before.fit.law or clock.ended():
             return _judged(problem, text, constants, searched, found, nonnegative, clock)
