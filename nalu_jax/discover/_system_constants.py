@@ -117,8 +117,10 @@ def search(
     if check is not None:
         check(begins[0].constants)
     best: Searched | None = None
-    for begin in _fitted_begins(problem, text, begins, nonnegative, clock):
-        found = _from(begin, inner, nonnegative, clock, report)
+    rivals = _fitted_begins(problem, text, begins, clock)
+    for joint in _different(rivals):
+        begin = _reduced(joint, nonnegative, clock)
+        found = _from(begin, rivals, inner, nonnegative, clock, report)
         if best is None or _length(found) < _length(best):
             best = found
         if best.verdict.verdict == RECOVERED or clock.ended():
@@ -130,10 +132,8 @@ def _length(searched: Searched) -> float:
     return min((joint.fit.length for joint in searched.found), default=np.inf)
 
 
-def _fitted_begins(
-    problem: Problem, text: Text, begins: Sequence[Begin], nonnegative: tuple[int, ...], clock: Clock
-) -> list[Joint]:
-    """Laws of a few terms with their constants, the best first, of which two are searched from."""
+def _fitted_begins(problem: Problem, text: Text, begins: Sequence[Begin], clock: Clock) -> list[Joint]:
+    """Laws of a few terms with their constants, the best first: beginnings of searches, and rivals of what is found."""
     found: list[Joint] = []
     for constants, starts in begins:
         at, curves = _at(problem, text, constants), problem.curves[0]
@@ -142,13 +142,8 @@ def _fitted_begins(
             found.append(_jointly(problem, text, constants, fit, clock))
         if found and found[-1].fit.is_exact:
             break  # the fewest terms come first
-    different: list[Joint] = []
-    for joint in sorted(found, key=lambda each: each.fit.length):
-        own = joint.constants.values
-        if not any(np.allclose(own, each.constants.values, rtol=SAME_START, atol=0) for each in different):
-            different.append(joint)
-    if different:
-        return [_reduced(joint, nonnegative, clock) for joint in different[:SEARCHED]]
+    if found:
+        return sorted(found, key=lambda each: each.fit.length)
     empty = composed([begin._replace(above=(), coefficients=np.zeros(0)) for begin in begins[0].starts])
     still = shooting.fit(
         _at(problem, text, begins[0].constants), *empty, problem.nodes(problem.curves[0]), problem.curves[0].noise
@@ -156,7 +151,24 @@ def _fitted_begins(
     return [] if still is None else [_joint(problem, text, begins[0].constants, still)]
 
 
-def _from(begin: Joint, inner: Search, nonnegative: tuple[int, ...], clock: Clock, report: Progress) -> Searched:
+def _different(joints: Sequence[Joint]) -> list[Joint]:
+    """The first with constants of their own, from which is searched."""
+    different: list[Joint] = []
+    for joint in joints:
+        own = joint.constants.values
+        if not any(np.allclose(own, each.constants.values, rtol=SAME_START, atol=0) for each in different):
+            different.append(joint)
+    return different[:SEARCHED]
+
+
+def _from(
+    begin: Joint,
+    rivals: Sequence[Joint],
+    inner: Search,
+    nonnegative: tuple[int, ...],
+    clock: Clock,
+    report: Progress,
+) -> Searched:
     """Search and fit in turn, until the search finds the law that it was given the constants of."""
     problem, (text, constants, _) = begin.problem, begin.constants
     before, rounds = begin, 0
@@ -170,10 +182,10 @@ def _from(begin: Joint, inner: Search, nonnegative: tuple[int, ...], clock: Cloc
         if not searched.found and not before.fit.structure.size:
             return Searched([], searched.verdict, searched.late)
         if not searched.found:
-            return _judged(problem, text, constants, searched, before, nonnegative, clock)
+            return _judged(constants, searched, before, rivals, nonnegative, clock)
         found = _reduced(_jointly(problem, text, constants, searched.found[0], clock), nonnegative, clock)
         if last or searched.found[0].law == before.fit.law or clock.ended():
-            return _judged(problem, text, constants, searched, found, nonnegative, clock)
+            return _judged(constants, searched, found, rivals, nonnegative, clock)
         before, constants = found, found.constants.values
 
 
@@ -266,15 +278,16 @@ def _without(joint: Joint, place: int, clock: Clock) -> Joint | None:
 
 
 def _judged(
-    problem: Problem,
-    text: Text,
     constants: np.ndarray,
     searched: families.Searched,
     best: Joint,
+    rivals: Sequence[Joint],
     nonnegative: tuple[int, ...],
     clock: Clock,
 ) -> Searched:
-    """The verdict on all that the last search found, each with its own constants; those of the caller's bars, too."""
+    """The verdict on all that the last search found beside these constants, each with its own; those of the caller's
+    bars, too. A search beside one set of constants does not see laws with others: rivals are what begins led to."""
+    problem, text = best.problem, best.constants.text
     near = best.fit.length + settings.HOPELESS
     fitted = lambda fits: [
         _jointly(problem, text, constants, each, clock)
@@ -282,7 +295,7 @@ def _judged(
         else _joint(_at(problem, text, constants), text, constants, each)
         for each in fits
     ]
-    others = [each for each in fitted(searched.found) if each.fit.law != best.fit.law]
+    others = [each for each in (*fitted(searched.found), *rivals) if each.fit.law != best.fit.law]
     every = sorted([best, *others], key=lambda joint: joint.fit.length)
     possible = [each for each in every if signs.taking(each.fit, nonnegative) is None and each.fit.length < np.inf]
     possible = [each for each in possible if families.has_exponents(each.fit)] or [best]
