@@ -119,6 +119,9 @@ def _ode_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--units", metavar="p=Pa,V=L", help="of all states and inputs")
     command.add_argument("--time-unit", metavar="s", help="of the times, with --units")
     command.add_argument(
+        "--known", metavar='"A=-k*A; B=2*t"', help="parts of the rates of states; new names in them are fitted"
+    )
+    command.add_argument(
         "--conserved",
         action="append",
         default=[],

@@ -21,6 +21,7 @@ import numpy as np
 from .. import discover
 from ..discover import _names
 from ..discover._found import NOTHING
+from ..discover._known_rates import KnownRates
 from . import _csv, _page
 from ._fit import FAILED, INTERRUPTED, NO_FORMULA, _pairs
 
@@ -53,6 +54,7 @@ def run(options: argparse.Namespace) -> int:
             units=None if options.units is None else dict(_pairs("--units", options.units, ",")),
             time_unit=options.time_unit,
             inputs=(options.inputs, driving) if options.inputs else None,
+            known=dict(_pairs("--known", options.known, ";")) if options.known else None,
             conserved=options.conserved,
             nonnegative=options.nonnegative,
             varies=options.varies,
@@ -103,9 +105,24 @@ def _failed(options: argparse.Namespace, message: str) -> int:
     return FAILED
 
 
+def _known(known: Any) -> dict[str, Any] | None:
+    """What was known of each rate with its numbers, or null, and its constants; null where nothing was."""
+    if not isinstance(known, KnownRates):
+        return None
+    return {
+        "formulas": [None if part is None else part.formula for part in known.parts],
+        "constants": {
+            name: {"value": _finite(each.value), "error": _finite(each.error)} for name, each in known.constants
+        },
+    }
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
 def as_data(found: discover.FoundSystem) -> dict[str, Any]:
     """The result as what JSON knows, for other programs to read; a number that is not finite is null."""
-    finite = lambda value: float(value) if math.isfinite(value) else None
     return {
         "schema": "nalu_jax.cli.ode",
         "version": 1,
@@ -115,11 +132,12 @@ def as_data(found: discover.FoundSystem) -> dict[str, Any]:
         "reason": found.reason,
         "equations": list(found.equations),
         "latex": list(found.latex),
+        "known": _known(found.best.known),
         "by_trajectory": {
-            symbol: [{"value": finite(each.value), "error": finite(each.error)} for each in numbers]
+            symbol: [{"value": _finite(each.value), "error": _finite(each.error)} for each in numbers]
             for symbol, numbers in found.by_trajectory.items()
         },
-        "noise": [finite(each) for each in found.noise],
+        "noise": [_finite(each) for each in found.noise],
         "rows": found.rows,
         "notes": list(found.notes),
         "interrupted": found.interrupted,
@@ -128,8 +146,8 @@ def as_data(found: discover.FoundSystem) -> dict[str, Any]:
             {
                 "equations": list(candidate.equations),
                 "complexity": candidate.complexity,
-                "error": finite(candidate.error),
-                "description_length": finite(candidate.description_length),
+                "error": _finite(candidate.error),
+                "description_length": _finite(candidate.description_length),
             }
             for candidate in found.candidates
         ],

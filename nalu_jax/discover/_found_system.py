@@ -13,6 +13,7 @@ from ._ensemble import Ensemble, line
 from ._formula import Number
 from ._found import NOTHING, numbers_as_html, numbers_of
 from ._front import Front, front_of, weights_of
+from ._known_rates import KnownRates
 from ._system import System
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 class FoundSystem:
     """Systems of equations for trajectories, and what the data allow to say of the best.
 
-    It can be pickled where `known` can: a function that has a name in a module, not a lambda.
+    It can be pickled where `known` can: text, or a function that has a name in a module, not a lambda.
 
     Attributes:
         verdict: "recovered", "several candidates alike" or "no simple formula found".
@@ -161,7 +162,7 @@ class FoundSystem:
 
         Raises:
             OSError: the file cannot be written.
-            ValueError: a part of the rates is known: a function, which JSON cannot hold.
+            ValueError: a part of the rates is known as a function, which JSON cannot hold.
         """
         from . import _json, _system_json
 
@@ -172,7 +173,7 @@ class FoundSystem:
 
     def __str__(self) -> str:
         closest = ["closest:"] if self.verdict == NOTHING else []
-        lines = [f"{self.verdict}: {self.reason}", "", *closest, *self.best.lines()]
+        lines = [f"{self.verdict}: {self.reason}", "", *closest, *self.best.lines(), *self.best.constant_lines()]
         legend = _names.legend(self.names, self.symbols)
         lines += [f"  {symbol} is the state {_names.printable(repr(name))}" for symbol, name in legend.items()]
         beside = _names.legend(self.inputs, self.input_symbols)
@@ -190,13 +191,17 @@ class FoundSystem:
     def _repr_html_(self) -> str:
         from . import _mathml
 
-        known = self.best.known is not None
-        equations = zip(self.names, self.expressions, strict=True)
+        known = self.best.is_function_known
+        equations = zip(self.names, self.best.whole, strict=True)
         typeset = "".join(_mathml.equation(_mathml.rate(name), right, known=known) for name, right in equations)
         numbers = [
             (f"d{name}/dt, {label}", number)
             for name, rate in zip(self.names, self.best.rates, strict=True)
             for label, number in numbers_of(rate)
+        ]
+        constants = self.best.known.constants if isinstance(self.best.known, KnownRates) else ()
+        numbers += [
+            (f"{name}, in what is known", _numbers.with_error(each.value, each.error)) for name, each in constants
         ]
         below = [*filter(None, _unit_lines(self.best)), _noise_line(self), *_ensemble_lines(self), *self.notes]
         return (

@@ -135,7 +135,7 @@ def _candidate_data(formula: Formula) -> dict[str, Any]:
             for each in formula.constants
         ],
         "covariance": _covariance_data(formula.covariance),
-        "known": _known_data(formula.known),
+        "known": known_data(formula.known),
         "groups": groups_data(formula.groups),
         "terms": [term_data(term) for term in formula.terms],
     }
@@ -154,7 +154,7 @@ def groups_data(groups: Groups | None) -> dict[str, Any] | None:
     return {"header": groups.header, "labels": list(groups.labels), "covariances": covariances}
 
 
-def _known_data(known: KnownPart | None) -> dict[str, Any] | None:
+def known_data(known: KnownPart | None) -> dict[str, Any] | None:
     if known is None:
         return None
     constants = [[name, _number_data(number)] for name, number in known.constants]
@@ -251,7 +251,7 @@ def _candidate(data: Any, names: tuple[str, ...], symbols: tuple[str, ...], targ
         target_unit=get({"target_unit": "", **data}, "target_unit", str),
         constants=constants,
         covariance=_covariance(data.get("covariance"), terms),
-        known=_known(data.get("known"), symbols),
+        known=known_of(data.get("known"), symbols),
         groups=groups_of(data.get("groups"), terms, symbols),
     )
 
@@ -316,7 +316,7 @@ def _covariance(rows: Any, terms: tuple[Term, ...]) -> np.ndarray | None:
         raise Wrong("its covariance has a number beyond the range of float64") from None
 
 
-def _known(data: Any, symbols: tuple[str, ...]) -> KnownPart | None:
+def known_of(data: Any, symbols: tuple[str, ...]) -> KnownPart | None:
     from ..symbolic._parse import parse
 
     if data is None:

@@ -12,7 +12,7 @@ import dataclasses
 import functools
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +20,7 @@ import sympy
 from scipy import optimize
 
 from . import _names, _numbers, _traced
-from ._formula import Formula, KnownPart, measured
+from ._formula import Formula, KnownPart, Number, measured
 from ._intervals import moved
 
 STARTS = 60
@@ -61,19 +61,27 @@ def read(text: Any, names: Sequence[str], symbols: Sequence[str]) -> Known:
             raise ValueError(f"known: {error}") from None
     if not isinstance(text, str):
         raise TypeError(f"known must be the text of a formula, or a function of columns and constants, got {text!r}.")
+    try:
+        return part_of(text, names, symbols)
+    except ValueError as error:
+        raise ValueError(f"known: {error}") from None
+
+
+def part_of(text: str, names: Sequence[str], symbols: Sequence[str]) -> Known:
+    """The part that a text says: `names` are what `symbols` stand for, as far as they are given.
+
+    Raises:
+        ValueError: it is no formula, or a constant has a name that means something else.
+    """
     used = _names_in(text)
     constants = tuple(name for name in used if name not in symbols and name != "pi")
     for name in constants:
         if not _names.is_symbol(name):
-            raise ValueError(f"known: {name!r} is no name for a constant, since it means something else. Rename it.")
+            raise ValueError(f"{name!r} is no name for a constant, since it means something else. Rename it.")
         if name in names:
-            place = list(names).index(name)
-            raise ValueError(f"known: the column {name!r} is written {symbols[place]!r} in formulas. Write it so.")
+            raise ValueError(f"{name!r} is written {symbols[list(names).index(name)]!r} in formulas. Write it so.")
     part = Known(text, tuple(symbols), constants)
-    try:
-        _parsed(part)
-    except ValueError as error:
-        raise ValueError(f"known: {error}") from None
+    parsed(part)
     return part
 
 
@@ -91,7 +99,12 @@ def _names_in(text: str) -> list[str]:
 
 
 @functools.lru_cache(maxsize=32)
-def _parsed(part: Known) -> sympy.Expr:
+def parsed(part: Known) -> sympy.Expr:
+    """The part in SymPy.
+
+    Raises:
+        ValueError: it is no formula.
+    """
     from ..symbolic._parse import parse
 
     return parse(part.text, (*part.symbols, *part.constants))
@@ -103,24 +116,24 @@ def values(part: Known, x: np.ndarray, constants: np.ndarray) -> np.ndarray:
 
     given = dict(zip((*part.symbols, *part.constants), (*x.T, *constants), strict=True))
     with np.errstate(all="ignore"):
-        found = evaluate(_parsed(part), given)
+        found = evaluate(parsed(part), given)
     return np.broadcast_to(np.asarray(found, float), x.shape[:1]).copy()
 
 
 def as_written(part: Known, numbers: "Refitted") -> KnownPart:
     """The part with its constants at these values."""
-    constants, errors = numbers.constants, numbers.errors
-    expression = _parsed(part)
-    rounded = [
-        _numbers.rounded(float(value), float(error))
-        for value, error in zip(constants, numbers.conditional, strict=True)
+    found = [
+        measured(_numbers.rounded(value, alone), value, error)
+        for value, error, alone in zip(*(each.tolist() for each in numbers), strict=True)
     ]
-    known = {sympy.Symbol(name, real=True): float(value) for name, value in zip(part.constants, rounded, strict=True)}
-    named = tuple(
-        (name, measured(short, float(value), float(error)))
-        for name, short, value, error in zip(part.constants, rounded, constants, errors, strict=True)
-    )
-    return KnownPart(part.text, re.sub(r"\bAbs\b", "abs", str(expression.xreplace(known))), named)
+    return with_numbers(part, dict(zip(part.constants, found, strict=True)))
+
+
+def with_numbers(part: Known, numbers: Mapping[str, Number]) -> KnownPart:
+    """The part with numbers in the place of its constants, by their names."""
+    known = {sympy.Symbol(name, real=True): numbers[name].value for name in part.constants}
+    text = re.sub(r"\bAbs\b", "abs", str(parsed(part).xreplace(known)))
+    return KnownPart(part.text, text, tuple((name, numbers[name]) for name in part.constants))
 
 
 def first_constants(part: Known, x: np.ndarray, y: np.ndarray, weights: np.ndarray, seed: int) -> list[np.ndarray]:
@@ -139,13 +152,18 @@ def first_constants(part: Known, x: np.ndarray, y: np.ndarray, weights: np.ndarr
 def _beside(part: Known, x: np.ndarray, y: np.ndarray, weights: np.ndarray, rest: np.ndarray, seed: int) -> np.ndarray:
     """The constants of the least squares where anything made of the rest (m, rows) is explained by itself."""
     basis, _ = np.linalg.qr((rest * weights).T)
-    rng = np.random.default_rng(seed)
 
     def residuals(numbers: np.ndarray) -> np.ndarray:
-        left = _finite(weights * (y - values(part, x, numbers)))
+        left = finite(weights * (y - values(part, x, numbers)))
         return left - basis @ (basis.T @ left)
 
-    best, least = np.ones(len(part.constants)), np.inf
+    return least_squares(residuals, len(part.constants), seed)
+
+
+def least_squares(residuals: Callable[[np.ndarray], np.ndarray], count: int, seed: int) -> np.ndarray:
+    """(count,) constants with the smallest squares of residuals that were found from random starts."""
+    rng = np.random.default_rng(seed)
+    best, least = np.ones(count), np.inf
     for place in range(STARTS):
         signs = rng.choice([1.0, -1.0], len(best), p=[0.75, 0.25])
         begin = signs * np.exp(SPREAD / 2 * rng.normal(size=len(best))) if place else np.ones(len(best))
@@ -155,7 +173,8 @@ def _beside(part: Known, x: np.ndarray, y: np.ndarray, weights: np.ndarray, rest
     return best
 
 
-def _finite(residuals: np.ndarray) -> np.ndarray:
+def finite(residuals: np.ndarray) -> np.ndarray:
+    """Residuals of which none is beyond numbers that can be squared and added."""
     return np.clip(np.nan_to_num(residuals, nan=1e100, posinf=1e100, neginf=-1e100), -1e100, 1e100)
 
 
@@ -197,7 +216,7 @@ def _jointly(
 ) -> tuple[float, Refitted]:
     """What all numbers leave (rows / 2 log of the squares), and the constants."""
     count, other = len(constants), moved(rest)
-    residuals = lambda numbers: _finite(
+    residuals = lambda numbers: finite(
         weights * (y - values(part, x, numbers[:count]) - other.values(x, numbers[count:]))
     )
     begin = np.concatenate([constants, other.start])

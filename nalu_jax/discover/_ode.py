@@ -6,8 +6,8 @@ Trajectories are checked (`_trajectories`), the engine searches (`_systems`), an
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from .._interrupt import deferred
 from . import (
     _ensemble,
     _system_conserved,
+    _system_constants,
     _system_known,
     _system_measures,
     _system_varying,
@@ -24,13 +25,18 @@ from . import (
 )
 from ._found_system import FoundSystem
 from ._system import System
-from ._systems.families import search
+from ._systems import families
 from ._systems.inputs import Inputs
 from ._systems.inputs import inputs as input_curves
-from ._systems.problem import problem
+from ._systems.problem import Known, Problem, problem
 from ._systems.search import Progress
+from ._systems.shooting import Fit
 from ._systems.terms import FUNCTIONS
 from ._systems.varying import search as search_varying
+from ._systems.verdict import Verdict
+
+if TYPE_CHECKING:
+    import sympy
 
 LATE_NOTE = "the time limit ended the search: the best so far"
 
@@ -39,7 +45,13 @@ LATE_NOTE = "the time limit ended the search: the best so far"
 @_arguments.checked(
     "discover.ode",
     names=_arguments.optional(_arguments.names()),
-    known=_arguments.optional(_arguments.function("(t, y) -> rates")),
+    known=_arguments.optional(
+        _arguments.Kind(
+            "a function (t, y) -> rates, or text of rates",
+            'Pass text by the name of its state, such as {"y": "-k*y"}.',
+            lambda known: None if callable(known) or _system_known.is_text(known) else TypeError,
+        )
+    ),
     ensemble=_arguments.count(0),
     noise=_arguments.optional(_arguments.number(0.0)),
     missing=_arguments.flag(),
@@ -56,7 +68,7 @@ def ode(
     units: Any = None,
     time_unit: Any = None,
     inputs: Any = None,
-    known: Callable[..., Any] | None = None,
+    known: "Callable[..., Any] | str | sympy.Expr | Sequence[Any] | Mapping[str, Any] | None" = None,
     conserved: str | Sequence[str] = (),
     nonnegative: Literal["all"] | Sequence[str] = (),
     varies: Literal["all"] | Sequence[str] = (),
@@ -74,7 +86,7 @@ def ode(
     Every candidate is fitted to the measurements themselves, whose errors are weighed as those of all states, and
     judged by its evidence, in which every number and every name in an equation has its price. Quotients of such sums
     and elementary functions of states are searched as well. All of it is deterministic, in NumPy and in float64: only
-    `known` is compiled.
+    a function that is `known` is compiled.
 
     Args:
         ts: (n_times,) increasing times; or a list with those of each trajectory.
@@ -86,7 +98,12 @@ def ode(
         inputs: (names, values) of what was measured beside the states and drives them, such as a force or a dose: of
             values (n_times, n_inputs), or (n_times,) of one; or of a list of them. They stand in equations as states
             do. Between samples they are interpolated, as smoothly as foretells most of the samples that are left out.
-        known: (t, y) -> the known part of dy/dt (n_states,), in JAX and in the units of the data.
+        known: the known part of dy/dt, in the units of the data: a function (t, y) -> (n_states,) in JAX; or text or
+            SymPy expressions by the names of states, such as {"y": "-k*y + a*sin(w*t)"}, or one for each state. Text is
+            of the symbols of states and inputs and of t, the time where none of them is called so. Other names are
+            constants, the same in all equations, and are fitted with what is found, also of every candidate by itself:
+            `found.best.known.constants` has them with their errors. A state that is not named has nothing known.
+            Constants are not fitted with `conserved` or `varies`.
         conserved: sums of states that do not change, such as "s + i + r" or "2*a + b", or several: rates are searched
             as what one state hands to others, each constant once, so that every law that is found keeps the sums.
         nonnegative: names of states that cannot fall below 0, such as concentrations, or "all": what takes from such a
@@ -113,10 +130,11 @@ def ode(
     Raises:
         TypeError: data that are not real numbers, or masked arrays.
         ValueError: times that do not increase, NaN without missing=True, too few points, two states of one name, units
-            that are none or not given, inputs that are not known at every time, known rates of another shape, or sums
-            said to be conserved that are no sums of states or that change, states that cannot be negative and are,
-            numbers that are to differ between trajectories of which there is one, or too few rows for an ensemble. The
-            message has trajectory, row and state.
+            that are none or not given, inputs that are not known at every time, known rates of another shape, known
+            text of no state, that is no formula or has no value at a measurement, or sums said to be conserved that are
+            no sums of states or that change, states that cannot be negative and are, numbers that are to differ between
+            trajectories of which there is one, or too few rows for an ensemble. The message has trajectory, row and
+            state.
         KeyboardInterrupt: Ctrl-C came before anything was fitted.
         TimeoutError: so did the time limit.
 
@@ -131,13 +149,23 @@ def ode(
     driving = None if inputs is None else _trajectories.driving(inputs, data.times, data.names)
     names = (*data.names, *(() if driving is None else driving.names))
     measures = _system_measures.of(units, time_unit, names)
-    rates = None if known is None else _system_known.of(known, data.scale)
     sums = _system_conserved.read(conserved, data.names)
+    curves = None if driving is None else input_curves(data.times, driving.values)
+    text = _system_known.read(known, names, len(data.names)) if _system_known.is_text(known) else None
+    stated: Any = known if text is None else text
+    check_text = functools.partial(
+        _system_known.check, times=data.times, states=data.states, inputs=None if driving is None else driving.values
+    )
+    scale = data.scale if curves is None else np.concatenate([data.scale, curves.scale])
+    rates = _known_of(known, text, data.scale, scale)
+    if text is not None and not text.constants:
+        check_text(text, constants=np.zeros(0))
     _system_conserved.check(sums, data, rates)
     never_negative = _trajectories.nonnegative(nonnegative, data)
     differing = _system_varying.read(varies, data, conserved=bool(sums.texts), ensemble=bool(ensemble))
+    if text is not None and text.constants:
+        _system_known.check_options(text, conserved=bool(sums.texts), varies=bool(differing))
     halves = _ensemble.halves([len(times) for times in data.times], ensemble) if ensemble else []
-    curves = None if driving is None else input_curves(data.times, driving.values)
     written = _system_written.Names(names, measures, sums.routes)
     prepared = functools.partial(
         problem, known=rates, scale=data.scale, noise=noise, kinds=None if measures is None else measures.kinds,
@@ -145,31 +173,49 @@ def ode(
     )  # fmt: skip
     with deferred() as interrupted, _reporting(progress) as report:
         searched_in = functools.partial(
-            search, functions=allowed, nested=bool(nested), nonnegative=never_negative, time_limit=time_limit,
-            stop=interrupted,
-        )  # fmt: skip
+            families.search, functions=allowed, nested=bool(nested), nonnegative=never_negative, stop=interrupted
+        )
+
+        def found_in(made: Problem, report: Progress, check: Callable[[np.ndarray], None] | None = None) -> _Found:
+            """What is found in trajectories; `check` is told the first constants of known text."""
+            if text is None or not text.constants:
+                found = searched_in(made, time_limit=time_limit, report=report)
+                systems = (_system_written.system_of(each, made, written, stated) for each in found.found)
+                return _Found(tuple(systems), found.found, found.verdict, found.late)
+            laws = _system_constants.search(
+                made, text, searched_in, check=check, nonnegative=never_negative, time_limit=time_limit,
+                stop=interrupted, report=report,
+            )  # fmt: skip
+            systems = (
+                _system_written.system_of(each.fit, each.problem, written, text, each.constants) for each in laws.found
+            )
+            return _Found(tuple(systems), [each.fit for each in laws.found], laws.verdict, laws.late)
 
         def again(half: list[_ensemble.Part]) -> System | None:
             """The best system of a half."""
             report(f"half {1 + halves.index(half)} of {len(halves)}", 1.0)
             part = _ensemble.data_of(half, data.times, data.states, curves)
             other = prepared(part.times, part.states, inputs=part.inputs)
-            found = searched_in(other, report=lambda stage, share: None).found
-            return None if interrupted() or not found else _system_written.system_of(found[0], other, written, known)
+            found = found_in(other, lambda stage, share: None).systems
+            return None if interrupted() or not found else found[0]
 
         whole = functools.partial(prepared, exact_starts=initial_states == "exact")
         made = whole(data.times, data.states, inputs=curves)
         if differing:
             of_one = zip(data.times, data.states, _each(curves, len(data.times)), strict=True)
             alone = [whole([own], [states], inputs=driven) for own, states, driven in of_one]
-            searched = search_varying(made, alone, differing, report=report, **searched_in.keywords)
-            systems = _system_varying.systems_of(searched, written, known)
+            searched = search_varying(
+                made, alone, differing, time_limit=time_limit, report=report, **searched_in.keywords
+            )
+            systems = _system_varying.systems_of(searched, written, stated)
             fits = [each.fit for each in searched.found]
             noted = _system_varying.notes(searched, systems[0]) if systems else ()
         else:
-            searched = searched_in(made, report=report)
-            systems = tuple(_system_written.system_of(each, made, written, known) for each in searched.found)
-            fits, noted = searched.found, ()
+            searched = found_in(
+                made, report, lambda constants: None if text is None else check_text(text, constants=constants)
+            )
+            systems, fits = searched.systems, searched.fits
+            noted = _system_constants.notes(systems[0].known) if systems else ()
         repeated = _ensemble.of(systems[0], halves, again) if systems and not interrupted() else None
         stopped = interrupted()
     if not systems:
@@ -186,6 +232,25 @@ def ode(
         interrupted=stopped,
         ensemble=repeated,
     )
+
+
+class _Found(NamedTuple):
+    """Systems, the best first, and the fits that they are of, the verdict, and whether the time limit ended it."""
+
+    systems: tuple[System, ...]
+    fits: Sequence[Fit]
+    verdict: Verdict
+    late: bool
+
+
+def _known_of(known: Any, text: _system_known.Text | None, states: np.ndarray, every: np.ndarray) -> Known | None:
+    """Known rates as the engine has them; None where there are none, or while their constants have no values.
+
+    `states` and `every` are the scales of the states, and of states and inputs.
+    """
+    if text is not None:
+        return None if text.constants else _system_known.of_text(text, every, np.zeros(0))
+    return None if known is None else _system_known.of(known, states)
 
 
 def _each(curves: Inputs | None, count: int) -> list[Inputs | None]:

@@ -10,6 +10,7 @@ from scipy.interpolate import PPoly
 
 from ..ode import solve
 from ._formula import Factor, Formula, Term
+from ._known_rates import KnownRates
 from ._systems.inputs import curve
 
 FUNCTIONS: dict[str, Callable[[Any], Any]] = {
@@ -38,8 +39,11 @@ def states(
     driving = _driving(rates[0].names[len(rates) :], np.asarray(ts, float), inputs)
 
     def field(t: Any, y: Any, args: Any) -> Any:
-        found = jnp.stack([_rate(rate, jnp.concatenate([y, driving(t)])) for rate in rates])
-        return found if known is None else found + known(t, y)
+        driven = driving(t)
+        found = jnp.stack([_rate(rate, jnp.concatenate([y, driven])) for rate in rates])
+        if known is None:
+            return found
+        return found + (known(t, y, driven) if isinstance(known, KnownRates) else known(t, y))
 
     with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):
         return np.asarray(solve(field, y0, np.asarray(ts, float), None, max_steps=MOST_STEPS).ys)

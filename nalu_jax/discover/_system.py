@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _names, _text
+from . import _names, _numbers, _text
 from ._formula import Formula, Number
+from ._known_rates import KnownRates
 
 if TYPE_CHECKING:
     import sympy
@@ -29,7 +30,9 @@ class System:
     Attributes:
         rates: a formula for every state, in the order of the states, without what is known; its columns are the states
             and, after them, the inputs.
-        known: (t, y) -> the known part of dy/dt, as it was given; None where nothing is.
+        known: (t, y) -> the known part of dy/dt, as it was given; None where nothing is. Of text it is a function
+            (t, y, inputs) whose `parts` are what was given and what it is with numbers, and which has the `constants`
+            that were fitted, with their errors.
         complexity: number of coefficients, states and functions in the rates.
         error: the largest standard deviation of the residuals of a state, in standard deviations of that state.
         description_length: negative logarithm of the evidence, in nats: what it takes to say equations and residuals.
@@ -98,12 +101,30 @@ class System:
 
         return tuple(parse(equation, (*self.rates[0].symbols, *self.by_trajectory)) for equation in self.equations)
 
+    @property
+    def is_function_known(self) -> bool:
+        """Whether a part is known as a function, which equations for people have by name only."""
+        return self.known is not None and not isinstance(self.known, KnownRates)
+
+    @functools.cached_property
+    def _whole(self) -> tuple[Formula, ...]:
+        """The rates with what is known of them, where that is text."""
+        return self.known.beside(self.rates) if isinstance(self.known, KnownRates) else self.rates
+
+    @functools.cached_property
+    def whole(self) -> "tuple[sympy.Expr, ...]":
+        """The rates in SymPy with what is known of them, where that is text."""
+        from ..symbolic._parse import parse
+
+        every = (*self._whole[0].symbols, *self.by_trajectory)
+        return tuple(parse(rate.formula, every) for rate in self._whole)
+
     @functools.cached_property
     def latex(self) -> tuple[str, ...]:
         """The equations, each with d state / dt on its left, for mathematics mode."""
-        symbols = [_names.as_latex(name) for name in self.rates[0].names]
-        rights = [_text.right_hand_side(rate, _text.LATEX, symbols) for rate in self.rates]
-        known = r"\text{known}" if self.known is not None else ""
+        symbols = [_names.as_latex(name) for name in self._whole[0].names]
+        rights = [_text.right_hand_side(rate, _text.LATEX, symbols) for rate in self._whole]
+        known = r"\text{known}" if self.is_function_known else ""
         return tuple(
             rf"\frac{{d {symbol}}}{{dt}} = {_added(known, right)}"
             for symbol, right in zip(symbols[: len(rights)], rights, strict=True)
@@ -157,9 +178,10 @@ class System:
         """Source of a function (t, y) -> dy/dt that needs NumPy only, as `scipy.integrate.solve_ivp` takes it.
 
         Of (t, y, inputs) where there are inputs, those at time t; and last of the place of a trajectory, where numbers
-        differ. What is known is not in it.
+        differ. A function that is known is not in it, text is.
         """
-        rights = [_text.right_hand_side(rate, _text.NUMPY) if rate.terms else "0.0" for rate in self.rates]
+        whole = [rate if rate.terms or rate.known else None for rate in self._whole]
+        rights = ["0.0" if rate is None else _text.right_hand_side(rate, _text.NUMPY) for rate in whole]
         legend = _names.legend(self.names, self.symbols)
         beside = _names.legend(self.inputs, self.input_symbols)
         lines = [
@@ -182,17 +204,24 @@ class System:
 
     def lines(self) -> tuple[str, ...]:
         """The equations for people, a line each."""
-        known = "known" if self.known is not None else ""
+        known = "known" if self.is_function_known else ""
         return tuple(
-            f"d{_names.printable(name)}/dt = {_added(known, right)}"
-            for name, right in zip(self.names, self.with_errors, strict=True)
+            f"d{_names.printable(name)}/dt = {_added(known, rate.with_errors)}"
+            for name, rate in zip(self.names, self._whole, strict=True)
+        )
+
+    def constant_lines(self) -> tuple[str, ...]:
+        """The constants that were fitted in known text, with their errors, a line each."""
+        constants = self.known.constants if isinstance(self.known, KnownRates) else ()
+        return tuple(
+            f"  {name} = {_numbers.with_error(each.value, each.error)}, in what is known" for name, each in constants
         )
 
     def __repr__(self) -> str:
         return f"<System {'; '.join(self.lines())}>"
 
     def __str__(self) -> str:
-        return "\n".join(self.lines())
+        return "\n".join([*self.lines(), *self.constant_lines()])
 
 
 def _unpacked(symbols: tuple[str, ...]) -> str:

@@ -8,11 +8,13 @@
     ensemble             halves, shares (of every rate and term of the best), whole; null where there is none
     equations, latex     of the best, for readers: the numbers below are what is loaded
     alike                places in candidates
-    candidates           equations, complexity, error, description_length, rates; the best first
+    candidates           equations, complexity, error, description_length, known, rates; the best first
+      known              what was known of each rate as text, as of tables, or null; null where nothing was
       rates              of each state: kind ("sum" or "quotient"), groups, unit, error, complexity, terms, and
                          trajectories: where numbers differ between them header, labels and [], else null
 
-Terms, factors and numbers are those of tables, see `_json`.
+Terms, factors and numbers are those of tables, see `_json`. Files without known, as they were written before it was
+text, are read too.
 """
 
 import dataclasses
@@ -29,6 +31,7 @@ from ._formula import Formula
 from ._found import VERDICTS
 from ._found_system import FoundSystem
 from ._json import Wrong, get, one_of, texts
+from ._known_rates import TIME, KnownRates
 from ._names import is_symbol
 from ._system import System
 
@@ -50,12 +53,12 @@ def as_data(found: FoundSystem) -> dict[str, Any]:
     """Found as what JSON knows.
 
     Raises:
-        ValueError: a part of the rates is known: a function is no data.
+        ValueError: a part of the rates is known as a function, which is no data.
     """
-    if found.best.known is not None:
+    if found.best.is_function_known:
         raise ValueError(
-            "save: the known part of these rates is a function, which JSON cannot hold. Keep the equations of what was "
-            "found with to_python, or the whole with pickle."
+            "save: the known part of these rates is a function, which JSON cannot hold. Pass it as text, keep the "
+            "equations of what was found with to_python, or the whole with pickle."
         )
     places = {id(candidate): place for place, candidate in enumerate(found.candidates)}
     return {
@@ -86,8 +89,13 @@ def _system_data(system: System) -> dict[str, Any]:
         "complexity": system.complexity,
         "error": _json.finite(system.error),
         "description_length": _json.finite(system.description_length),
+        "known": _known_data(system.known),
         "rates": [_rate_data(rate) for rate in system.rates],
     }
+
+
+def _known_data(known: Any) -> list[Any] | None:
+    return [_json.known_data(part) for part in known.parts] if isinstance(known, KnownRates) else None
 
 
 def _rate_data(rate: Formula) -> dict[str, Any]:
@@ -159,11 +167,19 @@ def _system(data: Any, names: tuple[str, ...], variables: Variables) -> System:
         raise Wrong("its numbers that differ between trajectories are not one for each, with a symbol of their own")
     return System(
         rates=formulas,
-        known=None,
+        known=_known(data.get("known"), variables.symbols, len(names)),
         complexity=get(data, "complexity", int),
         error=_json.float_of(data, "error", math.nan),
         description_length=length,
     )
+
+
+def _known(data: Any, symbols: tuple[str, ...], n_states: int) -> KnownRates | None:
+    if data is None:
+        return None
+    if not isinstance(data, list) or len(data) != n_states:
+        raise Wrong("what is known of it is not a part for each state")
+    return KnownRates(tuple(_json.known_of(part, (*symbols, TIME)) for part in data), symbols)
 
 
 def _rate(data: Any, name: str, variables: Variables, length: float) -> Formula:

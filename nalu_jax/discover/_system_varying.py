@@ -11,6 +11,7 @@ from . import _names, _system_written
 from ._engine.forms import Form
 from ._formula import Factor, Formula, Groups, Number, Term, complexity
 from ._system import Known, System
+from ._system_known import Text
 from ._systems.problem import Problem
 from ._systems.settings import GAP, GAP_OF_MORE
 from ._systems.varying import Searched, Varied
@@ -37,12 +38,12 @@ def read(varies: Any, data: Trajectories, *, conserved: bool, ensemble: bool) ->
     return places
 
 
-def systems_of(searched: Searched, names: _system_written.Names, known: Known | None) -> tuple[System, ...]:
+def systems_of(searched: Searched, names: _system_written.Names, known: Known | Text | None) -> tuple[System, ...]:
     """The systems of what was found."""
     return tuple(_system_of(each, searched.problem, names, known) for each in searched.found)
 
 
-def _system_of(varied: Varied, problem: Problem, names: _system_written.Names, known: Known | None) -> System:
+def _system_of(varied: Varied, problem: Problem, names: _system_written.Names, known: Known | Text | None) -> System:
     """The system of a law."""
     count = varied.places.shape[1]
     indicators = tuple(f"{HEADER}_{i}" for i in range(count))

@@ -9,17 +9,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import _names, _numbers, _system_routes
+from . import _known, _names, _numbers, _system_routes
 from ._engine.candidate import Column
 from ._engine.forms import Form
 from ._engine.rounding import simple_number
 from ._formula import Factor, Formula, Number, Term, complexity, exact, measured
+from ._known_rates import KnownRates
 from ._system import Known, System
+from ._system_known import Text
 from ._system_measures import Measures
 from ._systems import terms as engine
 from ._systems.problem import Problem
 from ._systems.shooting import Fit
-from ._systems.verdict import covariance_of
+from ._systems.verdict import covariance
 
 
 class Names(NamedTuple):
@@ -33,8 +35,17 @@ class Names(NamedTuple):
     routes: tuple[tuple[Fraction, ...], ...] = ()
 
 
+class Constants(NamedTuple):
+    """Of known rates, fitted with a law: the text, their values (k,), whitened derivatives (I n, k) by them."""
+
+    text: Text
+    values: np.ndarray
+    matrix: np.ndarray
+
+
 class Numbers(NamedTuple):
-    """Parameters of a fit in the units of the data, with their covariance, and those that are simple numbers."""
+    """Parameters of a fit in the units of the data and, after them, constants of known rates, with their covariance,
+    and those that are simple numbers."""
 
     estimates: np.ndarray
     covariance: np.ndarray
@@ -44,25 +55,35 @@ class Numbers(NamedTuple):
     simple: dict[int, float]
 
 
-def system_of(fit: Fit, problem: Problem, names: Names, known: Known | None) -> System:
-    """The system of a fit."""
-    numbers = _numbers_of(fit, problem)
+def system_of(
+    fit: Fit, problem: Problem, names: Names, known: Known | Text | None, constants: Constants | None = None
+) -> System:
+    """The system of a fit, whose known part may be text with constants."""
+    numbers = _numbers_of(fit, problem, constants)
     rates = tuple(_rate(fit, problem, numbers, names, i) for i in range(problem.n_states))
     return System(
         rates=rates,
-        known=known,
-        complexity=sum(rate.complexity for rate in rates),
+        known=_known_rates(known, numbers, fit.structure.size) if isinstance(known, Text) else known,
+        complexity=sum(rate.complexity for rate in rates) + (0 if constants is None else len(constants.values)),
         error=fit.error,
         description_length=fit.length,
     )
 
 
-def _numbers_of(fit: Fit, problem: Problem) -> Numbers:
+def _known_rates(text: Text, numbers: Numbers, first: int) -> KnownRates:
+    """Known rates with their constants, whose numbers are those from a place on."""
+    found = {name: _measured(numbers, place) for place, name in enumerate(text.constants, first)}
+    parts = (None if part is None else _known.with_numbers(part, found) for part in text.parts)
+    return KnownRates(tuple(parts), text.symbols)
+
+
+def _numbers_of(fit: Fit, problem: Problem, constants: Constants | None) -> Numbers:
     structure, scale = fit.structure, problem.scale
+    more = 0 if constants is None else len(constants.values)
     count = structure.coefficients
     powers = structure.powers(fit.parameters)
     place = {term: k for k, term in enumerate(structure.columns.terms)}
-    change = np.eye(structure.size)
+    change = np.eye(structure.size + more)
     for i, (begin, bar, _) in enumerate(structure.spans):
         for k, term in enumerate((*structure.numerators[i], *structure.denominators[i]), begin):
             own = place[term]
@@ -71,12 +92,14 @@ def _numbers_of(fit: Fit, problem: Problem) -> Numbers:
             for m, (other, j) in enumerate(structure.free):
                 if other == own:
                     change[k, count + m] = -factor * fit.parameters[k] * np.log(scale[j])
-    factors = np.concatenate([np.diag(change)[:count], np.ones(structure.size - count)])
-    estimates = fit.parameters * factors
-    covariance = covariance_of(fit)
-    lost = np.isinf(np.diag(covariance))
-    covariance = change @ np.where(np.isinf(covariance), 0.0, covariance) @ change.T
-    errors = np.where(lost, np.inf, np.sqrt(np.maximum(np.diag(covariance), 0.0)))
+    factors = np.concatenate([np.diag(change)[:count], np.ones(structure.size - count + more)])
+    parameters = fit.parameters if constants is None else np.concatenate([fit.parameters, constants.values])
+    matrix = fit.matrix if constants is None else np.concatenate([fit.matrix, constants.matrix], 1)
+    estimates = parameters * factors
+    scaled = covariance(fit, matrix)
+    lost = np.isinf(np.diag(scaled))
+    spread = change @ np.where(np.isinf(scaled), 0.0, scaled) @ change.T
+    errors = np.where(lost, np.inf, np.sqrt(np.maximum(np.diag(spread), 0.0)))
     every = (
         term
         for parts in zip(structure.numerators, structure.denominators, strict=True)
@@ -84,8 +107,8 @@ def _numbers_of(fit: Fit, problem: Problem) -> Numbers:
         for term in part
     )
     common = [k for k, term in enumerate(every) if not any(term.powers[problem.n_variables - fit.indicators :])]
-    values, simple, left = _simplified(estimates, covariance, errors, count, common)
-    return Numbers(estimates, covariance, errors, values, _conditional(left, simple), simple)
+    values, simple, left = _simplified(estimates, spread, errors, count, common)
+    return Numbers(estimates, spread, errors, values, _conditional(left, simple), simple)
 
 
 def _simplified(
@@ -168,10 +191,15 @@ def _coefficients(
 
 
 def _coefficient(numbers: Numbers, k: int) -> Number:
+    if k not in numbers.simple:
+        return _measured(numbers, k)
     estimate, error = float(numbers.estimates[k]), float(numbers.errors[k])
-    if k in numbers.simple:
-        return Number(numbers.simple[k], _numbers.as_fraction(numbers.simple[k]), estimate, error)
-    return measured(_numbers.rounded(float(numbers.values[k]), float(numbers.conditional[k])), estimate, error)
+    return Number(numbers.simple[k], _numbers.as_fraction(numbers.simple[k]), estimate, error)
+
+
+def _measured(numbers: Numbers, k: int) -> Number:
+    value = _numbers.rounded(float(numbers.values[k]), float(numbers.conditional[k]))
+    return measured(value, float(numbers.estimates[k]), float(numbers.errors[k]))
 
 
 def order(term: Term) -> tuple[float, ...]:
@@ -186,9 +214,7 @@ def _term(fit: Fit, problem: Problem, numbers: Numbers, term: engine.Term, coeff
     factors = []
     for j, power in enumerate(term.powers):
         if (own, j) in structure.free:
-            m = structure.coefficients + structure.free.index((own, j))
-            value = _numbers.rounded(float(numbers.values[m]), float(numbers.conditional[m]))
-            number = measured(value, float(numbers.estimates[m]), float(numbers.errors[m]))
+            number = _measured(numbers, structure.coefficients + structure.free.index((own, j)))
         elif power:
             number = exact(_numbers.as_fraction(power) or Fraction(power))
         else:

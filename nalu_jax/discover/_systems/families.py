@@ -29,11 +29,13 @@ from nalu_jax.discover._systems.weak import Start
 
 
 class Searched(NamedTuple):
-    """Fits that were found, the best first, the verdict on the first, and whether the time limit ended the search."""
+    """Fits that were found, the best first, the verdict on the first, whether the time limit ended the search, and fits
+    that are not allowed, the best first."""
 
     found: list[Fit]
     verdict: Verdict
     late: bool
+    barred: list[Fit]
 
 
 def search(
@@ -74,7 +76,7 @@ def search(
     verdict = judge(problem, found, barred) if found else Verdict(NONE, "nothing was fitted", ())
     if (run.late or run.interrupted) and not run.solved():
         verdict = cut_short(verdict)
-    return Searched(found, verdict, run.late)
+    return Searched(found, verdict, run.late, barred)
 
 
 def still(run: Search) -> None:

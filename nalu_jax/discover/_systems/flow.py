@@ -93,8 +93,8 @@ class _Moving:
         if self.problem.routes is not None:
             rates, slopes = rates @ self.problem.routes.T, self.problem.routes @ slopes
         if known is not None:
-            rates = rates + known.rates(times, states)
-            slopes = slopes + known.jacobian(times, states)
+            rates = rates + known.rates(times, variables)
+            slopes = slopes + known.jacobian(times, variables)
         return rates, slopes @ spread
 
 

@@ -21,7 +21,7 @@ FEWEST_SMOOTHED = 8  # measurements through which a spline is smoothed; fewer ar
 
 
 class Known(NamedTuple):
-    """The part of the rates that is known, in scaled states: of times (m,) and states (m, n).
+    """The part of the rates that is known, in scaled states: of times (m,) and variables (m, n_variables).
 
     Attributes:
         rates: (m, n).
@@ -175,8 +175,8 @@ class Problem:
         """
         rates = np.concatenate([self.curves[0].rates(i, ts) for i, ts in enumerate(self.times)])
         if self.known is not None:
-            states = self.nodes(self.curves[0])
-            rates = rates - self.known.rates(np.concatenate(self.times), states)
+            variables = self.variables(self.nodes(self.curves[0]))
+            rates = rates - self.known.rates(np.concatenate(self.times), variables)
         sizes = np.sqrt(np.mean(rates**2, 0)) + 1e-300
         if self.routes is None:
             return sizes

@@ -79,7 +79,7 @@ def cut_short(verdict: Verdict) -> Verdict:
 
 def _against(problem: Problem, best: Fit) -> str | None:
     """Why a system is no law of the data."""
-    if not best.structure.size:
+    if not best.structure.size and problem.known is None:
         return "no rate does better than states that stay as they are"
     if not np.isfinite(errors_of(best)).all():
         return "the data do not determine all of its coefficients"
@@ -115,15 +115,20 @@ def follows(problem: Problem, fit: Fit) -> float:
 
 
 def covariance_of(fit: Fit) -> np.ndarray:
-    """(p, p) of the parameters, in scaled states; infinite variances where the data do not determine them.
+    """(p, p) of the parameters, in scaled states; infinite variances where the data do not determine them."""
+    return covariance(fit, fit.matrix)
+
+
+def covariance(fit: Fit, matrix: np.ndarray) -> np.ndarray:
+    """(p, p) of the numbers by which these (I n, p) are the whitened derivatives.
 
     Noise is at least the floor of data, spline and solver: where that is more than what measurements were weighed by,
     it counts for the changes of its own state only, which may stand still or be known exactly beside noisy ones.
     """
-    if not fit.structure.size:
+    if not matrix.shape[1]:
         return np.zeros((0, 0))
-    sizes = np.sqrt(np.sum(fit.matrix**2, 0)) + 1e-300
-    changes, singular, turned = np.linalg.svd(fit.matrix / sizes, full_matrices=False)
+    sizes = np.sqrt(np.sum(matrix**2, 0)) + 1e-300
+    changes, singular, turned = np.linalg.svd(matrix / sizes, full_matrices=False)
     usable = singular > settings.UNDETERMINED * singular.max()
     ratios = np.tile(fit.variance / fit.sigma**2, len(changes) // len(fit.variance))
     with np.errstate(over="ignore", invalid="ignore"):

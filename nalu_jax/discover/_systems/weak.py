@@ -88,10 +88,10 @@ class Windows:
         known = self.problem.known
         if known is None:
             return [np.zeros(states.shape) for states in self.states]
-        flat = [states.reshape(-1, states.shape[-1]) for states in self.states]
+        flat = [variables.reshape(-1, variables.shape[-1]) for variables in self.variables]
         return [
-            known.rates(times.ravel(), states).reshape(*times.shape, -1)
-            for times, states in zip(self.times, flat, strict=True)
+            known.rates(times.ravel(), variables).reshape(*times.shape, -1)
+            for times, variables in zip(self.times, flat, strict=True)
         ]
 
 
