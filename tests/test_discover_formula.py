@@ -126,6 +126,8 @@ def test_what_is_less_one_is_turned_where_its_factor_is_negative(function, text)
     logs = [math.log(2), 0]
     turned = formula_of(candidate(Form("function", (1, 1, 0), function=function), exponents, logs, signs=[-1, 1]))
     assert turned.formula == text
+    alone = formula_of(candidate(Form("function", (1, 1, 0), function=function), [[0, 0, 0], [0, 1, 0]], [0, 0]))
+    assert alone.formula.startswith("1/(") == function.startswith("1/exp") and alone.formula[0] != "("
     plain = formula_of(candidate(Form("function", (1, 1, 0), function=function), exponents, logs))
     assert "1 - " not in plain.formula and plain.formula.count(" - 1)") == 1
 

@@ -596,22 +596,23 @@ def test_roots_beside_terms_are_not_taken_for_others(name):
 
 
 @pytest.mark.parametrize(
-    ("after", "exponent", "free", "tails", "asked"),
+    ("after", "terms", "exponent", "free", "tails", "asked"),
     [
-        ("real exponents", 1.0, True, 3.0, True),
-        ("real exponents", 4 / 3, False, 3.0, True),
-        ("real exponents", 1.5, False, 3.0, False),
-        ("real exponents", 1.0, False, 3.0, False),
-        ("real exponents", 1.0, True, 2 * settings.HEAVY_TAILS, False),
-        ("series", 1.0, True, 3.0, False),
-        ("nothing fits", 1.0, True, 3.0, False),
+        ("real exponents", 2, 1.0, True, 3.0, True),
+        ("real exponents", 2, 4 / 3, False, 3.0, True),
+        ("real exponents", 2, 1.5, False, 3.0, False),
+        ("real exponents", 2, 1.0, False, 3.0, False),
+        ("real exponents", 1, 1.0, True, 3.0, False),
+        ("real exponents", 2, 1.0, True, 2 * settings.HEAVY_TAILS, False),
+        ("series", 2, 1.0, True, 3.0, False),
+        ("nothing fits", 2, 1.0, True, 3.0, False),
     ],
 )
-def test_rare_exponents_of_a_law_that_stands_ask_for_more(monkeypatch, after, exponent, free, tails, asked):
+def test_rare_exponents_of_several_terms_ask_for_more(monkeypatch, after, terms, exponent, free, tails, asked):
     x = np.linspace(1.0, 2.0, 20)[:, None]
     table = prepare(x, x[:, 0], (Column((0,)),), inputs=1)
-    batch = fit.start(table, np.full((1, 1, 1), exponent), np.zeros((1, 1, 1), int))
-    best = Fitted(table, Form("sum", (1,)), batch._replace(free=np.full((1, 1, 1), free)), "absolute", 0.0)
+    batch = fit.start(table, np.full((1, terms, 1), exponent), np.zeros((1, terms, 1), int))
+    best = Fitted(table, Form("sum", (terms,)), batch._replace(free=np.full((1, terms, 1), free)), "absolute", 0.0)
     standing = engine._Standing()
     standing.best, standing.seen = best, engine.signs(best)._replace(tails=tails)
     monkeypatch.setattr(standing, "enough", lambda *_, **__: True)

@@ -159,8 +159,10 @@ def _terms_of(formula: "Formula", style: Style, symbols: Sequence[str] | None) -
     if form.kind == "function":
         name, front = form.function or "", groups[0][0]
         turned = front.negative and name in (*LESS_ONE.values(), "1/expm1")
-        outer = _function(name, _sum(groups[1], style), formula.absolute, style, turned=turned)
-        return _sum([front._replace(negative=front.negative and not turned).times(outer), *groups[2]], style)
+        front = front._replace(negative=front.negative and not turned)
+        alone = front == ONE and not groups[2]
+        outer = _function(name, _sum(groups[1], style), formula.absolute, style, turned=turned, alone=alone)
+        return _sum([front.times(outer), *groups[2]], style)
     if form.kind == "quotient":
         below = _power(_sum([ONE, *groups[1]], style), -form.below, style)
         single = len(groups[0]) == 1 and form.power == 1
@@ -198,12 +200,15 @@ def _power(base: str, power: float, style: Style) -> Product:
     return Product(False, (), (written,)) if power < 0 else Product(False, (written,), ())
 
 
-def _function(name: str, inside: str, absolute: bool, style: Style, *, turned: bool) -> Product:
-    """An elementary function of a sum; of one less 1 its opposite where it is turned, 1 - exp(u)."""
-    less_one = lambda text: style.group(f"1 - {text}" if turned else f"{text} - 1")
-    if name in ("expm1", "1/expm1"):
-        parts = (less_one(style.call("exp", inside)),)
-        return Product(False, parts, ()) if name == "expm1" else Product(False, (), parts)
+def _function(name: str, inside: str, absolute: bool, style: Style, *, turned: bool, alone: bool) -> Product:
+    """An elementary function of a sum; of one less 1 its opposite where it is turned, 1 - exp(u), which needs no
+    parentheses where it stands alone."""
+    difference = lambda text: f"1 - {text}" if turned else f"{text} - 1"
+    less_one = lambda text: difference(text) if alone else style.group(difference(text))
+    if name == "expm1":
+        return Product(False, (less_one(style.call("exp", inside)),), ())
+    if name == "1/expm1":
+        return Product(False, (), (style.group(difference(style.call("exp", inside))),))
     if name == "1/(1+exp)":
         return Product(False, (), (style.group(f"1 + {style.call('exp', inside)}"),))
     if name == "1/cosh":
@@ -248,7 +253,7 @@ def _product(term: "Term", symbols: Sequence[str], style: Style, constants: Sequ
         numerator, denominator = abs(number.exact.numerator), number.exact.denominator
         above[:0] = [str(numerator)] if numerator != 1 else []
         below[:0] = [str(denominator)] if denominator != 1 else []
-    return Product(number.value < 0 and not number.by_group, tuple(above), tuple(below))
+    return Product(bool(number.value < 0) and not number.by_group, tuple(above), tuple(below))
 
 
 def _measured(number: "Number", style: Style) -> str:

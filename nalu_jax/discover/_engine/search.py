@@ -263,14 +263,14 @@ def _is_asked_for(stage: Stage, found: list[Fitted], standing: "_Standing") -> b
         return _explains_little(found)
     if stage.after == "nothing fits" or standing.seen is None or standing.seen.tails >= settings.HEAVY_TAILS:
         return False
-    real = stage.after == "real exponents" and standing.best is not None and _has_rare_exponents(standing.best)
-    return real or _is_one_of_many(found)
+    series = stage.after == "real exponents" and standing.best is not None and _may_be_a_series(standing.best)
+    return series or _is_one_of_many(found)
 
 
-def _has_rare_exponents(fitted: Fitted) -> bool:
-    """Whether an exponent is neither whole nor half, as the exponents are of a series of something else."""
+def _may_be_a_series(fitted: Fitted) -> bool:
+    """Whether a formula has several terms and an exponent that is neither whole nor half."""
     twice = 2 * fitted.batch.exponents[0]
-    return bool(fitted.batch.free.any() or (twice != np.round(twice)).any())
+    return fitted.form.terms > 1 and bool(fitted.batch.free.any() or (twice != np.round(twice)).any())
 
 
 def _is_one_of_many(found: list[Fitted]) -> bool:

@@ -34,8 +34,8 @@ class Stage(NamedTuple):
         name: for people.
         tasks: searches of it.
         after: what it is searched after in any case: a law that seems to stand, whose rivals these are; what explains
-            little; the series of something simpler, which many terms may be; that or what has exponents that are no
-            simple numbers; or only what does not fit.
+            little; the series of something simpler, which many terms may be; that or several terms whose exponents are
+            no simple numbers; or only what does not fit.
     """
 
     name: str
