@@ -112,6 +112,14 @@ def test_a_rival_that_is_infinite_in_a_row_warns_of_nothing():
         assert formula_of(each, x, y=np.ones(ROWS)).formula.endswith("/a")
 
 
+def test_numbers_inside_of_functions_of_columns_are_written_shortly():
+    inside = (Column((0,), (3.0,), "sin"), Column((1,), (-2.512,), "tanh"), Column((0,), (0.696441,), "exp"))
+    written = formula_of(
+        candidate(Form("sum", (1,)), [[1, 1, -1]], [math.log(2)], columns=inside, parity=[[1, 1, 0]])
+    ).formula
+    assert written == "2*sin(3*a)*tanh(-2.512*b)*exp(-0.696441*a)"
+
+
 @pytest.mark.parametrize(
     ("function", "text"),
     [

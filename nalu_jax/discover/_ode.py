@@ -119,7 +119,8 @@ def ode(
         missing: whether NaN stands for what was not measured.
         initial_states: "exact" where the first measurements have no noise, "measured" where they have it too.
         functions: elementary functions of states that may be in the answer: "all", or some of sin, cos, exp, log, tanh,
-            abs; () for none.
+            abs; () for none. With up to three states and inputs numbers inside of sin, cos, exp and tanh are fitted,
+            such as 3 in sin(3*y); a sine beside a cosine has a phase. `found.notes` have their errors.
         nested: whether quotients of sums may be the answer.
         time_limit: seconds after which the search ends with the best so far; None for no limit.
         progress: whether to show a progress bar, by default where stderr is a terminal; a text is its label.
@@ -215,7 +216,8 @@ def ode(
                 made, report, lambda constants: None if text is None else check_text(text, constants=constants)
             )
             systems, fits = searched.systems, searched.fits
-            noted = _system_constants.notes(systems[0].known) if systems else ()
+            inside = _system_written.rate_notes(fits[0], made, written) if systems else ()
+            noted = (*inside, *_system_constants.notes(systems[0].known)) if systems else ()
         repeated = _ensemble.of(systems[0], halves, again) if systems and not interrupted() else None
         stopped = interrupted()
     if not systems:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import _known, _names, _numbers, _system_routes
+from . import _known, _names, _numbers, _system_routes, _text
 from ._engine.candidate import Column
 from ._engine.forms import Form
 from ._engine.rounding import simple_number
@@ -19,6 +19,8 @@ from ._system import Known, System
 from ._system_known import Text
 from ._system_measures import Measures
 from ._systems import terms as engine
+from ._systems.inner import RateError, beside_rates
+from ._systems.inner import errors as rate_errors
 from ._systems.problem import Problem
 from ._systems.shooting import Fit
 from ._systems.verdict import covariance
@@ -45,7 +47,7 @@ class Constants(NamedTuple):
 
 class Numbers(NamedTuple):
     """Parameters of a fit in the units of the data and, after them, constants of known rates, with their covariance,
-    and those that are simple numbers."""
+    those that are simple numbers, and errors of rates inside of functions."""
 
     estimates: np.ndarray
     covariance: np.ndarray
@@ -53,6 +55,7 @@ class Numbers(NamedTuple):
     values: np.ndarray
     conditional: np.ndarray
     simple: dict[int, float]
+    inside: dict[engine.Function, RateError]
 
 
 def system_of(
@@ -94,7 +97,8 @@ def _numbers_of(fit: Fit, problem: Problem, constants: Constants | None) -> Numb
                     change[k, count + m] = -factor * fit.parameters[k] * np.log(scale[j])
     factors = np.concatenate([np.diag(change)[:count], np.ones(structure.size - count + more)])
     parameters = fit.parameters if constants is None else np.concatenate([fit.parameters, constants.values])
-    matrix = fit.matrix if constants is None else np.concatenate([fit.matrix, constants.matrix], 1)
+    matrix = beside_rates(problem, fit)
+    matrix = matrix if constants is None else np.concatenate([matrix, constants.matrix], 1)
     estimates = parameters * factors
     scaled = covariance(fit, matrix)
     lost = np.isinf(np.diag(scaled))
@@ -108,7 +112,7 @@ def _numbers_of(fit: Fit, problem: Problem, constants: Constants | None) -> Numb
     )
     common = [k for k, term in enumerate(every) if not any(term.powers[problem.n_variables - fit.indicators :])]
     values, simple, left = _simplified(estimates, spread, errors, count, common)
-    return Numbers(estimates, spread, errors, values, _conditional(left, simple), simple)
+    return Numbers(estimates, spread, errors, values, _conditional(left, simple), simple, rate_errors(problem, fit))
 
 
 def _simplified(
@@ -220,11 +224,29 @@ def _term(fit: Fit, problem: Problem, numbers: Numbers, term: engine.Term, coeff
         else:
             continue
         factors.append(Factor(Column((j,)), number))
-    factors += [Factor(_column(function, problem), exact(Fraction(1))) for function in term.functions]
+    inside = {
+        each: error._replace(alone=error.joint if fit.is_exact else error.alone)
+        for each, error in numbers.inside.items()
+    }
+    columns = [_column(function, problem, inside.get(function)) for function in term.functions]
+    factors += [Factor(column, exact(Fraction(1))) for column in columns]
     return Term(part, coefficient, tuple(factors))
 
 
-def _column(function: engine.Function, problem: Problem) -> Column:
+def _column(function: engine.Function, problem: Problem, error: RateError | None) -> Column:
     used = [j for j, weight in enumerate(function.weights) if weight]
-    weights = tuple(float(function.weights[j] / problem.scale[j]) for j in used)
-    return Column(tuple(used), weights, function.name)
+    weights = [float(function.weights[j] / problem.scale[j]) for j in used]
+    rounded = (
+        float(f"{each:.9g}") if error is None else _numbers.rounded(each, abs(each) * error.alone) for each in weights
+    )
+    return Column(tuple(used), tuple(rounded), function.name)
+
+
+def rate_notes(fit: Fit, problem: Problem, names: Names) -> tuple[str, ...]:
+    """Standard errors of rates inside of functions."""
+    symbols, notes = _names.symbols(names.variables), {}
+    for function, error in rate_errors(problem, fit).items():
+        column = _column(function, problem, error)
+        shown = _numbers.with_error(abs(column.weights[0]), abs(column.weights[0]) * error.joint)
+        notes[function.weights] = f"inside of {_text.column_text(column, symbols)}: {shown}"
+    return tuple(notes.values())

@@ -108,6 +108,10 @@ LATEX = Style(
 )
 
 
+LARGEST_DENOMINATOR = 100
+"""Of a fraction within an exponential; a number with a larger one is written in decimals."""
+
+
 class Product(NamedTuple):
     """What stands above and below a bar, and the sign; every part can stand in a product as it is."""
 
@@ -298,6 +302,9 @@ def _exponential(factor: "Factor", symbols: Sequence[str], style: Style) -> str:
             parts.append(Product(negative, (style.measured(number), symbols[place]), ()))
             continue
         size = abs(exponent.exact) * share
+        if size.denominator > LARGEST_DENOMINATOR:
+            parts.append(Product(negative, (_numbers.measured_text(float(size)), symbols[place]), ()))
+            continue
         above = () if size.numerator == 1 else (str(size.numerator),)
         below = () if size.denominator == 1 else (str(size.denominator),)
         parts.append(Product(negative, (*above, symbols[place]), below))
@@ -308,7 +315,8 @@ def _column(column: "Column", symbols: Sequence[str], style: Style) -> str:
     """A column, as it stands within parentheses."""
     text = ""
     for place, weight in zip(column.inputs, column.weights, strict=True):
-        scaled = symbols[place] if abs(weight) == 1 else style.product([repr(abs(weight)), symbols[place]])
+        size = str(int(abs(weight))) if weight == int(weight) else repr(abs(weight))
+        scaled = symbols[place] if abs(weight) == 1 else style.product([size, symbols[place]])
         sign = "-" if weight < 0 else "+"
         text += f" {sign} {scaled}" if text else f"-{scaled}" if weight < 0 else scaled
     return text if column.function is None else style.call(column.function, text)

@@ -1,4 +1,4 @@
-"""Leads through the families of laws: polynomials, functions of states, real exponents, quotients.
+"""Leads through the families of laws: polynomials, quotients, functions of states, real exponents, rates in functions.
 
 A family that the caller does not allow is searched all the same, for rivals: a verdict is relative to all of them.
 """
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nalu_jax.discover._systems import exchanges, library, powers, rational, settings, weak
+from nalu_jax.discover._systems import exchanges, inner, library, powers, rational, settings, weak
 from nalu_jax.discover._systems.problem import Curves, Problem
 from nalu_jax.discover._systems.search import (
     Progress,
@@ -61,7 +61,7 @@ def search(
     """
     run = Search(problem, stop, report, time_limit, nonnegative)
     still(run)
-    for family in (small_products, polynomials, quotients, functions_of_states, real_exponents):
+    for family in (small_products, polynomials, quotients, functions_of_states, real_exponents, rates_inside):
         if run.ended() or run.solved():
             break
         family(run)
@@ -255,6 +255,36 @@ def functions_of_states(run: Search) -> None:
     terms = library.polynomials(count, settings.DEGREE_BESIDE_FUNCTIONS[count])
     terms += library.functions(measured, run.problem.scale, tuple(FUNCTIONS), run.problem.kinds)
     grown(run, small_systems(run, terms, "functions"), terms)
+
+
+def rates_inside(run: Search) -> None:
+    """Functions of states with rates inside, in one equation after another of the best so far, and in all of them."""
+    problem = run.problem
+    if problem.n_variables > settings.MOST_RATED_STATES or problem.routes is not None:
+        return
+    begins, owns = inner.starts(problem), _equations(_best_of_numbers(run))
+    exchanged = [[*owns[:i], start, *owns[i + 1 :]] for i, own in enumerate(begins) for start in own]
+    if len(owns) > 1 and all(begins):
+        exchanged.append([own[0] for own in begins])
+    found = []
+    for place, choice in enumerate(exchanged):
+        if run.ended():
+            return
+        run.report("rates inside of functions", place / len(exchanged))
+        nodes = problem.nodes(problem.curves[0])
+        fitted = run.tried(*composed(choice), nodes, problem.curves[0].noise, patient=False)
+        found.append(None if fitted is None else inner.fitted(run, fitted))
+    best = sorted((each for each in found if each is not None), key=lambda each: each.length)[: settings.GROWN]
+    for each in best:
+        functions = tuple(dict.fromkeys(inner.terms_with_rates(problem, each.structure)))
+        terms = (
+            *library.polynomials(problem.n_variables, settings.DEGREE_BESIDE_FUNCTIONS[problem.n_variables]),
+            *functions,
+        )
+        grown(run, [each], terms)
+    leading = run.best()
+    if leading is not None and inner.terms_with_rates(problem, leading.structure) and not run.ended():
+        inner.shortened(run, leading)
 
 
 def small_systems(run: Search, terms: Sequence[Term], stage: str) -> list[Fit]:

@@ -103,8 +103,7 @@ def functions(
     name = settings.FUNCTION + math.log(len(single))
     none = (0.0,) * n_states
     found = [Term(none, (function,), price=name + settings.FUNCTION_ALONE) for function in single]
-    for function, j in itertools.product(single, range(n_states)):
-        powers = tuple(float(i == j) for i in range(n_states))
+    for function, powers in itertools.product(single, _states(n_states)):
         found.append(Term(powers, (function,), price=name + settings.FUNCTION_TIMES_STATE + math.log(n_states)))
     if n_states > settings.MOST_FUNCTION_PRODUCTS:
         return tuple(found)
@@ -115,6 +114,27 @@ def functions(
         price = settings.FUNCTION_PRODUCT + 2 * math.log(len(single))
         found.append(Term(none, (one, other), price=price))
     return tuple(found)
+
+
+def with_rate(functions: Sequence[Function], n_states: int) -> tuple[Term, ...]:
+    """Functions of a state with some rate inside, alone and times another state: times its own one stands for a change
+    of the rate."""
+    none = (0.0,) * n_states
+    found = [Term(none, (function,), price=function_price(n_states, alone=True)) for function in functions]
+    for function, powers in itertools.product(functions, _states(n_states)):
+        if not any(power and weight for power, weight in zip(powers, function.weights, strict=True)):
+            found.append(Term(powers, (function,), price=function_price(n_states, alone=False)))
+    return tuple(found)
+
+
+def function_price(n_states: int, *, alone: bool) -> float:
+    """Of a term with a function whose rate is measured, without the price of the rate."""
+    name = settings.FUNCTION + math.log(settings.RATED_FUNCTIONS * n_states)
+    return name + (settings.FUNCTION_ALONE if alone else settings.FUNCTION_TIMES_STATE + math.log(n_states))
+
+
+def _states(n_states: int) -> list[tuple[float, ...]]:
+    return [tuple(float(i == j) for i in range(n_states)) for j in range(n_states)]
 
 
 def _single(states: np.ndarray, scale: np.ndarray, names: Sequence[str], kinds: Kinds) -> list[Function]:

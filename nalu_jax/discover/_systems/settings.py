@@ -107,6 +107,20 @@ FREED_AGAIN = 2  # best of all, in the end
 LARGEST_EXPONENT = tables.LARGEST_EXPONENT  # that a fitted one may have: with larger ones it has left the numbers
 ROUNDING_SLACK = tables.ROUNDING_SLACK  # nats that one step of rounding may cost; the best of the path is kept
 
+# --- rates inside of functions --------------------------------------------------------------------------------------
+
+RATED_FUNCTIONS = 5  # sin, cos, tanh, and exp of either sign
+MOST_RATED_STATES = 3  # states inside of whose functions rates are searched
+RATES_OF_WAVES = tuple(0.3 * i for i in range(1, 27))  # times the standard deviation of the state
+RATES_OF_STEPS = tuple(0.3 * 1.5**i for i in range(8))
+DEGREE_BESIDE_RATES = 2  # of products beside such functions, in the scan
+INNER_STARTS = 4  # of each equation that are fitted
+LEAST_RATE = 0.25  # times the standard deviation of the state: with less inside a function is its first powers
+RATE_STEP = 1e-4  # relative, of a derivative by a rate
+RATE_STEPS = 12  # Gauss-Newton steps of rates together with all numbers
+SETTLED_RATES = 1e-2  # nats that a step gained, below which it was the last
+SAME_RATE = 1e-9  # relative difference up to which a rate is a simple number
+
 # --- quotients ------------------------------------------------------------------------------------------------------
 
 QUOTIENT_DEGREES = {1: (6, 5), 2: (3, 2), 3: (2, 2)}  # of terms above and below the bar, by the number of states

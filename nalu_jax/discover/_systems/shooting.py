@@ -22,7 +22,7 @@ from nalu_jax.discover._systems import evidence, exchanges, settings
 from nalu_jax.discover._systems.flow import Flow, flow, integrated, integrated_rates
 from nalu_jax.discover._systems.problem import Problem
 from nalu_jax.discover._systems.structure import Key, Structure
-from nalu_jax.discover._systems.terms import Term
+from nalu_jax.discover._systems.terms import Function, Term
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +68,9 @@ class Fit:
         powers = self.structure.powers(self.parameters)
         place = {term: k for k, term in enumerate(self.structure.columns.terms)}
         count = self.structure.n_variables - self.indicators
-        own = lambda term: Term(tuple(np.round(powers[place[term], :count], 2).tolist()), term.functions)
+        own = lambda term: Term(
+            tuple(np.round(powers[place[term], :count], 2).tolist()), tuple(map(_to_three_digits, term.functions))
+        )
         if self.routes is not None:
             return exchanges.law(self.structure, self.parameters, self.routes, own)
         return tuple((frozenset(map(own, above)), frozenset(map(own, below))) for above, below in self.structure.key)
@@ -83,6 +85,10 @@ class Fit:
     def is_exact(self) -> bool:
         """Whether nothing but rounding is left."""
         return self.error < settings.EXACT * settings.FLOOR
+
+
+def _to_three_digits(function: Function) -> Function:
+    return function._replace(weights=tuple(float(f"{weight:.2e}") for weight in function.weights))
 
 
 def fit(

@@ -107,7 +107,12 @@ def starts(
 
 def small(problem: Problem, curves: Curves, library: Sequence[Term]) -> list[list[Start]]:
     """Of every equation the best supports of one, two and three of these terms."""
-    windows = Windows(problem, curves)
+    return small_in(Windows(problem, curves), library)
+
+
+def small_in(windows: "Windows", library: Sequence[Term]) -> list[list[Start]]:
+    """The same, of windows that were made before."""
+    problem = windows.problem
     columns, changes = windows.columns(library), windows.changes()
     prices = np.array([term.price for term in library]) + settings.TERM + 0.5 * np.log(max(windows.rows, 2)) + 1
     kept = settings.SMALL_STARTS.get(problem.n_states, 1)

@@ -1,0 +1,252 @@
+"""Rates inside of functions of states, such as k in sin(k y): from a grid, then fitted with the numbers of a law.
+
+A sine and a cosine of one rate are a sine with a phase. The fit of a structure (`shooting`) holds what is inside of its
+functions; steps of the logarithms of the rates and of all numbers together come from the derivatives that it leaves.
+"""
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from nalu_jax.discover._engine import settings as tables
+from nalu_jax.discover._engine.rounding import simple_number
+from nalu_jax.discover._systems import library, settings, shooting, weak
+from nalu_jax.discover._systems.flow import integrated_rates
+from nalu_jax.discover._systems.problem import Problem
+from nalu_jax.discover._systems.search import Search, without
+from nalu_jax.discover._systems.shooting import Fit
+from nalu_jax.discover._systems.structure import Structure
+from nalu_jax.discover._systems.terms import Function, Term
+from nalu_jax.discover._systems.weak import Start
+
+FAMILIES = {
+    ("sin", "cos"): settings.RATES_OF_WAVES,
+    ("tanh",): settings.RATES_OF_STEPS,
+    ("exp",): settings.RATES_OF_STEPS,
+}
+"""Functions that share a rate, and the rates from which fits begin, times the standard deviation of the state."""
+
+
+def starts(problem: Problem) -> list[list[Start]]:
+    """Of every equation the best small sums that have a function with some rate inside, beside products of states."""
+    windows = weak.Windows(problem, problem.curves[0])
+    found: list[list[Start]] = [[] for _ in range(problem.n_states)]
+    for terms in _libraries(problem):
+        for own, begins in zip(found, weak.small_in(windows, terms), strict=True):
+            with_function = [start for start in begins if any(term.functions for term in start.above)]
+            own += sorted(with_function, key=lambda start: start.cost)[:1]
+    return [sorted(own, key=lambda start: start.cost)[: settings.INNER_STARTS] for own in found]
+
+
+def _libraries(problem: Problem) -> Iterator[tuple[Term, ...]]:
+    """Products of states, and functions of one state with one rate, alone and times a state."""
+    count = problem.n_variables
+    plain = library.polynomials(count, settings.DEGREE_BESIDE_RATES)
+    pure = (True,) * count if problem.kinds is None else problem.kinds.pure
+    for j, (names, sizes) in itertools.product(np.flatnonzero(pure).tolist(), FAMILIES.items()):
+        signs = (1.0, -1.0) if names == ("exp",) else (1.0,)
+        for size, sign in itertools.product(sizes, signs):
+            weights = tuple(sign * size * float(i == j) for i in range(count))
+            yield (*plain, *library.with_rate([Function(name, weights) for name in names], count))
+
+
+def shortened(run: Search, begin: Fit) -> None:
+    """Fits of a law, and of it without single terms, each with its rates fitted again: some only made up for wrong
+    rates."""
+    current: Fit | None = fitted(run, begin)
+    while current is not None and current.structure.coefficients > 1:
+        shorter = [without(current, place) for place in range(current.structure.coefficients)]
+        fits = [run.tried(*each, current.nodes, current.sigma) for each in shorter if not run.ended()]
+        again = [fitted(run, each) for each in fits if each is not None]
+        best = min((each for each in again if each is not None), key=lambda each: each.length, default=None)
+        current = best if best is not None and best.length < current.length else None
+
+
+def tunable(problem: Problem, structure: Structure) -> list[Function]:
+    """Functions of one variable whose rate is no simple number, each once."""
+    every = (function for term in structure.columns.terms for function in term.functions)
+    return [each for each in dict.fromkeys(every) if _is_tunable(each, problem)]
+
+
+def _is_tunable(function: Function, problem: Problem) -> bool:
+    used = [j for j, weight in enumerate(function.weights) if weight]
+    if len(used) != 1 or not any(function.name in names for names in FAMILIES):
+        return False
+    return not _is_simple(float(abs(function.weights[used[0]] / problem.scale[used[0]])))
+
+
+def _is_simple(rate: float) -> bool:
+    return any(bool(abs(rate / simple - 1) < settings.SAME_RATE) for simple in tables.SIMPLE_NUMBERS)
+
+
+def fitted(run: Search, begin: Fit) -> Fit | None:
+    """A fit with the rates inside of its functions fitted too, and simple numbers where they seem to be such."""
+    best = _fitted(run, begin)
+    if best is not None and any(
+        abs(_place(each)[1]) < settings.LEAST_RATE for each in tunable(run.problem, best.structure)
+    ):
+        run.fits[best.structure.key] = None  # nothing but its first powers
+        return None
+    for own in [] if best is None else _arguments(run.problem, best):
+        assert best is not None
+        j, size = _place(own[0])
+        scale, error = float(run.problem.scale[j]), errors(run.problem, best).get(own[0])
+        simple = None if error is None else simple_number(size / scale, abs(size / scale) * error.joint)
+        if simple is None or run.ended():
+            continue
+        moved = {each: _of_size(each, abs(simple) * scale) for each in own}
+        price = -math.log(tables.SIMPLE_NUMBERS[abs(simple)])
+        structure = _changed(best.structure, run.problem, moved, price)
+        found = run.tried(structure, best.parameters, best.nodes, best.sigma)
+        best = found if found is not None and found.length < best.length else best
+    return best
+
+
+def _fitted(run: Search, begin: Fit) -> Fit | None:
+    """The fit after steps of all numbers and rates together, with the price of the rates in that of its terms."""
+    problem, current = run.problem, begin
+    for _ in range(settings.RATE_STEPS):
+        matrix = _by_rates(problem, current)
+        if not matrix.shape[1] or run.ended():
+            break
+        both = np.concatenate([current.matrix, matrix], 1)
+        change = shooting.least_squares(both, current.target - current.matrix @ current.parameters)
+        after = _stepped(problem, current, change)
+        if after is None:
+            break
+        gained = 0.5 * float(np.sum(problem.degrees * np.log(current.variance / after.variance)))
+        current = after
+        if gained < settings.SETTLED_RATES:
+            break
+    structure = _changed(current.structure, problem, {}, _occam(problem, current))
+    return run.tried(structure, current.parameters, current.nodes, current.sigma)
+
+
+def _stepped(problem: Problem, fit: Fit, change: np.ndarray) -> Fit | None:
+    """After the first of ever smaller parts of a step that leaves less; None where none does."""
+    arguments = _arguments(problem, fit)
+    of_law, of_rates = change[: fit.structure.size], np.clip(change[fit.structure.size :], -1.0, 1.0)
+    for size in settings.STEP_SIZES:
+        moved = {
+            each: _of_size(each, abs(_place(each)[1]) * math.exp(size * step))
+            for own, step in zip(arguments, of_rates.tolist(), strict=True)
+            for each in own
+        }
+        structure = _changed(fit.structure, problem, moved, 0.0)
+        found = shooting.fit(problem, structure, fit.parameters + size * of_law, fit.nodes, fit.sigma)
+        if found is not None and np.sum(np.log(found.variance)) < np.sum(np.log(fit.variance)):
+            return found
+    return None
+
+
+def _arguments(problem: Problem, fit: Fit) -> list[list[Function]]:
+    """Tunable functions, those of one argument together."""
+    found: dict[tuple[float, ...], list[Function]] = {}
+    for function in tunable(problem, fit.structure):
+        found.setdefault(function.weights, []).append(function)
+    return list(found.values())
+
+
+def _by_rates(problem: Problem, fit: Fit) -> np.ndarray:
+    """(I n, r) whitened derivatives by the logarithms of the rates of all arguments."""
+    count = len(fit.residuals) - len(problem.times)
+    columns = []
+    for own in _arguments(problem, fit):
+        ends = []
+        for sign in (1.0, -1.0):
+            moved = {each: _of_size(each, abs(_place(each)[1]) * math.exp(sign * settings.RATE_STEP)) for each in own}
+            ends.append(_changed(fit.structure, problem, moved, 0.0).rates(fit.flow.path, fit.parameters))
+        columns.append((ends[0] - ends[1]) / (2 * settings.RATE_STEP))
+    if not columns:
+        return np.zeros((count * problem.n_states, 0))
+    factor = shooting.covariance_factor(problem, fit.flow.propagators, problem.deviations(fit.sigma))
+    return shooting.whitened(factor, integrated_rates(problem, fit.flow, np.stack(columns, -1)))
+
+
+def _beside_numbers(problem: Problem, fit: Fit) -> np.ndarray:
+    """The part of the derivatives by the rates that no other number makes up for."""
+    matrix = _by_rates(problem, fit)
+    basis, _ = np.linalg.qr(fit.matrix)
+    return matrix - basis @ (basis.T @ matrix)
+
+
+def _occam(problem: Problem, fit: Fit) -> float:
+    """Nats that the rates pay for being measured, as coefficients do (`evidence`)."""
+    scaled = _beside_numbers(problem, fit) * settings.COEFFICIENT_SPREAD * np.mean(fit.sigma / np.sqrt(fit.variance))
+    return float(0.5 * np.sum(np.log1p(np.linalg.svd(scaled, compute_uv=False) ** 2)))
+
+
+class RateError(NamedTuple):
+    """Standard error of a rate, as part of it: beside numbers that are not known, and where all others are known."""
+
+    joint: float
+    alone: float
+
+
+def errors(problem: Problem, fit: Fit) -> dict[Function, RateError]:
+    """Of the functions whose rates were fitted."""
+    arguments = _arguments(problem, fit)
+    if not arguments:
+        return {}
+    noise = np.mean(fit.sigma / np.sqrt(fit.variance))
+    beside, matrix = _beside_numbers(problem, fit) * noise, _by_rates(problem, fit) * noise
+    joint = np.sqrt(np.diag(np.linalg.pinv(beside.T @ beside, hermitian=True)))
+    alone = 1 / np.sqrt(np.maximum(np.sum(matrix**2, 0), 1e-300))
+    pairs = zip(arguments, joint.tolist(), alone.tolist(), strict=True)
+    return {each: RateError(error, conditional) for own, error, conditional in pairs for each in own}
+
+
+def beside_rates(problem: Problem, fit: Fit) -> np.ndarray:
+    """The derivatives of a fit that no rate makes up for: errors by them are those beside rates that are not known."""
+    basis, _ = np.linalg.qr(_by_rates(problem, fit))
+    return fit.matrix - basis @ (basis.T @ fit.matrix)
+
+
+def _place(function: Function) -> tuple[int, float]:
+    """The variable of a function of one, and its weight."""
+    j = next(j for j, weight in enumerate(function.weights) if weight)
+    return j, function.weights[j]
+
+
+def _of_size(function: Function, size: float) -> Function:
+    """The function with another size of its weight."""
+    j, weight = _place(function)
+    return function._replace(
+        weights=tuple(math.copysign(size, weight) * float(i == j) for i in range(len(function.weights)))
+    )
+
+
+def _changed(structure: Structure, problem: Problem, moved: Mapping[Function, Function], price: float) -> Structure:
+    """The structure with other functions in the place of some, and a price that its terms with rates share."""
+    with_rates = sum(any(_has_rate(each, problem) for each in term.functions) for term in _terms(structure))
+
+    def change(term: Term) -> Term:
+        functions = tuple(moved.get(each, each) for each in term.functions)
+        if not any(_has_rate(each, problem) for each in term.functions):
+            return dataclasses.replace(term, functions=functions)
+        own = library.function_price(len(term.powers), alone=not any(term.powers)) + price / max(with_rates, 1)
+        return dataclasses.replace(term, functions=functions, price=own)
+
+    each = lambda parts: tuple(tuple(change(term) for term in terms) for terms in parts)
+    return Structure(each(structure.numerators), each(structure.denominators))
+
+
+def _terms(structure: Structure) -> list[Term]:
+    return [term for part in (*structure.numerators, *structure.denominators) for term in part]
+
+
+def _has_rate(function: Function, problem: Problem) -> bool:
+    """Whether another rate than 1 is inside of a function of one variable."""
+    used = [j for j, weight in enumerate(function.weights) if weight]
+    return len(used) == 1 and bool(
+        abs(abs(function.weights[used[0]] / problem.scale[used[0]]) - 1) > settings.SAME_RATE
+    )
+
+
+def terms_with_rates(problem: Problem, structure: Structure) -> list[Term]:
+    """Terms that have a function with another rate than 1 inside."""
+    return [term for term in _terms(structure) if any(_has_rate(each, problem) for each in term.functions)]
