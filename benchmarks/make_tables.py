@@ -89,9 +89,10 @@ TASKS = ("single_module", "division", "simple_task", "static_task", "large_scale
 FACTS = {  # of the README: the file of a result, what it is about, and which parts of its summary; None is all of them
     "laws": ("drawn laws in tables", slice(2)),
     "feynman_units": ("AI Feynman's 100 equations from tables", slice(1)),
-    "feynman_10000": ("SRBench's protocol: these and 20 more from tables of 10,000 rows", slice(None)),
+    "feynman_10000": ("SRBench's protocol: these and 20 more from tables of 10,000 rows", slice(0, None, 2)),
     "systems": ("drawn systems of equations from trajectories", slice(6)),
     "odebench_all": ("all 63 systems of ODEBench from two trajectories each", slice(3)),
+    "odebench_all_published": ("the protocol of ODEBench's authors, one trajectory each", slice(0, None, 6)),
     "odebench_exact": ("systems of ODEBench from one trajectory each, exact", slice(1)),
     "odebench_noisy": ("the same with 1 % noise", slice(1)),
     "single_module": (
