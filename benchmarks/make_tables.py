@@ -93,8 +93,6 @@ FACTS = {  # of the README: the file of a result, what it is about, and which pa
     "systems": ("drawn systems of equations from trajectories", slice(6)),
     "odebench_all": ("all 63 systems of ODEBench from two trajectories each", slice(3)),
     "odebench_all_published": ("the protocol of ODEBench's authors, one trajectory each", slice(0, None, 6)),
-    "odebench_exact": ("systems of ODEBench from one trajectory each, exact", slice(1)),
-    "odebench_noisy": ("the same with 1 % noise", slice(1)),
     "single_module": (
         "one unit learns `+ - * /` of two inputs from nine ranges, so that it holds far outside",
         slice(1),

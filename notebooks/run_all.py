@@ -2,14 +2,17 @@
 
     python notebooks/run_all.py [NAME ...]     writes the .ipynb beside each .py
 
-With `--check` nothing is written: that both of a pair have the same cells is checked, and that every cell still runs.
+With `--check` nothing is written: that both of a pair have the same cells is checked, and that every cell still runs;
+with `--processes 2` two notebooks at a time. What is written says how long things took, and runs by itself.
 A notebook whose last cell finds its claim untrue fails, and so does this script. Needs the extra `notebooks`.
 """
 
 import argparse
+import functools
 import pathlib
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 
 import jupytext
 import nbformat
@@ -50,25 +53,34 @@ def execute(source: pathlib.Path) -> nbformat.NotebookNode:
     return notebook
 
 
+def run(source: pathlib.Path, *, check: bool) -> tuple[str | None, float]:
+    """What is wrong with a notebook, None where nothing is, and the seconds that it took."""
+    start = time.perf_counter()
+    problem = out_of_step(source) if check else None
+    try:
+        notebook = execute(source) if problem is None else None
+    except CellExecutionError as error:
+        notebook, problem = None, str(error)
+    if notebook is not None and not check:
+        nbformat.write(notebook, source.with_suffix(".ipynb"))
+    return problem, time.perf_counter() - start
+
+
 def main() -> int:
     """Returns the number of notebooks that failed."""
     parser = argparse.ArgumentParser(description="Execute the notebooks.")
     parser.add_argument("names", nargs="*", help="for example 01_units (default: all)")
     parser.add_argument("--check", action="store_true", help="write nothing")
+    parser.add_argument("--processes", type=int, default=1, help="notebooks at a time, with --check")
     options = parser.parse_args()
     chosen = [path for path in sources() if not options.names or path.stem in options.names]
     failed = 0 if chosen else 1
-    for source in chosen:
-        start = time.perf_counter()
-        problem = out_of_step(source) if options.check else None
-        try:
-            notebook = execute(source) if problem is None else None
-        except CellExecutionError as error:
-            notebook, problem = None, str(error)
-        if notebook is not None and not options.check:
-            nbformat.write(notebook, source.with_suffix(".ipynb"))
-        failed += problem is not None
-        print(f"{source.stem:26} {time.perf_counter() - start:6.1f} s  {problem or 'ok'}", flush=True)
+    with ProcessPoolExecutor(options.processes if options.check else 1) as pool:
+        for source, (problem, seconds) in zip(
+            chosen, pool.map(functools.partial(run, check=options.check), chosen), strict=True
+        ):
+            failed += problem is not None
+            print(f"{source.stem:26} {seconds:6.1f} s  {problem or 'ok'}", flush=True)
     return failed
 
 

@@ -18,7 +18,7 @@ from nalu_jax.discover._engine import settings
 from nalu_jax.discover._engine.candidate import Column, Noise
 from nalu_jax.discover._engine.columns import Table, noise_weights
 from nalu_jax.discover._engine.dimensions import correction, most_saved
-from nalu_jax.discover._engine.fit import Batch, products
+from nalu_jax.discover._engine.fit import LARGEST_LOGARITHM, Batch, products
 from nalu_jax.discover._engine.forms import Form, evaluate
 from nalu_jax.discover._engine.lattice import prices
 
@@ -173,7 +173,8 @@ def _odd_sign(batch: Batch) -> np.ndarray:
 def _expected(table: Table, form: Form, batch: Batch) -> np.ndarray:
     """(B, K) sizes that terms have before anything is known of them."""
     count = len(batch.rss)
-    inner = float(np.median(np.abs(table.target)) + 1e-300) ** (1 / form.power)
+    logarithm = np.log(np.median(np.abs(table.target)) + 1e-300) / form.power  # its power may be beyond floats
+    inner = float(np.exp(np.clip(logarithm, -LARGEST_LOGARITHM, LARGEST_LOGARITHM)))
     if form.kind == "quotient":
         return np.tile([inner] * form.groups[0] + [1.0] * form.groups[1], (count, 1))
     if form.kind == "power":
