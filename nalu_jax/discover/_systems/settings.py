@@ -109,6 +109,8 @@ ROUNDING_SLACK = tables.ROUNDING_SLACK  # nats that one step of rounding may cos
 
 # --- rates inside of functions --------------------------------------------------------------------------------------
 
+# By hand, on six systems, five of which are tests now: no script draws functions with rates.
+
 RATED_FUNCTIONS = 5  # sin, cos, tanh, and exp of either sign
 MOST_RATED_STATES = 3  # states inside of whose functions rates are searched
 RATES_OF_WAVES = tuple(0.3 * i for i in range(1, 27))  # times the standard deviation of the state
