@@ -15,6 +15,7 @@ from scipy.integrate import solve_ivp
 
 from benchmarks import _drawn_systems
 from nalu_jax import discover
+from nalu_jax.discover._engine import settings as tables
 from nalu_jax.discover._found import ALIKE, RECOVERED
 from nalu_jax.discover._systems import (
     families,
@@ -24,6 +25,7 @@ from nalu_jax.discover._systems import (
     linear,
     problem,
     search,
+    settings,
     shooting,
     structure,
     subsets,
@@ -552,6 +554,40 @@ def test_errors_of_numbers_inside_and_of_those_beside_are_those_of_a_joint_fit()
     np.testing.assert_allclose(error, np.sqrt(covariance[1, 1]), rtol=0.1)
     beside = [term.coefficient for term in found.best.rates[0].terms if term.factors[0].column.function is None]
     np.testing.assert_allclose(beside[0].error, np.sqrt(covariance[2, 2]), rtol=0.1)
+
+
+def test_every_rate_is_paid_for():
+    """Of sin(3 y) the simple number, beside that of exp(-0.71 y) which was measured."""
+    ts = np.linspace(0.0, 6.0, 100)
+    rates = lambda t, y: [np.sin(3 * y[0]) / 2 + np.exp(-0.71 * y[0])]
+    ys = [solved(rates, [0.1], ts), solved(rates, [3.0], ts)]
+    noisy = [each + 0.01 * np.random.default_rng(i).normal(size=each.shape) for i, each in enumerate(ys)]
+    made = problem.problem([ts] * 2, noisy, scale=np.ones(1))
+    law = (
+        *library.with_rate([terms.Function("sin", (3.0,))], 1),
+        *library.with_rate([terms.Function("exp", (-0.71,))], 1),
+    )
+    nodes, sigma = made.nodes(made.curves[0]), np.full(1, 0.01)
+    fit = shooting.fit(made, structure.plain([law]), np.array([0.5, 1.0]), nodes, sigma)
+    assert fit is not None
+    [error] = inner.errors(made, fit).values()
+    measured = 0.5 * np.log1p((settings.COEFFICIENT_SPREAD / error.joint) ** 2)
+    np.testing.assert_allclose(inner._price(made, fit), measured - np.log(tables.SIMPLE_NUMBERS[3.0]), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("rate", "copy"), [(2.6, True), (4.0, False)])
+def test_a_law_with_a_rate_that_was_not_fitted_to_the_end_is_a_copy(rate, copy):
+    ts = np.linspace(0.0, 3.0, 60)
+    ys = solved(lambda t, y: [1 - np.sin(2.5 * y[0])], [0.0], ts)
+    made = problem.problem([ts], [ys], scale=np.ones(1))
+    nodes, sigma = made.nodes(made.curves[0]), np.full(1, 1e-2)
+    [number] = library.polynomials(1, 0)
+    fits = []
+    for each in (2.5, rate):
+        [sine] = library.with_rate([terms.Function("sin", (each,))], 1)
+        fits.append(shooting.fit(made, structure.plain([(number, sine)]), np.array([1.0, -1.0]), nodes, sigma))
+    assert None not in fits and verdict.is_copy(fits[1], fits[0]) is copy
+    assert verdict.contains(fits[1], fits[0]) is copy
 
 
 def test_a_function_of_little_is_its_first_powers():

@@ -26,7 +26,7 @@ from ._systems.flow import integrated_rates
 from ._systems.problem import Problem
 from ._systems.search import Progress, composed, without
 from ._systems.shooting import Fit
-from ._systems.verdict import Verdict, covariance, cut_short, judge
+from ._systems.verdict import Verdict, covariance, cut_short, judge, weakest_of
 
 SAME_START = 1e-3
 """Relative difference up to which two first constants are one: a search leads to the same from both."""
@@ -304,7 +304,7 @@ def _judged(
     own = {id(joint.fit): joint for joint in joints}
     joints = [own[id(fit)] for fit in families.without_copies(families.distinct([joint.fit for joint in joints]))]
     barred = sorted((each.fit for each in fitted(searched.barred)), key=lambda fit: fit.length)
-    verdict = judge(problem, [joint.fit for joint in joints], barred, weakest=_weakest(joints[0]))
+    verdict = judge(problem, [joint.fit for joint in joints], barred, weakest=weakest_of(joints[0].fit, joints[0].both))
     late = searched.late or clock.late()
     if (late or clock.stop()) and not joints[0].fit.is_exact:
         verdict = cut_short(verdict)
@@ -325,13 +325,6 @@ def _with_fewer_degrees(joint: Joint) -> Fit:
     before, after = (np.maximum(problem.degrees - each / problem.n_states, 1.0) for each in numbers)
     floor = settings.FLOOR**2
     return dataclasses.replace(fit, variance=(fit.variance - floor) * before / after + floor)
-
-
-def _weakest(joint: Joint) -> float:
-    """The smallest coefficient by its standard error beside the constants."""
-    count = joint.fit.structure.coefficients
-    errors = np.sqrt(np.diag(covariance(joint.fit, joint.both))[:count])
-    return float(np.min(np.abs(joint.fit.parameters[:count]) / np.maximum(errors, 1e-300), initial=np.inf))
 
 
 def notes(known: Any) -> tuple[str, ...]:

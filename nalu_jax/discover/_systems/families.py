@@ -24,7 +24,7 @@ from nalu_jax.discover._systems.search import (
 from nalu_jax.discover._systems.shooting import Fit, fit
 from nalu_jax.discover._systems.structure import Key, Structure
 from nalu_jax.discover._systems.terms import FUNCTIONS, Term
-from nalu_jax.discover._systems.verdict import NONE, Verdict, cut_short, is_copy, judge
+from nalu_jax.discover._systems.verdict import NONE, Verdict, cut_short, is_copy, judge, weakest_of
 from nalu_jax.discover._systems.weak import Start
 
 
@@ -73,7 +73,9 @@ def search(
     different = distinct([each for each in run.found() if has_exponents(each)])
     found = candidates(without_copies([each for each in different if allowed(each)]))
     barred = [each for each in different if not allowed(each) and not (found and is_copy(each, found[0]))]
-    verdict = judge(problem, found, barred) if found else Verdict(NONE, "nothing was fitted", ())
+    verdict = Verdict(NONE, "nothing was fitted", ())
+    if found:
+        verdict = judge(problem, found, barred, weakest=weakest_of(found[0], inner.beside_rates(problem, found[0])))
     if (run.late or run.interrupted) and not run.solved():
         verdict = cut_short(verdict)
     return Searched(found, verdict, run.late, barred)
@@ -262,7 +264,7 @@ def rates_inside(run: Search) -> None:
     problem = run.problem
     if problem.n_variables > settings.MOST_RATED_STATES or problem.routes is not None:
         return
-    begins, owns = inner.starts(problem), _equations(_best_of_numbers(run))
+    begins, owns = inner.starts(problem, run.ended), _equations(_best_of_numbers(run))
     exchanged = [[*owns[:i], start, *owns[i + 1 :]] for i, own in enumerate(begins) for start in own]
     if len(owns) > 1 and all(begins):
         exchanged.append([own[0] for own in begins])

@@ -7,7 +7,7 @@ functions; steps of the logarithms of the rates and of all numbers together come
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -31,11 +31,14 @@ FAMILIES = {
 """Functions that share a rate, and the rates from which fits begin, times the standard deviation of the state."""
 
 
-def starts(problem: Problem) -> list[list[Start]]:
-    """Of every equation the best small sums that have a function with some rate inside, beside products of states."""
+def starts(problem: Problem, ended: Callable[[], bool]) -> list[list[Start]]:
+    """Of every equation the best small sums that have a function with some rate inside, beside products of states; of
+    those that were tried before the search has ended."""
     windows = weak.Windows(problem, problem.curves[0])
     found: list[list[Start]] = [[] for _ in range(problem.n_states)]
     for terms in _libraries(problem):
+        if ended():
+            break
         for own, begins in zip(found, weak.small_in(windows, terms), strict=True):
             with_function = [start for start in begins if any(term.functions for term in start.above)]
             own += sorted(with_function, key=lambda start: start.cost)[:1]
@@ -67,63 +70,84 @@ def shortened(run: Search, begin: Fit) -> None:
 
 
 def tunable(problem: Problem, structure: Structure) -> list[Function]:
-    """Functions of one variable whose rate is no simple number, each once."""
+    """Functions with another rate than 1 inside that is no simple number, each once."""
+    return [each for each in _with_rates(problem, structure) if _simple(_rate(each, problem)) is None]
+
+
+def _with_rates(problem: Problem, structure: Structure) -> list[Function]:
+    """Functions with another rate than 1 inside, each once."""
     every = (function for term in structure.columns.terms for function in term.functions)
-    return [each for each in dict.fromkeys(every) if _is_tunable(each, problem)]
+    return [each for each in dict.fromkeys(every) if _has_rate(each, problem)]
 
 
-def _is_tunable(function: Function, problem: Problem) -> bool:
-    used = [j for j, weight in enumerate(function.weights) if weight]
-    if len(used) != 1 or not any(function.name in names for names in FAMILIES):
-        return False
-    return not _is_simple(float(abs(function.weights[used[0]] / problem.scale[used[0]])))
+def _rate(function: Function, problem: Problem) -> float:
+    """The rate inside of a function of one variable, in the units of the data."""
+    j, weight = _place(function)
+    return float(weight / problem.scale[j])
 
 
-def _is_simple(rate: float) -> bool:
-    return any(bool(abs(rate / simple - 1) < settings.SAME_RATE) for simple in tables.SIMPLE_NUMBERS)
+def _simple(rate: float) -> float | None:
+    """The simple number that a rate is, whatever its sign; None where it is none."""
+    near = (simple for simple in tables.SIMPLE_NUMBERS if abs(abs(rate) / simple - 1) < settings.SAME_RATE)
+    return next(near, None)
 
 
 def fitted(run: Search, begin: Fit) -> Fit | None:
-    """A fit with the rates inside of its functions fitted too, and simple numbers where they seem to be such."""
-    best = _fitted(run, begin)
-    if best is not None and any(
-        abs(_place(each)[1]) < settings.LEAST_RATE for each in tunable(run.problem, best.structure)
-    ):
-        run.fits[best.structure.key] = None  # nothing but its first powers
+    """A fit with the rates inside of its functions fitted too, and simple numbers where they seem to be such.
+
+    None where a function has so little inside that it is nothing but its first powers, or nothing fits.
+    """
+    problem, current = run.problem, _settled(run, begin)
+    if any(abs(_place(each)[1]) < settings.LEAST_RATE for each in _with_rates(problem, current.structure)):
         return None
-    for own in [] if best is None else _arguments(run.problem, best):
-        assert best is not None
-        j, size = _place(own[0])
-        scale, error = float(run.problem.scale[j]), errors(run.problem, best).get(own[0])
-        simple = None if error is None else simple_number(size / scale, abs(size / scale) * error.joint)
-        if simple is None or run.ended():
-            continue
-        moved = {each: _of_size(each, abs(simple) * scale) for each in own}
-        price = -math.log(tables.SIMPLE_NUMBERS[abs(simple)])
-        structure = _changed(best.structure, run.problem, moved, price)
-        found = run.tried(structure, best.parameters, best.nodes, best.sigma)
-        best = found if found is not None and found.length < best.length else best
-    return best
+    for own in _arguments(problem, current):
+        rounded = None if run.ended() else _rounded(problem, current, own)
+        if rounded is not None and _length(problem, rounded) < _length(problem, current):
+            current = rounded
+    structure = _changed(current.structure, problem, {}, _price(problem, current))
+    return run.tried(structure, current.parameters, current.nodes, current.sigma)
 
 
-def _fitted(run: Search, begin: Fit) -> Fit | None:
-    """The fit after steps of all numbers and rates together, with the price of the rates in that of its terms."""
-    problem, current = run.problem, begin
+def _settled(run: Search, begin: Fit) -> Fit:
+    """The fit after steps of all numbers and rates together; the rates are not priced yet."""
+    problem, structure = run.problem, _changed(begin.structure, run.problem, {}, 0.0)
+    current = shooting.fit(problem, structure, begin.parameters, begin.nodes, begin.sigma) or begin
     for _ in range(settings.RATE_STEPS):
         matrix = _by_rates(problem, current)
         if not matrix.shape[1] or run.ended():
-            break
+            return current
         both = np.concatenate([current.matrix, matrix], 1)
         change = shooting.least_squares(both, current.target - current.matrix @ current.parameters)
         after = _stepped(problem, current, change)
         if after is None:
-            break
+            return current
         gained = 0.5 * float(np.sum(problem.degrees * np.log(current.variance / after.variance)))
         current = after
         if gained < settings.SETTLED_RATES:
-            break
-    structure = _changed(current.structure, problem, {}, _occam(problem, current))
-    return run.tried(structure, current.parameters, current.nodes, current.sigma)
+            return current
+    return current
+
+
+def _rounded(problem: Problem, fit: Fit, own: list[Function]) -> Fit | None:
+    """The fit with the rate of one argument at the simple number that it seems to be; None where it is none."""
+    rate, error = _rate(own[0], problem), errors(problem, fit)[own[0]].joint
+    simple = simple_number(rate, abs(rate) * error)
+    if simple is None:
+        return None
+    size = abs(simple) * float(problem.scale[_place(own[0])[0]])
+    structure = _changed(fit.structure, problem, {each: _of_size(each, size) for each in own}, 0.0)
+    return shooting.fit(problem, structure, fit.parameters, fit.nodes, fit.sigma)
+
+
+def _length(problem: Problem, fit: Fit) -> float:
+    return fit.length + _price(problem, fit)
+
+
+def _price(problem: Problem, fit: Fit) -> float:
+    """Nats of all rates that are not 1: of measured ones as coefficients pay, of simple numbers how rare they are."""
+    found = {abs(_rate(each, problem)) for each in _with_rates(problem, fit.structure)}
+    simple = [number for number in map(_simple, found) if number is not None]
+    return _occam(problem, fit) - sum(math.log(tables.SIMPLE_NUMBERS[number]) for number in simple)
 
 
 def _stepped(problem: Problem, fit: Fit, change: np.ndarray) -> Fit | None:
@@ -175,7 +199,7 @@ def _beside_numbers(problem: Problem, fit: Fit) -> np.ndarray:
 
 
 def _occam(problem: Problem, fit: Fit) -> float:
-    """Nats that the rates pay for being measured, as coefficients do (`evidence`)."""
+    """Nats that measured rates pay for being so, as coefficients do (`evidence`)."""
     scaled = _beside_numbers(problem, fit) * settings.COEFFICIENT_SPREAD * np.mean(fit.sigma / np.sqrt(fit.variance))
     return float(0.5 * np.sum(np.log1p(np.linalg.svd(scaled, compute_uv=False) ** 2)))
 
@@ -241,10 +265,9 @@ def _terms(structure: Structure) -> list[Term]:
 
 def _has_rate(function: Function, problem: Problem) -> bool:
     """Whether another rate than 1 is inside of a function of one variable."""
-    used = [j for j, weight in enumerate(function.weights) if weight]
-    return len(used) == 1 and bool(
-        abs(abs(function.weights[used[0]] / problem.scale[used[0]]) - 1) > settings.SAME_RATE
-    )
+    if np.count_nonzero(function.weights) != 1 or not any(function.name in names for names in FAMILIES):
+        return False
+    return abs(abs(_rate(function, problem)) - 1) > settings.SAME_RATE
 
 
 def terms_with_rates(problem: Problem, structure: Structure) -> list[Term]:

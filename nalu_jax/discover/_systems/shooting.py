@@ -64,12 +64,13 @@ class Fit:
 
     @functools.cached_property
     def law(self) -> Key:
-        """The key of the structure with fitted exponents, to two digits; without indicators."""
+        """The key of the structure with fitted exponents and rates inside of functions, to two digits; without
+        indicators."""
         powers = self.structure.powers(self.parameters)
         place = {term: k for k, term in enumerate(self.structure.columns.terms)}
         count = self.structure.n_variables - self.indicators
         own = lambda term: Term(
-            tuple(np.round(powers[place[term], :count], 2).tolist()), tuple(map(_to_three_digits, term.functions))
+            tuple(np.round(powers[place[term], :count], 2).tolist()), tuple(map(_to_two_digits, term.functions))
         )
         if self.routes is not None:
             return exchanges.law(self.structure, self.parameters, self.routes, own)
@@ -87,8 +88,9 @@ class Fit:
         return self.error < settings.EXACT * settings.FLOOR
 
 
-def _to_three_digits(function: Function) -> Function:
-    return function._replace(weights=tuple(float(f"{weight:.2e}") for weight in function.weights))
+def _to_two_digits(function: Function) -> Function:
+    """Rates inside are fitted too: what differs in a third digit is one law."""
+    return function._replace(weights=tuple(float(f"{weight:.1e}") for weight in function.weights))
 
 
 def fit(

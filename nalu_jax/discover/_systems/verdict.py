@@ -8,7 +8,7 @@ from nalu_jax.discover._engine.verdict import ALIKE, NONE, RECOVERED
 from nalu_jax.discover._systems import settings
 from nalu_jax.discover._systems.problem import Problem
 from nalu_jax.discover._systems.shooting import Fit
-from nalu_jax.discover._systems.terms import Term
+from nalu_jax.discover._systems.terms import Function, Term
 
 
 class Verdict(NamedTuple):
@@ -146,20 +146,24 @@ def errors_of(fit: Fit) -> np.ndarray:
     return np.sqrt(np.diag(covariance_of(fit)))
 
 
-def weakest_of(fit: Fit) -> float:
-    """The smallest coefficient by its standard error; free exponents may be near 0."""
-    return float(np.min(_sizes(fit), initial=np.inf))
+def weakest_of(fit: Fit, matrix: np.ndarray | None = None) -> float:
+    """The smallest coefficient by its standard error; free exponents may be near 0.
+
+    `matrix` (I n, at least p) has the derivatives by the numbers and by what else was measured beside them.
+    """
+    return float(np.min(_sizes(fit, fit.matrix if matrix is None else matrix), initial=np.inf))
 
 
 def place_of_weakest(fit: Fit) -> int:
     """Where it is among the parameters."""
-    return int(np.argmin(_sizes(fit)))
+    return int(np.argmin(_sizes(fit, fit.matrix)))
 
 
-def _sizes(fit: Fit) -> np.ndarray:
+def _sizes(fit: Fit, matrix: np.ndarray) -> np.ndarray:
     """Of every coefficient, in standard errors."""
     count = fit.structure.coefficients
-    return np.abs(fit.parameters[:count]) / np.maximum(errors_of(fit)[:count], 1e-300)
+    errors = np.sqrt(np.diag(covariance(fit, matrix))[:count])
+    return np.abs(fit.parameters[:count]) / np.maximum(errors, 1e-300)
 
 
 def contains(other: Fit, best: Fit) -> bool:
@@ -169,17 +173,28 @@ def contains(other: Fit, best: Fit) -> bool:
 
 
 def is_copy(other: Fit, best: Fit) -> bool:
-    """Whether a law is the best one times functions that no data like these tell from 1: x tanh(x) of a large x.
+    """Whether a law is the best one times functions that no data like these tell from 1, x tanh(x) of a large x, or the
+    best one with rates inside of functions that were not fitted to the end.
 
     What equals the best along the data in another way, as what is conserved lets it, is another law.
     """
-    pairs = zip(other.law, best.law, strict=True)
-    if not all(
-        _times_functions(theirs, own) for mine, of_best in pairs for theirs, own in zip(mine, of_best, strict=True)
-    ):
+    if other.law == best.law:
+        return False
+    sides = [
+        pair for mine, of_best in zip(other.law, best.law, strict=True) for pair in zip(mine, of_best, strict=True)
+    ]
+    if all(_has_other_rates(theirs, own) for theirs, own in sides):
+        return True
+    if not all(_times_functions(theirs, own) for theirs, own in sides):
         return False
     apart = (other.residuals - best.residuals) / np.sqrt(best.variance)
-    return other.law != best.law and bool(np.sum(apart**2) < settings.INDISTINCT)
+    return bool(np.sum(apart**2) < settings.INDISTINCT)
+
+
+def _has_other_rates(terms: frozenset[Term], others: frozenset[Term]) -> bool:
+    """Whether terms are the others up to rates inside of functions."""
+    same = lambda term, other: term.powers == other.powers and _alike(term, other)
+    return len(terms) == len(others) and all(any(same(term, other) for term in terms) for other in others)
 
 
 def _times_functions(terms: frozenset[Term], others: frozenset[Term]) -> bool:
@@ -194,4 +209,12 @@ def _has(terms: frozenset[Term], others: frozenset[Term]) -> bool:
 
 def _alike(term: Term, other: Term) -> bool:
     difference = np.abs(np.array(term.powers) - np.array(other.powers)).max()
-    return term.functions == other.functions and bool(difference < settings.SAME_EXPONENT)
+    functions = zip(term.functions, other.functions, strict=False)
+    alike = len(term.functions) == len(other.functions) and all(_are_alike(*pair) for pair in functions)
+    return alike and bool(difference < settings.SAME_EXPONENT)
+
+
+def _are_alike(function: Function, other: Function) -> bool:
+    """Whether functions are one, up to rates that more terms beside them may have moved."""
+    one, two = np.array(function.weights), np.array(other.weights)
+    return function.name == other.name and bool(np.allclose(one, two, rtol=settings.SAME_EXPONENT, atol=0))
