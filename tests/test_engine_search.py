@@ -493,16 +493,10 @@ def test_what_is_fitted_to_few_of_many_noisy_rows_is_not_given_up_on_all(noise):
 
 HIDDEN_BY_NOISE = {  # a sum with real or rare exponents was "recovered", the law dozens of nats better
     "common centre": ([(1, 5), (1, 5), (1, 5), (1, 5)], lambda m, n, r, s: (m * r + n * s) / (m + n), 0.1),
-    "far field": ([(1, 3), (1, 3), (1, 3), (1, 3)], lambda p, r, x, y: p * x * np.sqrt(x**2 + y**2) / r**5, 0.1),
     "moving frame": (
         [(5, 10), (1, 2), (3, 20), (1, 2)],
         lambda x, u, c, t: (x - u * t) / np.sqrt(1 - u**2 / c**2),
         0.01,
-    ),
-    "barometric height": (
-        [(1, 5), (1, 5), (1, 5), (1, 5), (1, 5), (1, 5)],
-        lambda n, m, x, t, g, k: n * np.exp(-m * g * x / (k * t)),
-        0.1,
     ),
     "diode": (
         [(1, 5), (1, 5), (1, 5), (1, 5), (1, 5)],
