@@ -5,7 +5,9 @@
 ...     bar.update(3)
 """
 
+import contextlib
 import sys
+from collections.abc import Callable, Iterator
 
 from tqdm.auto import tqdm
 
@@ -29,3 +31,15 @@ def shown(progress: bool | str | None) -> bool:
 def label(progress: bool | str | None, name: str) -> str:
     """What a run is called: the text given as `progress`, or the name."""
     return progress if isinstance(progress, str) else name
+
+
+@contextlib.contextmanager
+def stages(progress: bool | str | None, name: str) -> Iterator[Callable[[str, float], None]]:
+    """A bar in percent, as a function of the stage and the part of everything that is done; it never goes back."""
+    with bar(progress, name, total=100, unit="%") as shown_bar:
+
+        def report(stage: str, part: float) -> None:
+            shown_bar.set_postfix_str(stage, refresh=False)
+            shown_bar.update(max(0, round(100 * part) - shown_bar.n))
+
+        yield report

@@ -1,13 +1,12 @@
 """From trajectories to equations: `ode`.
 
-Trajectories are checked (`_trajectories`), the engine searches (`_systems`), and what it found is written out
-(`_system_written`) as systems (`_system`) with a verdict (`_found_system`).
+Trajectories are checked (`_trajectories`), and so is what is asked for (`_system_asked`); the engine searches
+(`_systems`), and what it found is written out (`_system_written`) as systems (`_system`) with a verdict
+(`_found_system`).
 """
 
-import contextlib
-import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -15,8 +14,8 @@ from .. import _arguments, _progress
 from .._interrupt import deferred
 from . import (
     _ensemble,
+    _system_asked,
     _system_conserved,
-    _system_constants,
     _system_known,
     _system_measures,
     _system_varying,
@@ -24,16 +23,12 @@ from . import (
     _trajectories,
 )
 from ._found_system import FoundSystem
-from ._system import System
-from ._systems import families
+from ._system_asked import Asked
+from ._system_known import Text
 from ._systems.inputs import Inputs
 from ._systems.inputs import inputs as input_curves
-from ._systems.problem import Known, Problem, problem
-from ._systems.search import Progress
-from ._systems.shooting import Fit
+from ._systems.problem import Known
 from ._systems.terms import FUNCTIONS
-from ._systems.varying import search as search_varying
-from ._systems.verdict import Verdict
 
 if TYPE_CHECKING:
     import sympy
@@ -148,116 +143,72 @@ def ode(
     allowed = _functions(functions)
     data = _trajectories.trajectories(ts, ys, names=names, missing=missing)
     driving = None if inputs is None else _trajectories.driving(inputs, data.times, data.names)
-    names = (*data.names, *(() if driving is None else driving.names))
-    measures = _system_measures.of(units, time_unit, names)
+    variables = (*data.names, *(() if driving is None else driving.names))
+    measures = _system_measures.of(units, time_unit, variables)
     sums = _system_conserved.read(conserved, data.names)
+    text = _system_known.read(known, variables, len(data.names)) if _system_known.is_text(known) else None
     curves = None if driving is None else input_curves(data.times, driving.values)
-    text = _system_known.read(known, names, len(data.names)) if _system_known.is_text(known) else None
-    stated: Any = known if text is None else text
-    check_text = functools.partial(
-        _system_known.check, times=data.times, states=data.states, inputs=None if driving is None else driving.values
-    )
-    scale = data.scale if curves is None else np.concatenate([data.scale, curves.scale])
-    rates = _known_of(known, text, data.scale, scale)
-    if text is not None and not text.constants:
-        check_text(text, constants=np.zeros(0))
-    _system_conserved.check(sums, data, rates)
-    never_negative = _trajectories.nonnegative(nonnegative, data)
-    differing = _system_varying.read(varies, data, conserved=bool(sums.texts), ensemble=bool(ensemble))
-    if text is not None and text.constants:
-        _system_known.check_options(text, conserved=bool(sums.texts), varies=bool(differing))
-    halves = _ensemble.halves([len(times) for times in data.times], ensemble) if ensemble else []
-    written = _system_written.Names(names, measures, sums.routes)
-    prepared = functools.partial(
-        problem, known=rates, scale=data.scale, noise=noise, kinds=None if measures is None else measures.kinds,
+    asked = Asked(
+        data=data,
+        driving=driving,
+        curves=curves,
+        names=_system_written.Names(variables, measures, sums.routes),
+        known=known if text is None else text,
+        rates=_known_rates(known, text, data.scale, curves),
         routes=sums.matrix,
-    )  # fmt: skip
-    with deferred() as interrupted, _reporting(progress) as report:
-        searched_in = functools.partial(
-            families.search, functions=allowed, nested=bool(nested), nonnegative=never_negative, stop=interrupted
-        )
-
-        def found_in(made: Problem, report: Progress, check: Callable[[np.ndarray], None] | None = None) -> _Found:
-            """What is found in trajectories; `check` is told the first constants of known text."""
-            if text is None or not text.constants:
-                found = searched_in(made, time_limit=time_limit, report=report)
-                systems = (_system_written.system_of(each, made, written, stated) for each in found.found)
-                return _Found(tuple(systems), found.found, found.verdict, found.late)
-            laws = _system_constants.search(
-                made, text, searched_in, check=check, nonnegative=never_negative, time_limit=time_limit,
-                stop=interrupted, report=report,
-            )  # fmt: skip
-            systems = (
-                _system_written.system_of(each.fit, each.problem, written, text, each.constants) for each in laws.found
-            )
-            return _Found(tuple(systems), [each.fit for each in laws.found], laws.verdict, laws.late)
-
-        def again(half: list[_ensemble.Part]) -> System | None:
-            """The best system of a half."""
-            report(f"half {1 + halves.index(half)} of {len(halves)}", 1.0)
-            part = _ensemble.data_of(half, data.times, data.states, curves)
-            other = prepared(part.times, part.states, inputs=part.inputs)
-            found = found_in(other, lambda stage, share: None).systems
-            return None if interrupted() or not found else found[0]
-
-        whole = functools.partial(prepared, exact_starts=initial_states == "exact")
-        made = whole(data.times, data.states, inputs=curves)
-        if differing:
-            of_one = zip(data.times, data.states, _each(curves, len(data.times)), strict=True)
-            alone = [whole([own], [states], inputs=driven) for own, states, driven in of_one]
-            searched = search_varying(
-                made, alone, differing, time_limit=time_limit, report=report, **searched_in.keywords
-            )
-            systems = _system_varying.systems_of(searched, written, stated)
-            fits = [each.fit for each in searched.found]
-            noted = _system_varying.notes(searched, systems[0]) if systems else ()
-        else:
-            searched = found_in(
-                made, report, lambda constants: None if text is None else check_text(text, constants=constants)
-            )
-            systems, fits = searched.systems, searched.fits
-            inside = _system_written.rate_notes(fits[0], made, written) if systems else ()
-            noted = (*inside, *_system_constants.notes(systems[0].known)) if systems else ()
-        repeated = _ensemble.of(systems[0], halves, again) if systems and not interrupted() else None
+        never_negative=_trajectories.nonnegative(nonnegative, data),
+        differing=_system_varying.read(varies, data, conserved=bool(sums.texts), ensemble=bool(ensemble)),
+        functions=allowed,
+        nested=bool(nested),
+        noise=noise,
+        exact_starts=initial_states == "exact",
+        time_limit=time_limit,
+    )
+    _check_known(asked, text)
+    _system_conserved.check(sums, data, asked.rates)
+    halves = _ensemble.halves([len(times) for times in data.times], ensemble) if ensemble else []
+    with deferred() as interrupted, _progress.stages(progress, "discover") as report:
+        made = _system_asked.problem_of(asked, data.times, data.states, curves, exact_starts=asked.exact_starts)
+        found = _system_asked.searched(asked, made, report, interrupted)
+        ensembled = None
+        if found.systems and not interrupted():
+            ensembled = _system_asked.repeated(asked, found.systems[0], halves, report, interrupted)
         stopped = interrupted()
-    if not systems:
+    if not found.systems:
         raise KeyboardInterrupt if stopped else TimeoutError(f"no equation within the time limit of {time_limit:g} s.")
     kept = (f"conserved, as it was given: {', '.join(sums.texts)}",) if sums.texts else ()
     return FoundSystem(
-        verdict=searched.verdict.verdict,
-        reason=searched.verdict.reason,
-        candidates=systems,
-        alike=tuple(systems[i] for i in searched.verdict.alike),
-        noise=np.sqrt(fits[0].variance) * made.scale[: made.n_states],
+        verdict=found.verdict.verdict,
+        reason=found.verdict.reason,
+        candidates=found.systems,
+        alike=tuple(found.systems[i] for i in found.verdict.alike),
+        noise=np.sqrt(found.fits[0].variance) * data.scale,
         rows=len(made.ys),
-        notes=(*kept, *noted, *((LATE_NOTE,) if searched.late else ())),
+        notes=(*kept, *found.notes, *((LATE_NOTE,) if found.late else ())),
         interrupted=stopped,
-        ensemble=repeated,
+        ensemble=ensembled,
     )
 
 
-class _Found(NamedTuple):
-    """Systems, the best first, and the fits that they are of, the verdict, and whether the time limit ended it."""
-
-    systems: tuple[System, ...]
-    fits: Sequence[Fit]
-    verdict: Verdict
-    late: bool
-
-
-def _known_of(known: Any, text: _system_known.Text | None, states: np.ndarray, every: np.ndarray) -> Known | None:
+def _known_rates(known: Any, text: Text | None, states: np.ndarray, curves: Inputs | None) -> Known | None:
     """Known rates as the engine has them; None where there are none, or while their constants have no values.
 
-    `states` and `every` are the scales of the states, and of states and inputs.
+    `states` are the scales of the states.
     """
-    if text is not None:
-        return None if text.constants else _system_known.of_text(text, every, np.zeros(0))
-    return None if known is None else _system_known.of(known, states)
+    if text is None:
+        return None if known is None else _system_known.of(known, states)
+    every = states if curves is None else np.concatenate([states, curves.scale])
+    return None if text.constants else _system_known.of_text(text, every, np.zeros(0))
 
 
-def _each(curves: Inputs | None, count: int) -> list[Inputs | None]:
-    """Inputs of each trajectory by itself."""
-    return [None] * count if curves is None else [curves._replace(curves=(own,)) for own in curves.curves]
+def _check_known(asked: Asked, text: Text | None) -> None:
+    """Raise where known text has no value at a measurement, or constants beside what they are not fitted beside."""
+    if text is None:
+        return
+    if text.constants:
+        _system_known.check_options(text, conserved=asked.routes is not None, varies=bool(asked.differing))
+    else:
+        _system_asked.check_known(asked, text, np.zeros(0))
 
 
 def _functions(functions: Any) -> tuple[str, ...]:
@@ -266,15 +217,3 @@ def _functions(functions: Any) -> tuple[str, ...]:
     if isinstance(names, str) or not isinstance(names, Sequence) or not set(names) <= set(FUNCTIONS):
         raise ValueError(f'functions must be "all" or a sequence of {", ".join(FUNCTIONS)}, got {functions!r}.')
     return tuple(names)
-
-
-@contextlib.contextmanager
-def _reporting(progress: bool | str | None) -> Iterator[Progress]:
-    """A progress bar as a function of the stage and the part of it that is done."""
-    with _progress.bar(progress, "discover", total=100, unit="%") as bar:
-
-        def report(stage: str, part: float) -> None:
-            bar.set_postfix_str(stage, refresh=False)
-            bar.update(max(0, round(100 * part) - bar.n))
-
-        yield report

@@ -4,10 +4,9 @@ Inputs are checked (`_inputs`, `_brought`), and so is what is asked for (`_optio
 searches (`_engine`), and what it found is written out (`_written`) as formulas (`_formula`) with a verdict (`_found`).
 """
 
-import contextlib
 import dataclasses
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -191,7 +190,7 @@ def table(
         return _of_groups(brought, data, experiments, varies, _asked.Asked(chosen, measures, deviation, part), progress)
     asked = _asked.Asked(chosen, measures, deviation, part)
     _check_x_sigma(brought, part)
-    with deferred() as interrupted, _reporting(progress) as report:
+    with deferred() as interrupted, _progress.stages(progress, "discover") as report:
         searched, rest, numbers = _searched(brought, data, asked, report, interrupted)
         stopped = interrupted()
     if not searched.candidates:
@@ -289,7 +288,7 @@ def _of_groups(
         rest = data._replace(y=data.y - _known.values(part, data.x, np.zeros(0)))
         _known.check(part, rest.y, data.y, data.target)
     chosen = asked.chosen
-    with deferred() as interrupted, _reporting(progress) as report:
+    with deferred() as interrupted, _progress.stages(progress, "discover") as report:
         written = _grouped.found(
             rest, experiments, header=brought.header, varies=varies, options=_asked.table_options(asked),
             measures=asked.measures, rules=chosen.rules, terms=chosen.terms, seed=chosen.seed,
@@ -381,15 +380,3 @@ def _notes(data: _inputs.Table, constant: Sequence[int], screened: Sequence[int]
         notes.append(SCALED_NOTE)
         warnings.warn(f"discover.table: {SCALED_NOTE}.", UserWarning, stacklevel=3)
     return tuple(notes)
-
-
-@contextlib.contextmanager
-def _reporting(progress: bool | str | None) -> Iterator[Progress]:
-    """A progress bar as a function of the stage and the fraction done."""
-    with _progress.bar(progress, "discover", total=100, unit="%") as bar:
-
-        def report(stage: str, fraction: float) -> None:
-            bar.set_postfix_str(stage, refresh=False)
-            bar.update(round(100 * fraction) - bar.n)
-
-        yield report
