@@ -9,7 +9,8 @@ Odd seeds are for tuning, even seeds for reports: no number of the package was c
     "quotient"         1 or 2 positive states; one equation over 1 + q y^p
     "function"         1 or 2 states; a sine, cosine or decaying exponential in the last equation
 
-Normal noise of 0, 1, 5 or 10 % of each state's standard deviation; 50 to 200 points; one to three trajectories.
+Normal noise of 0, 1, 5 or 10 % of each state's standard deviation; 50 to 200 points; one to three trajectories. Or
+noise as it is told, and `two_trajectories` of 100 to 150 points.
 """
 
 from collections.abc import Callable
@@ -64,7 +65,26 @@ class System(NamedTuple):
         return [over / (1 + under) for over, under in zip(*sums, strict=True)]
 
 
-def draw(family: str, seed: int) -> System:
+class Sizes(NamedTuple):
+    """Noise in standard deviations of each state, trajectories, and points of each."""
+
+    noise: float
+    trajectories: int
+    points: int
+
+
+def any_sizes(rng: np.random.Generator) -> Sizes:
+    """One to three trajectories of 50 to 200 points."""
+    noise = float(NOISES[rng.integers(len(NOISES))])
+    return Sizes(noise, int(rng.integers(1, 4)), int(np.exp(rng.uniform(np.log(50), np.log(200)))))
+
+
+def two_trajectories(noise: float) -> Callable[[np.random.Generator], Sizes]:
+    """Of 100 to 150 points each."""
+    return lambda rng: Sizes(noise, 2, int(rng.integers(100, 151)))
+
+
+def draw(family: str, seed: int, sizes: Callable[[np.random.Generator], Sizes] = any_sizes) -> System:
     """The system of a seed.
 
     Raises:
@@ -73,8 +93,7 @@ def draw(family: str, seed: int) -> System:
     rng = np.random.default_rng([list(FAMILIES).index(family), seed])
     while True:
         above, below = FAMILIES[family](rng)
-        noise = float(NOISES[rng.integers(len(NOISES))])
-        count, points = int(rng.integers(1, 4)), int(np.exp(rng.uniform(np.log(50), np.log(200))))
+        noise, count, points = sizes(rng)
         ts = np.linspace(0.0, float(rng.choice([5.0, 10.0, 20.0])), points)
         law = System(family, seed, noise, above, below, [ts] * count, [])
         clean = _trajectories(law, rng, signed=family in ("polynomial", "function"))

@@ -96,6 +96,15 @@ def test_drawn_systems_are_the_same_again_and_obey_their_law(family):
     assert (np.median(np.abs(rates - slopes), axis=0) < 2 * noise + coarse).all()
 
 
+def test_drawn_systems_can_be_told_their_sizes():
+    law, exact = (_drawn_systems.draw("polynomial", 31_000, _drawn_systems.two_trajectories(n)) for n in (0.05, 0.0))
+    assert law.noise == 0.05 and len(law.ys) == 2 and 100 <= len(law.ts[0]) <= 150 and law.above == exact.above
+    deviations = [(own - clean).std(0) / clean.std(0) for own, clean in zip(law.ys, exact.ys, strict=True)]
+    np.testing.assert_allclose(deviations, 0.05, rtol=0.3)
+    rows = systems.tasks({"quotient": 2}, 4, (0.0, 0.01))
+    assert [(row["seed"], row["two"]) for row in rows] == [(4, 0.0), (6, 0.0), (4, 0.01), (6, 0.01)]
+
+
 def test_tables_of_drawn_systems_count_what_was_right():
     row = {"family": "quotient", "noise": 0.0, "right": True, "failure": False, "verdict": "recovered", "seconds": 1.0}
     rows = [row | {"points": 200}, row | {"points": 199, "right": False, "failure": True}]
