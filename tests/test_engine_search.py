@@ -279,21 +279,35 @@ def test_the_same_with_one_more_free_exponent_is_an_extension():
     assert not rivals.extends(best, best._replace(batch=freed))
 
 
+PLAIN = (Column((0,)), Column((1,)))
+BESIDE_A_LOGARITHM = (*PLAIN, Column((1,), (1.0,), "log"))
+
+
+def fixed_sum(columns, exponents, evidence):
+    """A sum of two inputs with these exponents, said to have this evidence."""
+    x = uniform(np.random.default_rng(0), 60, (0.5, 3), (0.5, 3))
+    table = prepare(x, 2 * x[:, 0] + 0.1 * x[:, 1], columns, inputs=2)
+    batch = fit.start(table, np.array([exponents]), np.zeros((1, *np.shape(exponents)), int))
+    batch = batch._replace(free=np.zeros(batch.free.shape, bool))
+    return refit(Fitted(table, Form("sum", (len(exponents),)), batch, "absolute", 0.0))._replace(evidence=evidence)
+
+
 def test_a_law_beside_its_copies_in_other_tables_is_not_one_of_many():
     """Each table with a sine or a logarithm has the law too: as other kinds they cost all later stages."""
-    x = uniform(np.random.default_rng(0), 60, (0.5, 3), (0.5, 3))
-    plain = (Column((0,)), Column((1,)))
-
-    def fitted(columns, exponents, evidence):
-        table = prepare(x, 2 * x[:, 0] + 0.1 * x[:, 1], columns, inputs=2)
-        batch = fit.start(table, np.array([exponents]), np.zeros((1, *np.shape(exponents)), int))
-        batch = batch._replace(free=np.zeros(batch.free.shape, bool))
-        return refit(Fitted(table, Form("sum", (len(exponents),)), batch, "absolute", 0.0))._replace(evidence=evidence)
-
-    best = fitted(plain, [[1.0, 0.0]], -20.0)
-    copy = fitted((*plain, Column((1,), (1.0,), "log")), [[1.0, 0.0, 0.0]], -20.0)
+    best = fixed_sum(PLAIN, [[1.0, 0.0]], -20.0)
+    copy = fixed_sum(BESIDE_A_LOGARITHM, [[1.0, 0.0, 0.0]], -20.0)
     assert not _is_one_of_many([best, copy])
-    assert _is_one_of_many([best, copy, fitted(plain, [[0.5, 0.5]], -18.0)])
+    assert _is_one_of_many([best, copy, fixed_sum(PLAIN, [[0.5, 0.5]], -18.0)])
+
+
+@pytest.mark.parametrize(("ahead", "columns"), [(1e-10, PLAIN), (1.0, BESIDE_A_LOGARITHM)])
+def test_of_copies_in_other_tables_rounding_errors_do_not_choose(ahead, columns):
+    """Their neighbours differ, and so did the verdict's nats between processors."""
+    plain = fixed_sum(PLAIN, [[1.0, 0.0]], -20.0)
+    copy = fixed_sum(BESIDE_A_LOGARITHM, [[1.0, 0.0, 0.0]], -20.0 - ahead)
+    for found in ([plain, copy], [copy, plain]):
+        (kept,) = engine._once(found)
+        assert kept.table.columns == columns
 
 
 @pytest.mark.slow

@@ -367,12 +367,9 @@ def distinct_laws(found: list[Fitted], tables: Tables) -> list[Fitted]:
 
     The walk over neighbours of the best may find better ones.
     """
-    once: dict[tuple, Fitted] = {}
-    for fitted in sorted(found, key=lambda fitted: fitted.evidence):
-        once.setdefault((fitted.noise, *names(fitted)), fitted)
-    if not once:
+    ranked = _once(found)
+    if not ranked:
         return []
-    ranked = list(once.values())
     best, around = _improved(ranked[0])
     around += with_exponentials(best, tables)
     near = [f for f in [best, *ranked, *around] if f.evidence < best.evidence + settings.RIVALS]
@@ -393,6 +390,17 @@ def distinct_laws(found: list[Fitted], tables: Tables) -> list[Fitted]:
         if not any(same_values(other, fitted) or _in_other_noise(other, fitted) for other in kept):
             kept.append(fitted)
     return kept
+
+
+def _once(found: list[Fitted]) -> list[Fitted]:
+    """Each law under each noise once, the best first: of copies that differ in rounding errors only the one with the
+    fewest columns beside it, on every machine the same one."""
+    once: dict[tuple, Fitted] = {}
+    for fitted in sorted(found, key=lambda fitted: (fitted.table.width, fitted.evidence)):
+        name = fitted.noise, *names(fitted)
+        if name not in once or fitted.evidence < once[name].evidence - settings.SAME_EVIDENCE:
+            once[name] = fitted
+    return sorted(once.values(), key=lambda fitted: fitted.evidence)
 
 
 def _improved(fitted: Fitted) -> tuple[Fitted, list[Fitted]]:
