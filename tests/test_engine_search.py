@@ -310,6 +310,23 @@ def test_of_copies_in_other_tables_rounding_errors_do_not_choose(ahead, columns)
         assert kept.table.columns == columns
 
 
+def test_relative_noise_over_many_decades_is_seen_once_a_function_is_there():
+    """No sum of products fits, and what one leaves speaks for absolute noise; a power of a sum then was the answer."""
+    law = _drawn_laws.draw("elementary", 60302)  # a*x0*exp(-b*x0^2*x1^2)/x1 over ten decades, noise of 10 %
+    found = search(law.x, law.y)
+    best = found.candidates[0]
+    assert found.verdict == "recovered" and best.noise == "relative" and best.form.function == "exp"
+    np.testing.assert_array_equal(best.exponents, [[1, -1], [2, 2]])
+
+
+@pytest.mark.slow
+def test_dear_products_inside_of_functions_are_searched_where_nothing_fits():
+    x = uniform(np.random.default_rng(0), 100, (0.4, 0.8), (0.9, 2), (0.5, 7), (0.1, 1.4))
+    found = search(x, 1.66 * x[:, 0] ** 2 * np.sqrt(x[:, 3]) / np.expm1(1.07 * x[:, 0] ** 2 * np.sqrt(x[:, 2])))
+    best = found.candidates[0]
+    assert found.verdict == "recovered" and best.form.function == "1/expm1" and not best.free.any()
+
+
 @pytest.mark.slow
 def test_a_season_on_a_trend_is_found():
     """The trend explains most, and what swings fast looks like noise to a smooth function."""

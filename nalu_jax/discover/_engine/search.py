@@ -208,12 +208,26 @@ def _collect(tables: Tables, clock: _Clock, terms: int, guesses: tuple[Guess, ..
     if not found or _settled(found):
         return found
     found.append(_with_other_noise(min(found, key=lambda fitted: fitted.evidence)))
-    order = _worth_noises(found)
-    for place, noise in enumerate(order):
-        if place and _enough(found):
-            break
-        _widen(found, Wider(tables, noise, seed, thorough=not _enough(found), found=found), clock, place / len(order))
+    worth, searched = _worth_noises(found), list[Noise]()
+    while (noise := _next_noise(found, worth, searched)) is not None:
+        wider = Wider(tables, noise, seed, thorough=not _enough(found), found=found)
+        _widen(found, wider, clock, len(searched) / max(len(worth), len(searched) + 1))
+        searched.append(noise)
     return found
+
+
+def _next_noise(found: list[Fitted], worth: tuple[Noise, ...], searched: list[Noise]) -> Noise | None:
+    """The model of the noise under which the wider family is searched next: of those that are worth it while no law
+    stands; then the other one, where the best formula, which may be a new one, explains far more under it."""
+    left = [noise for noise in worth if noise not in searched]
+    if left and not (searched and _enough(found)):
+        return left[0]
+    best = min(found, key=lambda fitted: fitted.evidence)
+    other = _with_other_noise(best)
+    if other.noise in searched or other.evidence > best.evidence - settings.EFFORT_MARGIN:
+        return None
+    found.append(other)
+    return other.noise
 
 
 def _collect_consistent(tables: Tables, clock: _Clock, terms: int) -> list[Fitted]:

@@ -12,7 +12,7 @@ from nalu_jax.discover._engine.candidate import Column, Noise
 from nalu_jax.discover._engine.columns import Table
 from nalu_jax.discover._engine.derived import exponentials, proposals, search_derived
 from nalu_jax.discover._engine.forms import ROOTS
-from nalu_jax.discover._engine.functions import inner_products, search_functions
+from nalu_jax.discover._engine.functions import Inner, inner_products, search_functions
 from nalu_jax.discover._engine.quotients import search_quotients, search_rooted_quotients
 from nalu_jax.discover._engine.roots import search_less_one, search_roots
 from nalu_jax.discover._engine.shifted import search_shifted
@@ -116,6 +116,7 @@ class Wider:
                 [lambda bar, name=name: self._beside_root(name, bar) for name in beside],
                 "real exponents",
             ),
+            Stage("functions of more products", [self._more_functions], "nothing fits"),
             Stage(
                 "functions of differences",
                 [
@@ -219,6 +220,12 @@ class Wider:
         if not columns:
             return []
         return search_derived(*self.tables.sizes(columns), self.noise, power=power, bar=bar)
+
+    def _more_functions(self, bar: float) -> list[Fitted]:
+        thin, table, judged = self.tables.sizes()
+        inner = inner_products(thin, settings.MORE_INNER_PRODUCTS)
+        more = Inner(*(array[settings.INNER_PRODUCTS :] for array in inner))
+        return search_functions(thin, table, judged, self.noise, more, bar=bar) if len(more.exponents) else []
 
     def _functions(self, columns: tuple[Column, ...], products: int, bar: float) -> list[Fitted]:
         thin, table, judged = self.tables.sizes(columns)
