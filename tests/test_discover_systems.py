@@ -16,7 +16,7 @@ from scipy.integrate import solve_ivp
 from benchmarks import _drawn_systems
 from nalu_jax import discover
 from nalu_jax.discover._engine import settings as tables
-from nalu_jax.discover._found import ALIKE, RECOVERED
+from nalu_jax.discover._found import ALIKE, NOTHING, RECOVERED
 from nalu_jax.discover._systems import (
     families,
     inner,
@@ -599,3 +599,13 @@ def test_a_function_of_little_is_its_first_powers():
     begin = run.tried(structure.plain([(tanh,)]), np.array([-15.0]), made.nodes(made.curves[0]), np.full(1, 1e-3))
     assert begin is not None
     assert inner.fitted(run, begin) is None
+
+
+@pytest.mark.parametrize("lawless", ["noise", "too fast for its samples"])
+def test_a_state_without_a_law_does_not_hide_those_of_others(lawless):
+    """The verdict was that nothing is found, of a decay that is exact."""
+    ts = np.linspace(0.0, 5.0, 60)
+    other = np.random.default_rng(0).normal(size=60) if lawless == "noise" else np.sin(37 * ts**1.5)
+    found = discover.ode(ts, np.stack([2 * np.exp(-ts / 2), other], 1), names=["a", "b"], progress=False)
+    assert found.equations == ("-a/2", "0")
+    assert (found.verdict, found.reason) == (NOTHING, "1 of 2 states follows no law that was found")

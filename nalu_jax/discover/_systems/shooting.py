@@ -78,9 +78,13 @@ class Fit:
 
     @property
     def explains(self) -> bool:
-        """Whether anything is explained; states that stay as they are need not."""
-        explained = self.error <= settings.WORST_FIT or not self.structure.size
-        return bool(np.isfinite(self.length) and np.isfinite(self.variance).all() and explained)
+        """Whether all states that it changes or reads are explained; others, which stay as they are, need not be."""
+        count, terms = len(self.variance), self.structure.columns.terms
+        involved = [bool(self.structure.numerators[j]) or any(term.reads(j) for term in terms) for j in range(count)]
+        if self.routes is not None:
+            involved = [bool(terms)] * count
+        explained = np.sqrt(self.variance[involved]) <= settings.WORST_FIT
+        return bool(np.isfinite(self.length) and np.isfinite(self.variance).all() and explained.all())
 
     @property
     def is_exact(self) -> bool:

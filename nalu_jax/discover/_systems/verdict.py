@@ -88,7 +88,7 @@ def _against(problem: Problem, best: Fit) -> str | None:
     if len(best.structure.free) > settings.FREE_EXPONENTS:
         return f"{len(best.structure.free)} of its exponents are no simple numbers"
     if best.error > settings.EXPLAINS:
-        return f"it leaves {best.error:.2g} standard deviations of a state"
+        return _unexplained(best)
     if problem.noise is not None and best.error > max(
         settings.KNOWN_NOISE * problem.noise, settings.EXACT * settings.FLOOR
     ):
@@ -99,6 +99,17 @@ def _against(problem: Problem, best: Fit) -> str | None:
     if left > settings.WHITE:
         return f"what it leaves still follows the times: its neighbours are alike by {left:.1f} standard deviations"
     return None
+
+
+def _unexplained(best: Fit) -> str:
+    """What is said of a system that leaves much of some states."""
+    left = np.sqrt(best.variance) > settings.EXPLAINS
+    lawless = 0
+    if best.routes is None:
+        lawless = sum(not best.structure.numerators[j] for j in np.flatnonzero(left))
+    if lawless:
+        return f"{lawless} of {len(left)} states follow{'s' * (lawless == 1)} no law that was found"
+    return f"it leaves {best.error:.2g} standard deviations of a state"
 
 
 def follows(problem: Problem, fit: Fit) -> float:
