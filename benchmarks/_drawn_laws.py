@@ -1,6 +1,7 @@
 """Drawn laws: tables whose law is known because it was drawn, inside and outside of what `discover.table` looks for.
 
-Odd seeds are for tuning, even seeds for reports: no number of the package was chosen on an even seed.
+Odd seeds are for tuning, even seeds for reports: no number of the package was chosen on an even seed that is still
+reported, but for those that `laws` names.
 
     family                  what is drawn
     "sum of products"       1 to 3 terms of 1 to 6 inputs, 30 to 300 rows, normal noise

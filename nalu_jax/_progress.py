@@ -36,10 +36,14 @@ def label(progress: bool | str | None, name: str) -> str:
 @contextlib.contextmanager
 def stages(progress: bool | str | None, name: str) -> Iterator[Callable[[str, float], None]]:
     """A bar in percent, as a function of the stage and the part of everything that is done; it never goes back."""
-    with bar(progress, name, total=100, unit="%") as shown_bar:
+    with bar(progress, name, total=100, unit="%") as percent:
 
         def report(stage: str, part: float) -> None:
-            shown_bar.set_postfix_str(stage, refresh=False)
-            shown_bar.update(max(0, round(100 * part) - shown_bar.n))
+            percent.set_postfix_str(stage, refresh=False)
+            ahead = round(100 * part) - percent.n
+            if ahead > 0:
+                percent.update(ahead)
+            else:
+                percent.refresh()  # the stage is another one
 
         yield report

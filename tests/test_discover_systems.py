@@ -603,9 +603,29 @@ def test_a_function_of_little_is_its_first_powers():
 
 @pytest.mark.parametrize("lawless", ["noise", "too fast for its samples"])
 def test_a_state_without_a_law_does_not_hide_those_of_others(lawless):
-    """The verdict was that nothing is found, of a decay that is exact."""
+    """The rate of a decay that is exact was 0, too."""
     ts = np.linspace(0.0, 5.0, 60)
     other = np.random.default_rng(0).normal(size=60) if lawless == "noise" else np.sin(37 * ts**1.5)
     found = discover.ode(ts, np.stack([2 * np.exp(-ts / 2), other], 1), names=["a", "b"], progress=False)
     assert found.equations == ("-a/2", "0")
-    assert (found.verdict, found.reason) == (NOTHING, "1 of 2 states follows no law that was found")
+    assert (found.verdict, found.reason) == (
+        NOTHING,
+        "for 1 of 2 states no rate does better than that it stays as it is",
+    )
+
+
+def test_a_fit_explains_what_it_changes_and_reads():
+    ts = np.linspace(0.0, 5.0, 60)
+    decay, noise = 2 * np.exp(-ts / 2), np.random.default_rng(0).normal(size=60)
+    made = problem.problem([ts], [np.stack([decay, noise], 1)], scale=np.ones(2))
+    nodes, sigma = made.nodes(made.curves[-1]), np.array([1e-6, 1.0])
+
+    def fitted(equation, given=made):
+        law = structure.plain([tuple(terms.Term(powers) for powers in equation), ()])
+        return shooting.fit(given, law, np.full(law.size, -0.5), nodes, sigma)
+
+    assert fitted([(1, 0)]) is not None
+    assert fitted([(1, 1)]) is None  # it reads what it says nothing of
+    none = lambda times, states: np.zeros(states[..., :2].shape)
+    slopes = lambda times, states: np.zeros((*states.shape[:-1], 2, 2))
+    assert fitted([(1, 0)], dataclasses.replace(made, known=problem.Known(none, slopes))) is None  # may be read there

@@ -300,14 +300,36 @@ def test_a_law_beside_its_copies_in_other_tables_is_not_one_of_many():
     assert _is_one_of_many([best, copy, fixed_sum(PLAIN, [[0.5, 0.5]], -18.0)])
 
 
-@pytest.mark.parametrize(("ahead", "columns"), [(1e-10, PLAIN), (1.0, BESIDE_A_LOGARITHM)])
-def test_of_copies_in_other_tables_rounding_errors_do_not_choose(ahead, columns):
+BESIDE_A_SINE = (*PLAIN, Column((1,), (1.0,), "sin"))
+
+
+@pytest.mark.parametrize(
+    ("other", "ahead", "expected"),
+    [
+        (PLAIN, 1e-10, PLAIN),
+        (PLAIN, 1.0, BESIDE_A_LOGARITHM),
+        (BESIDE_A_SINE, 1e-10, BESIDE_A_LOGARITHM),
+        (BESIDE_A_SINE, -1e-10, BESIDE_A_LOGARITHM),
+    ],
+)
+def test_of_copies_in_several_tables_rounding_errors_do_not_choose(other, ahead, expected):
     """Their neighbours differ, and so did the verdict's nats between processors."""
-    plain = fixed_sum(PLAIN, [[1.0, 0.0]], -20.0)
-    copy = fixed_sum(BESIDE_A_LOGARITHM, [[1.0, 0.0, 0.0]], -20.0 - ahead)
-    for found in ([plain, copy], [copy, plain]):
+    beside = fixed_sum(BESIDE_A_LOGARITHM, [[1.0, 0.0, 0.0]], -20.0 - ahead)
+    copy = fixed_sum(other, [[1.0, 0.0, 0.0][: len(other)]], -20.0)
+    for found in ([beside, copy], [copy, beside]):
         (kept,) = engine._once(found)
-        assert kept.table.columns == columns
+        assert kept.table.columns == expected
+
+
+def test_the_noise_of_the_best_formula_is_searched():
+    near = fixed_sum(PLAIN, [[1.0, 0.0]], -20.0)
+    assert engine._next_noise([near], ("absolute",), []) == "absolute"
+    assert engine._next_noise([near], ("absolute",), ["absolute"]) is None
+    relative = near._replace(noise="relative", evidence=-50.0)
+    assert engine._next_noise([near, relative], ("absolute",), ["absolute"]) == "relative"
+    assert engine._next_noise([near, relative], ("absolute",), ["absolute", "relative"]) is None
+    poor = fixed_sum(PLAIN, [[0.0, 1.0]], -20.0)  # what it leaves follows the inputs: no law stands
+    assert engine._next_noise([poor], ("absolute", "relative"), ["absolute"]) == "relative"
 
 
 def test_relative_noise_over_many_decades_is_seen_once_a_function_is_there():

@@ -164,7 +164,7 @@ def ode(
         exact_starts=initial_states == "exact",
         time_limit=time_limit,
     )
-    _check_known(asked, text)
+    _check_text(asked, text)
     _system_conserved.check(sums, data, asked.rates)
     halves = _ensemble.halves([len(times) for times in data.times], ensemble) if ensemble else []
     with deferred() as interrupted, _progress.stages(progress, "discover") as report:
@@ -201,14 +201,14 @@ def _known_rates(known: Any, text: Text | None, states: np.ndarray, curves: Inpu
     return None if text.constants else _system_known.of_text(text, every, np.zeros(0))
 
 
-def _check_known(asked: Asked, text: Text | None) -> None:
+def _check_text(asked: Asked, text: Text | None) -> None:
     """Raise where known text has no value at a measurement, or constants beside what they are not fitted beside."""
     if text is None:
         return
     if text.constants:
         _system_known.check_options(text, conserved=asked.routes is not None, varies=bool(asked.differing))
     else:
-        _system_asked.check_known(asked, text, np.zeros(0))
+        _system_asked.check_values(asked, text, np.zeros(0))
 
 
 def _functions(functions: Any) -> tuple[str, ...]:

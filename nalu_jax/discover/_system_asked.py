@@ -1,4 +1,4 @@
-"""What the engine is asked for trajectories, and what it found in all of them or in a part, written out as systems."""
+"""What is asked of the engine for trajectories, and what it found in all or some of them, written out as systems."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -74,10 +74,10 @@ class Found(NamedTuple):
     fits: Sequence[Fit]
     verdict: Verdict
     late: bool
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
-def check_known(asked: Asked, text: _system_known.Text, constants: np.ndarray) -> None:
+def check_values(asked: Asked, text: _system_known.Text, constants: np.ndarray) -> None:
     """Raise where known text has no value at a measurement, with these constants (k,)."""
     inputs = None if asked.driving is None else asked.driving.values
     _system_known.check(text, times=asked.data.times, states=asked.data.states, inputs=inputs, constants=constants)
@@ -87,7 +87,7 @@ def problem_of(
     asked: Asked,
     times: list[np.ndarray],
     states: list[np.ndarray],
-    curves: Inputs | None,
+    inputs: Inputs | None,
     *,
     exact_starts: bool = False,
 ) -> Problem:
@@ -95,7 +95,7 @@ def problem_of(
     kinds = None if asked.names.measures is None else asked.names.measures.kinds
     return problem(
         times, states, known=asked.rates, scale=asked.data.scale, noise=asked.noise, kinds=kinds, routes=asked.routes,
-        inputs=curves, exact_starts=exact_starts,
+        inputs=inputs, exact_starts=exact_starts,
     )  # fmt: skip
 
 
@@ -104,8 +104,12 @@ def searched(asked: Asked, made: Problem, report: Progress, stop: Callable[[], b
     if asked.differing:
         return _differing(asked, made, report, stop)
     text = asked.constants
-    check = None if text is None else functools.partial(check_known, asked, text)
-    return _common(asked, made, report, stop, check)
+    check = None if text is None else functools.partial(check_values, asked, text)
+    found = _common(asked, made, report, stop, check)
+    if not found.systems:
+        return found
+    inside = _system_written.rate_notes(found.fits[0], made, asked.names)
+    return found._replace(notes=(*inside, *_system_constants.notes(found.systems[0].known)))
 
 
 def repeated(
@@ -148,10 +152,7 @@ def _common(
         systems = tuple(
             _system_written.system_of(law.fit, law.problem, asked.names, text, law.constants) for law in found.found
         )
-    if not systems:
-        return Found((), fits, found.verdict, found.late, ())
-    inside = _system_written.rate_notes(fits[0], made, asked.names)
-    return Found(systems, fits, found.verdict, found.late, (*inside, *_system_constants.notes(systems[0].known)))
+    return Found(systems, fits, found.verdict, found.late)
 
 
 def _differing(asked: Asked, made: Problem, report: Progress, stop: Callable[[], bool]) -> Found:

@@ -209,25 +209,30 @@ def _collect(tables: Tables, clock: _Clock, terms: int, guesses: tuple[Guess, ..
         return found
     found.append(_with_other_noise(min(found, key=lambda fitted: fitted.evidence)))
     worth, searched = _worth_noises(found), list[Noise]()
-    while (noise := _next_noise(found, worth, searched)) is not None:
+    while not clock.stopped and (noise := _next_noise(found, worth, searched)) is not None:
         wider = Wider(tables, noise, seed, thorough=not _enough(found), found=found)
         _widen(found, wider, clock, len(searched) / max(len(worth), len(searched) + 1))
         searched.append(noise)
+        found += _far_better_under_the_other_noise(found)
     return found
 
 
 def _next_noise(found: list[Fitted], worth: tuple[Noise, ...], searched: list[Noise]) -> Noise | None:
     """The model of the noise under which the wider family is searched next: of those that are worth it while no law
-    stands; then the other one, where the best formula, which may be a new one, explains far more under it."""
-    left = [noise for noise in worth if noise not in searched]
+    stands; then that of the best formula. None where it is searched."""
+    left: list[Noise] = [noise for noise in worth if noise not in searched]
     if left and not (searched and _enough(found)):
         return left[0]
     best = min(found, key=lambda fitted: fitted.evidence)
+    return None if best.noise in searched else best.noise
+
+
+def _far_better_under_the_other_noise(found: list[Fitted]) -> list[Fitted]:
+    """The best formula under the other model of the noise, where it explains far more under it: what the formulas
+    before it left may have spoken for the wrong one."""
+    best = min(found, key=lambda fitted: fitted.evidence)
     other = _with_other_noise(best)
-    if other.noise in searched or other.evidence > best.evidence - settings.EFFORT_MARGIN:
-        return None
-    found.append(other)
-    return other.noise
+    return [other] if other.evidence < best.evidence - settings.EFFORT_MARGIN else []
 
 
 def _collect_consistent(tables: Tables, clock: _Clock, terms: int) -> list[Fitted]:
@@ -407,10 +412,10 @@ def distinct_laws(found: list[Fitted], tables: Tables) -> list[Fitted]:
 
 
 def _once(found: list[Fitted]) -> list[Fitted]:
-    """Each law under each noise once, the best first: of copies that differ in rounding errors only the one with the
-    fewest columns beside it, on every machine the same one."""
+    """Each law under each noise once, the best first: of copies in several tables that differ in rounding errors only
+    the one in the table with the fewest columns, on every machine the same one."""
     once: dict[tuple, Fitted] = {}
-    for fitted in sorted(found, key=lambda fitted: (fitted.table.width, fitted.evidence)):
+    for fitted in sorted(found, key=lambda each: (each.table.width, repr(each.table.columns), each.evidence)):
         name = fitted.noise, *names(fitted)
         if name not in once or fitted.evidence < once[name].evidence - settings.SAME_EVIDENCE:
             once[name] = fitted

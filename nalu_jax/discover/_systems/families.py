@@ -61,8 +61,7 @@ def search(
     """
     run = Search(problem, stop, report, time_limit, nonnegative)
     still(run)
-    every = small_products, polynomials, one_by_one, quotients, functions_of_states, real_exponents, rates_inside
-    for family in every:
+    for family in (small_products, polynomials, quotients, functions_of_states, real_exponents, rates_inside):
         if run.ended() or run.solved():
             break
         family(run)
@@ -120,26 +119,6 @@ def polynomials(run: Search) -> None:
     terms = library.polynomials(count, library.degree_of(count))
     from_starts(run, terms, "products", settings.TERMS_PER_EQUATION.get(count, settings.TERMS_OF_MANY))
     around_best(run, terms)
-
-
-def one_by_one(run: Search) -> None:
-    """Where no system does better than states that stay as they are, equations one after another beside such states:
-    one state that is sampled too coarsely hides the laws of all others."""
-    best = run.best()
-    if best is None or best.structure.size or run.problem.routes is not None:
-        return
-    terms = library.polynomials(run.problem.n_variables, settings.FIRST_DEGREES[0])
-    for curves in run.problem.curves:
-        begins = weak.starts(run.problem, curves, terms)
-        kept = [begin[0]._replace(above=(), coefficients=np.zeros(0)) for begin in begins]
-        for i, begin in enumerate(begins):
-            for start in begin:
-                if run.ended():
-                    return
-                equations = [*kept[:i], start, *kept[i + 1 :]]
-                found = run.tried(*composed(equations), run.problem.nodes(curves), curves.noise)
-                if found is not None and found is run.best():
-                    kept[i] = start
 
 
 def real_exponents(run: Search) -> None:

@@ -77,19 +77,23 @@ class Fit:
         return tuple((frozenset(map(own, above)), frozenset(map(own, below))) for above, below in self.structure.key)
 
     @property
-    def explains(self) -> bool:
-        """Whether all states that it changes or reads are explained; others, which stay as they are, need not be."""
-        count, terms = len(self.variance), self.structure.columns.terms
-        involved = [bool(self.structure.numerators[j]) or any(term.reads(j) for term in terms) for j in range(count)]
-        if self.routes is not None:
-            involved = [bool(terms)] * count
-        explained = np.sqrt(self.variance[involved]) <= settings.WORST_FIT
-        return bool(np.isfinite(self.length) and np.isfinite(self.variance).all() and explained.all())
-
-    @property
     def is_exact(self) -> bool:
         """Whether nothing but rounding is left."""
         return self.error < settings.EXACT * settings.FLOOR
+
+
+def explains(problem: Problem, found: Fit) -> bool:
+    """Whether all states that a fit changes or reads are explained; others, which stay as they are, need not be.
+
+    Known rates and those of routes may change and read every state.
+    """
+    if not (np.isfinite(found.length) and np.isfinite(found.variance).all()):
+        return False
+    if not found.structure.size:
+        return True
+    everywhere = problem.known is not None or problem.routes is not None
+    explained = np.sqrt(found.variance) <= settings.WORST_FIT
+    return all(explained[j] for j in range(problem.n_states) if everywhere or found.structure.involves(j))
 
 
 def _to_two_digits(function: Function) -> Function:
@@ -125,13 +129,13 @@ def fit(
         if found is None and patient:
             found = _fit(problem, structure, parameters, nodes, sigma, steps, level=1)
         for level in (1, 2):
-            if found is None or not found.explains:
+            if found is None or not explains(problem, found):
                 return None
             hopeless = found.length > bar and found.error > settings.HOPELESS_ERROR
             if _solved(problem, found, level, hopeless=hopeless):
                 break
             better = _fit(problem, structure, found.parameters, found.nodes, found.sigma, full, level=level)
-            found = found if better is None or not better.explains else better
+            found = found if better is None or not explains(problem, better) else better
         return found
 
 

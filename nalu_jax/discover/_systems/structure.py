@@ -94,6 +94,10 @@ class Structure:
             sizes.append(size if size > len(variables) else 0)
         return max(sizes)
 
+    def involves(self, state: int) -> bool:
+        """Whether a state has terms in its own equation, or is in those of any."""
+        return bool(self.numerators[state]) or any(term.reads(state) for term in self.columns.terms)
+
     @functools.cached_property
     def is_rational(self) -> bool:
         return any(self.denominators)

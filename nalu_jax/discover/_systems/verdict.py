@@ -88,7 +88,7 @@ def _against(problem: Problem, best: Fit) -> str | None:
     if len(best.structure.free) > settings.FREE_EXPONENTS:
         return f"{len(best.structure.free)} of its exponents are no simple numbers"
     if best.error > settings.EXPLAINS:
-        return _unexplained(best)
+        return _unexplained(problem, best)
     if problem.noise is not None and best.error > max(
         settings.KNOWN_NOISE * problem.noise, settings.EXACT * settings.FLOOR
     ):
@@ -101,14 +101,13 @@ def _against(problem: Problem, best: Fit) -> str | None:
     return None
 
 
-def _unexplained(best: Fit) -> str:
+def _unexplained(problem: Problem, best: Fit) -> str:
     """What is said of a system that leaves much of some states."""
-    left = np.sqrt(best.variance) > settings.EXPLAINS
-    lawless = 0
-    if best.routes is None:
-        lawless = sum(not best.structure.numerators[j] for j in np.flatnonzero(left))
-    if lawless:
-        return f"{lawless} of {len(left)} states follow{'s' * (lawless == 1)} no law that was found"
+    left = np.flatnonzero(np.sqrt(best.variance) > settings.EXPLAINS)
+    if problem.known is None and problem.routes is None:
+        still = sum(not best.structure.numerators[j] for j in left)
+        if still:
+            return f"for {still} of {problem.n_states} states no rate does better than that it stays as it is"
     return f"it leaves {best.error:.2g} standard deviations of a state"
 
 
