@@ -629,3 +629,10 @@ def test_a_fit_explains_what_it_changes_and_reads():
     none = lambda times, states: np.zeros(states[..., :2].shape)
     slopes = lambda times, states: np.zeros((*states.shape[:-1], 2, 2))
     assert fitted([(1, 0)], dataclasses.replace(made, known=problem.Known(none, slopes))) is None  # may be read there
+
+
+@pytest.mark.parametrize("dates", [np.arange(6).astype("timedelta64[h]"), np.arange(6).astype("datetime64[D]")])
+def test_dates_are_no_numbers(dates):
+    """Differences of times were taken for whole numbers, of nanoseconds for instance."""
+    with pytest.raises(TypeError, match=r"ts must be numbers.*Divide by a unit, such as \(ts - ts\[0\]\)"):
+        discover.ode(dates, np.arange(6.0))

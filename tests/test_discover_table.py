@@ -477,6 +477,39 @@ def test_what_works_though_it_is_unusual():
         assert discover.table(values, y, nested=False, functions=(), seed=10**30).formula == "3*x0*x1"
 
 
+@pytest.mark.parametrize("twin", ["a copy", "a multiple", "a square"])
+def test_an_input_that_could_stand_for_another_is_told(twin):
+    """The number of a row was "recovered" as the current, to which it is proportional."""
+    rng = np.random.default_rng(11)
+    current = np.linspace(0.1, 2.0, 20)
+    other = {"a copy": current, "a multiple": 10 * current, "a square": current**2}[twin]
+    x, y = np.stack([other, current], 1), 47 * current * (1 + 0.01 * rng.normal(size=20))
+    found = discover.table(x, y, names=("other", "current"))
+    assert found.verdict == ALIKE and "could stand for" in found.reason
+    for options in ({"exclude": ["other"]}, {"include": ["current"]}):
+        found = discover.table(x, y, names=("other", "current"), **options)
+        assert (found.verdict, found.formula) == (RECOVERED, "47.093*current")
+
+
+def test_rows_that_count_less_are_told():
+    x = np.linspace(1.0, 10.0, 31)[:, None]
+    y = 3 * x[:, 0] + 0.1 * np.random.default_rng(1).normal(size=31)
+    y[[4, 9]] += 20
+    x[1] = np.nan  # rows are counted as they were brought
+    options = {"functions": (), "nested": False, "missing": "drop"}
+    found = discover.table(x, y, **options)
+    assert found.formula == "3*x0" and "rows 5, 10" in found.notes[-1] and "robust=False" in found.notes[-1]
+    assert not any("far off" in note for note in discover.table(x, y, robust=False, **options).notes)
+
+
+def test_that_a_constant_is_nearly_as_good_is_said_as_that():
+    rng = np.random.default_rng(100)
+    x = rng.uniform(1, 5, (15, 8))
+    found = discover.table(x, 2 * np.sqrt(x[:, 0]) * (1 + 0.1 * rng.normal(size=15)))
+    assert found.verdict == NOTHING and found.formula == "1.994*sqrt(x0)"
+    assert found.reason == "a constant does nearly as well: these rows do not show that the target follows the inputs"
+
+
 def test_the_public_names():
     assert set(discover.__all__) <= set(dir(discover)) and all(hasattr(discover, name) for name in discover.__all__)
     assert not any(path.name == "_table_search.py" for path in pathlib.Path(discover.__file__).parent.iterdir())

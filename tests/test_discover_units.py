@@ -200,6 +200,7 @@ def test_all_formulas_that_are_offered_are_consistent_where_constants_are_pure_n
     [
         ({"units": {"n": "mol", "T": "K"}, "target_unit": "kPa"}, ValueError, "column 'V' has no unit: give units"),
         ({"units": UNITS}, ValueError, "column 'p' has no unit: give target_unit"),
+        ({"units": "headers"}, ValueError, r"column 'n' has no unit in brackets: write it as 'T \[K\]'"),
         ({"units": UNITS | {"q": "m"}, "target_unit": "kPa"}, ValueError, "there is no column 'q'"),
         ({"units": UNITS | {"T": "degC"}, "target_unit": "kPa"}, ValueError, "units of 'T'.*Add 273.15"),
         ({"units": UNITS, "target_unit": "kPa", "constants": "dimensionless"}, ValueError, "none of .* has mass"),

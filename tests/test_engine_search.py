@@ -421,6 +421,14 @@ def test_a_law_outside_of_the_family_is_not_called_recovered():
     assert found.reason
 
 
+def test_what_neighbours_of_barred_formulas_are_is_no_rival_of_itself():
+    """Without its logarithm a formula that is not allowed is the law: "which was not allowed, fits as well"."""
+    x = np.linspace(0.1, 2.0, 20)[:, None]
+    y = 47 * x[:, 0] * (1 + 0.01 * np.random.default_rng(11).normal(size=20))
+    found = search(x, y, rules=Rules(functions=(), nested=False))
+    assert found.verdict == "recovered" and found.candidates[0].exponents.tolist() == [[1.0]]
+
+
 @pytest.mark.slow
 def test_what_is_not_allowed_is_no_answer_but_stays_a_rival():
     rng = np.random.default_rng(0)

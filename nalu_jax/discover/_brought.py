@@ -152,10 +152,7 @@ def _dropped(x: Any, names: Any, rows: dict[str, Any]) -> tuple[Any, dict[str, A
     if not absent.any():
         return x, rows, kept, ()
     places = (np.flatnonzero(absent) + 1).tolist()
-    listed = ", ".join(map(str, places[:MOST_LISTED])) + (", ..." if len(places) > MOST_LISTED else "")
-    note = (
-        f"{len(places)} of {len(absent)} rows left out, since a cell is missing: row{'s' * (len(places) > 1)} {listed}"
-    )
+    note = f"{len(places)} of {len(absent)} rows left out, since a cell is missing: {listed(places)}"
     part = {name: None if values is None else _inputs.as_array(values, name)[kept] for name, values in rows.items()}
     if headers is not None and names is None:
         return _Frame(array[kept], headers), part, kept, (note,)
@@ -202,6 +199,16 @@ def _positive(name: str, values: Any, *, zero: bool) -> np.ndarray | None:
     if not numbers.any():
         raise ValueError(f"all {name} are zero: there is nothing to fit.")
     return numbers
+
+
+def listed(rows: Sequence[int]) -> str:
+    """Some rows, counted from 1, for people.
+
+    >>> listed([3]), listed([1, 2])
+    ('row 3', 'rows 1, 2')
+    """
+    numbers = ", ".join(map(str, rows[:MOST_LISTED])) + (", ..." if len(rows) > MOST_LISTED else "")
+    return f"row{'s' * (len(rows) > 1)} {numbers}"
 
 
 def _without_weight(brought: Brought) -> Brought:

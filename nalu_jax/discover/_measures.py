@@ -104,6 +104,8 @@ def _given(units: Any, names: Sequence[str], target: str, target_unit: Any) -> d
         given[target] = target_unit
     for header in (*names, target):
         if given.get(header) is None:
+            if units == "headers":
+                raise ValueError(f"column {header!r} has no unit in brackets: write it as 'T [K]', or [1] of a number.")
             where = "target_unit" if header == target else f"units[{header!r}]"
             raise ValueError(f"column {header!r} has no unit: give {where}, or '1' where it is a pure number.")
     return given

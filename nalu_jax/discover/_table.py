@@ -13,12 +13,25 @@ import numpy as np
 
 from .. import _arguments, _progress
 from .._interrupt import deferred
-from . import _asked, _brought, _errors_in_x, _frames, _groups, _inputs, _known, _measures, _names, _options, _written
+from . import (
+    _asked,
+    _brought,
+    _errors_in_x,
+    _frames,
+    _groups,
+    _inputs,
+    _known,
+    _measures,
+    _names,
+    _options,
+    _twins,
+    _written,
+)
 from ._engine.candidate import Candidate, predict
 from ._engine.search import Progress, Searched
 from ._engine.verdict import Verdict
 from ._formula import Formula
-from ._found import NOTHING, Found
+from ._found import ALIKE, NOTHING, RECOVERED, Found
 
 SCALED_NOTE = (
     "the inputs have mean 0 and standard deviation 1, as after a StandardScaler: products and powers of such numbers "
@@ -204,7 +217,8 @@ def table(
         _written.formula_of(candidate, rest, scale, bounds, measures), part, numbers, data
     )
     formulas = write(best, bounds), *(write(candidate, {}) for candidate in searched.candidates[1:])
-    verdict, reason = _verdict(Verdict(searched.verdict, searched.reason, searched.alike), formulas)
+    engine = Verdict(searched.verdict, searched.reason, searched.alike)
+    verdict, reason = _verdict(engine, formulas, data, chosen)
     found = Found(
         verdict=verdict,
         reason=reason,
@@ -213,7 +227,11 @@ def table(
         noise=best.noise,
         deviation=float(best.deviation),
         rows=len(data.y),
-        notes=(*brought.notes, *_notes(data, searched.constant, searched.screened, searched.stopped and not stopped)),
+        notes=(
+            *brought.notes,
+            *_outliers(searched, brought),
+            *_notes(data, searched.constant, searched.screened, searched.stopped and not stopped),
+        ),
         interrupted=interrupted(),
     )
     if brought.sigma is None:
@@ -300,7 +318,7 @@ def _of_groups(
         raise _without_answer(stopped, searched.stopped, chosen)
     formulas = tuple(_with_known(formula, part, numbers, data) for formula in written.formulas)
     alike = searched.verdict.alike
-    verdict, reason = _verdict(searched.verdict, formulas)
+    verdict, reason = _verdict(searched.verdict, formulas, data, chosen)
     found = Found(
         verdict=verdict,
         reason=reason,
@@ -351,12 +369,24 @@ def _with_excess(found: Found, fitted: np.ndarray, data: _inputs.Table, sigma: n
     return dataclasses.replace(found, notes=(*found.notes, f"residuals are {ratio:.2g} times sigma: {cure}"))
 
 
-def _verdict(searched: Verdict, formulas: Sequence[Formula]) -> tuple[str, str]:
-    """The engine's, but where no input is left in the best formula, or in one that the data cannot tell from it."""
+def _verdict(
+    searched: Verdict, formulas: Sequence[Formula], data: _inputs.Table, chosen: _options.Options
+) -> tuple[str, str]:
+    """The engine's, but where another input could stand for one of the best formula, and where none is left in it or in
+    one that the data cannot tell from it."""
+    best = formulas[0]
     alike = [formulas[place] for place in searched.alike if formulas[place].known is None]
-    if all(any(term.factors for term in each.terms) for each in (formulas[0], *alike)):
-        return searched.verdict, searched.reason
-    return NOTHING, "a constant does as well as anything in the inputs: the target does not follow them"
+    if not any(term.factors for term in best.terms):
+        return NOTHING, "a constant does as well as anything in the inputs: the target does not follow them"
+    if any(not any(term.factors for term in each.terms) for each in alike):
+        return NOTHING, "a constant does nearly as well: these rows do not show that the target follows the inputs"
+    used = {place for term in best.terms for factor in term.factors for place in factor.column.inputs}
+    others = [place for place in range(len(data.names)) if place not in used and place not in chosen.rules.exclude]
+    pair = _twins.twin(data.x, used=sorted(used - {*chosen.rules.include}), others=others)
+    if searched.verdict == RECOVERED and pair is not None:
+        first, second = (repr(data.names[place]) for place in pair)
+        return ALIKE, f"{second} could stand for {first}: in these rows it is a multiple or a power of it. Exclude one"
+    return searched.verdict, searched.reason
 
 
 def _residual_scale(best: Candidate, data: _inputs.Table) -> np.ndarray:
@@ -365,6 +395,26 @@ def _residual_scale(best: Candidate, data: _inputs.Table) -> np.ndarray:
         return np.ones(len(data.y))
     sizes = np.abs(predict(best, data.x))
     return np.where(np.isfinite(sizes) & (sizes > 0), sizes, np.abs(data.y).max())
+
+
+FAR_OFF = 0.2
+"""Part of the typical weight below which a note names a row: its residual is some nine standard deviations."""
+
+
+def _outliers(searched: Searched, brought: _brought.Brought) -> tuple[str, ...]:
+    """Which rows outliers made count less."""
+    if not searched.robust or searched.row_weights is None:
+        return ()
+    given = 1.0 if brought.table.row_weights is None else brought.table.row_weights
+    counted = searched.row_weights / given
+    rows = brought.kept[counted < FAR_OFF * np.median(counted)] + 1
+    if not rows.size:
+        return ()
+    return (
+        f"{rows.size} rows lie far off and count less, which robust=False prevents: {_brought.listed(rows.tolist())}"
+        if rows.size > 1
+        else f"a row lies far off and counts less, which robust=False prevents: {_brought.listed(rows.tolist())}",
+    )
 
 
 def _notes(data: _inputs.Table, constant: Sequence[int], screened: Sequence[int], late: bool) -> tuple[str, ...]:

@@ -74,7 +74,12 @@ def _checked(label: str, ts: Any, ys: Any, names: Sequence[str] | None, missing:
     """Times (n,) and states (n, d) of one trajectory."""
     times, states = np.asarray(ts), np.asarray(ys)
     for name, array in (("ts", times), ("ys", states)):
-        if not (np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer)):
+        if array.dtype.kind in "mM":
+            raise TypeError(
+                f"data: {label}{name} must be numbers, got dates or times of {array.dtype}. Divide by a unit, such "
+                "as (ts - ts[0]) / np.timedelta64(1, 'h') for hours."
+            )
+        if array.dtype.kind not in "fiu":
             raise TypeError(f"data: {label}{name} must be real numbers, got an array of {array.dtype}.")
     times, states = times.astype(float), states.astype(float)
     states = states[:, None] if states.ndim == 1 else states

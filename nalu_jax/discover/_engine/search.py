@@ -147,7 +147,8 @@ def _search(tables: Tables, rules: Rules, terms: int, guesses: tuple[Guess, ...]
     allowed = distinct_laws([fitted for fitted in found if _allowed(fitted, rules)], tables)
     allowed = [fitted for fitted in allowed if _allowed(fitted, rules)]
     barred = [f for f in found if _has_unit(f) and _as_known(f, rules) and not _allowed(f, rules)]
-    verdict = judge(allowed, distinct_laws(barred, tables))
+    barred = [f for f in distinct_laws(barred, tables) if not _allowed(f, rules)]  # neighbours may be allowed
+    verdict = judge(allowed, barred)
     candidates = tuple(as_candidate(fitted) for fitted in allowed)
     return Searched(candidates, *verdict, screened, constant, clock.stopped, tables.row_weights, tables.options.robust)
 
