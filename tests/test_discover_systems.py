@@ -636,3 +636,26 @@ def test_dates_are_no_numbers(dates):
     """Differences of times were taken for whole numbers, of nanoseconds for instance."""
     with pytest.raises(TypeError, match=r"ts must be numbers.*Divide by a unit, such as \(ts - ts\[0\]\)"):
         discover.ode(dates, np.arange(6.0))
+
+
+@pytest.mark.slow
+def test_powers_of_a_switch_are_not_told_apart():
+    """A heater that is held from sample to sample, not switched halfway: -T/5 + 303*u - 908*u^2 + 605*u^3 explains the
+    data to rounding, and was "recovered"."""
+    ts = np.arange(0.0, 30.0, 0.25)
+    power = (ts % 10 < 3) * 1.0
+    temperature = np.zeros(len(ts))
+    for i in range(len(ts) - 1):
+        temperature[i + 1] = temperature[i] * np.exp(-0.05) + 2.5 * power[i] * (1 - np.exp(-0.05))
+    found = discover.ode(ts, temperature, names=["T"], inputs=(("power",), power), functions=(), progress=False)
+    assert found.verdict != RECOVERED
+
+
+def test_terms_that_few_values_of_an_input_do_not_tell_apart():
+    levels = np.array([0.0, 1.0])
+    term = lambda *powers, functions=(): terms.Term(powers, functions)
+    once, squared, beside = term(0, 1), term(0, 2), term(1, 1)
+    sine = term(0, 0, functions=(terms.Function("sin", (0.0, 1.0)),))
+    assert verdict._alike_at((once, squared), 1, levels) and verdict._alike_at((once, sine), 1, levels)
+    assert not verdict._alike_at((once, beside, term(0, 0)), 1, levels)
+    assert not verdict._alike_at((once, squared), 1, np.array([0.0, 1.0, 2.0]))

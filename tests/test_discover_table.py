@@ -486,7 +486,8 @@ def test_an_input_that_could_stand_for_another_is_told(twin):
     x, y = np.stack([other, current], 1), 47 * current * (1 + 0.01 * rng.normal(size=20))
     found = discover.table(x, y, names=("other", "current"))
     assert found.verdict == ALIKE and "could stand for" in found.reason
-    for options in ({"exclude": ["other"]}, {"include": ["current"]}):
+    decided: list[dict[str, Any]] = [{"exclude": ["other"]}, {"include": ["current"]}]
+    for options in decided:
         found = discover.table(x, y, names=("other", "current"), **options)
         assert (found.verdict, found.formula) == (RECOVERED, "47.093*current")
 

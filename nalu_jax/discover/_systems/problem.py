@@ -109,16 +109,16 @@ class Problem:
     @functools.cached_property
     def _measured(self) -> list[np.ndarray]:
         states = [self.ys[self.seen[:, j], j] for j in range(self.n_states)]
-        return [*states, *self._input_samples.T]
+        return [*states, *self.input_samples.T]
 
     @functools.cached_property
-    def _input_samples(self) -> np.ndarray:
+    def input_samples(self) -> np.ndarray:
         """(N, n_inputs)."""
         return np.concatenate([self.inputs_of(i, ts) for i, ts in enumerate(self.times)])
 
     def variables(self, nodes: np.ndarray) -> np.ndarray:
         """(N, n_variables) of states (N, n_states) at the samples."""
-        return np.concatenate([nodes, self._input_samples], 1)
+        return np.concatenate([nodes, self.input_samples], 1)
 
     def inputs_at(self, times: np.ndarray) -> np.ndarray:
         """(I, ..., n_inputs) at times (I, ...) within the intervals."""

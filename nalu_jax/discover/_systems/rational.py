@@ -78,7 +78,9 @@ def _saturated(windows: Windows, equation: int) -> list[Start | None]:
     kept: dict[tuple[int, int], tuple[float, float, tuple[int, ...], np.ndarray]] = {}
     for (j, power), share in itertools.product(_bars(windows), settings.SATURATING_SIZES):
         states = [np.abs(each[..., j]) for each in windows.variables]
-        size = float(np.quantile(np.concatenate([each.ravel() for each in states]), share)) + 1e-300
+        size = float(np.quantile(np.concatenate([each.ravel() for each in states]), share))
+        if size == 0:  # an input that is mostly off: nothing saturates at 0
+            continue
         bent = [each / (1 + (state / size) ** power)[..., None] for each, state in zip(values, states, strict=True)]
         columns = np.concatenate([plain, windows.integrals(bent)], 1)
         regression = Regression.of(columns, target, prices=prices, rows=windows.rows)

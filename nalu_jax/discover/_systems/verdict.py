@@ -8,7 +8,12 @@ from nalu_jax.discover._engine.verdict import ALIKE, NONE, RECOVERED
 from nalu_jax.discover._systems import settings
 from nalu_jax.discover._systems.problem import Problem
 from nalu_jax.discover._systems.shooting import Fit
-from nalu_jax.discover._systems.terms import Function, Term
+from nalu_jax.discover._systems.terms import FUNCTIONS, Function, Term
+
+MOST_LEVELS = 8
+"""Different values of an input up to which its powers are looked at: a sum with more terms is no law anyway."""
+
+LEVEL_DIGITS = 9  # after which values of an input, in its standard deviations, are the same
 
 
 class Verdict(NamedTuple):
@@ -57,6 +62,8 @@ def judge(
         return Verdict(ALIKE, f"a law that has more beside the same terms is only {more:.1f} nats behind", ())
     if best.structure.free and not best.is_exact:
         return Verdict(ALIKE, "an exponent is no simple number, and the data are noisy", ())
+    if powers_alike(problem, best):
+        return Verdict(ALIKE, "an input has so few different values that they do not tell its powers apart", ())
     if longest > settings.LONGEST_EQUATION:
         return Verdict(ALIKE, f"{longest} numbers in one equation, as a series of another has them", ())
     weakest = weakest_of(best) if weakest is None else weakest
@@ -68,6 +75,33 @@ def judge(
         else "no other law comes near it"
     )
     return Verdict(RECOVERED, "it explains the data to rounding" if best.is_exact else behind, ())
+
+
+def powers_alike(problem: Problem, fit: Fit) -> bool:
+    """Whether terms of an equation are linearly dependent at all values of an input that were measured.
+
+    Of 0 and 1 all powers are alike: they differ only in how the input is taken to get from one to the other between
+    samples.
+    """
+    parts = (*fit.structure.numerators, *fit.structure.denominators)
+    for place, values in enumerate(problem.input_samples.T):
+        levels = np.unique(np.round(values, LEVEL_DIGITS))
+        if len(levels) <= MOST_LEVELS and any(_alike_at(terms, problem.n_states + place, levels) for terms in parts):
+            return True
+    return False
+
+
+def _alike_at(terms: tuple[Term, ...], variable: int, levels: np.ndarray) -> bool:
+    """Whether terms that differ in a variable only are linearly dependent at these values of it."""
+    together: dict[tuple, list[np.ndarray]] = {}
+    for term in terms:
+        own = [each for each in term.functions if each.weights[variable] and np.count_nonzero(each.weights) == 1]
+        others = tuple(each for each in term.functions if each not in own)
+        with np.errstate(all="ignore"):
+            factors = [FUNCTIONS[each.name][0](each.weights[variable] * levels) for each in own]
+            values = np.nan_to_num(np.prod([levels ** term.powers[variable], *factors], axis=0))
+        together.setdefault((*np.delete(term.powers, variable), *others), []).append(values)
+    return any(np.linalg.matrix_rank(np.array(each), tol=1e-6) < len(each) for each in together.values())
 
 
 def cut_short(verdict: Verdict) -> Verdict:
