@@ -369,6 +369,10 @@ def _with_excess(found: Found, fitted: np.ndarray, data: _inputs.Table, sigma: n
     return dataclasses.replace(found, notes=(*found.notes, f"residuals are {ratio:.2g} times sigma: {cure}"))
 
 
+AS_WELL = 1.0
+"""Nats that a constant may be behind and do as well: odds of less than 3 to 1 for the inputs. By hand."""
+
+
 def _verdict(
     searched: Verdict, formulas: Sequence[Formula], data: _inputs.Table, chosen: _options.Options
 ) -> tuple[str, str]:
@@ -376,10 +380,12 @@ def _verdict(
     one that the data cannot tell from it."""
     best = formulas[0]
     alike = [formulas[place] for place in searched.alike if formulas[place].known is None]
-    if not any(term.factors for term in best.terms):
-        return NOTHING, "a constant does as well as anything in the inputs: the target does not follow them"
-    if any(not any(term.factors for term in each.terms) for each in alike):
-        return NOTHING, "a constant does nearly as well: these rows do not show that the target follows the inputs"
+    constants = [each for each in (best, *alike) if not any(term.factors for term in each.terms)]
+    if constants:
+        behind = min(each.description_length for each in constants) - best.description_length
+        if behind < AS_WELL:
+            return NOTHING, "a constant does as well as anything in the inputs: the target does not follow them"
+        return NOTHING, f"a constant is only {behind:.1f} nats behind: these rows do not show that the inputs matter"
     used = {place for term in best.terms for factor in term.factors for place in factor.column.inputs}
     others = [place for place in range(len(data.names)) if place not in used and place not in chosen.rules.exclude]
     pair = _twins.twin(data.x, used=sorted(used - {*chosen.rules.include}), others=others)
