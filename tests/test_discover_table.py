@@ -503,6 +503,8 @@ def test_rows_that_count_less_are_told():
     found = discover.table(x, y, **options)
     assert found.formula == "3*x0" and "rows 5, 10" in found.notes[-1] and "robust=False" in found.notes[-1]
     assert not any("far off" in note for note in discover.table(x, y, robust=False, **options).notes)
+    known = discover.table(x, y, sigma=np.where(np.arange(31) % 3, 0.1, 2.0), robust=True, **options)
+    assert not any("far off" in note for note in known.notes)  # weights by errors are no sign of it
 
 
 def test_that_a_constant_is_nearly_as_good_is_said_as_that():

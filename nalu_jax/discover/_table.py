@@ -229,7 +229,7 @@ def table(
         rows=len(data.y),
         notes=(
             *brought.notes,
-            *_outliers(searched, brought),
+            *_outliers(searched, brought, data),
             *_notes(data, searched.constant, searched.screened, searched.stopped and not stopped),
         ),
         interrupted=interrupted(),
@@ -407,20 +407,14 @@ FAR_OFF = 0.2
 """Part of the typical weight below which a note names a row: its residual is some nine standard deviations."""
 
 
-def _outliers(searched: Searched, brought: _brought.Brought) -> tuple[str, ...]:
-    """Which rows outliers made count less."""
-    if not searched.robust or searched.row_weights is None:
+def _outliers(searched: Searched, brought: _brought.Brought, data: _inputs.Table) -> tuple[str, ...]:
+    """Which rows outliers made count less; nothing is said where rows brought errors or weights of their own."""
+    if not searched.robust or searched.row_weights is None or data.row_weights is not None:
         return ()
-    given = 1.0 if brought.table.row_weights is None else brought.table.row_weights
-    counted = searched.row_weights / given
-    rows = brought.kept[counted < FAR_OFF * np.median(counted)] + 1
+    rows = brought.kept[searched.row_weights < FAR_OFF * np.median(searched.row_weights)] + 1
     if not rows.size:
         return ()
-    return (
-        f"{rows.size} rows lie far off and count less, which robust=False prevents: {_brought.listed(rows.tolist())}"
-        if rows.size > 1
-        else f"a row lies far off and counts less, which robust=False prevents: {_brought.listed(rows.tolist())}",
-    )
+    return (f"far off, and counted less unless robust=False: {_brought.listed(rows.tolist())}",)
 
 
 def _notes(data: _inputs.Table, constant: Sequence[int], screened: Sequence[int], late: bool) -> tuple[str, ...]:

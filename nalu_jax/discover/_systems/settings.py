@@ -217,6 +217,8 @@ FREE_EXPONENTS = tables.FREE_EXPONENTS  # most exponents of a law that are no si
 WEAKEST = tables.WEAKEST  # standard errors that each coefficient must be large
 UNDETERMINED = 1e-10  # smallest singular value, by the largest, of what the data determine
 EXPLAINS = 0.35  # residuals in standard deviations of a state up to which a law explains something
+MOST_LEVELS = 8  # different values of an input up to which it is asked whether they tell its powers apart; by hand
+LEVEL_DIGITS = 9  # after which values of an input, in its standard deviations, are the same; by hand
 WHITE = 3.5  # standard normal deviations of the residuals' autocorrelation
 KNOWN_NOISE = 1.25  # times the noise that was given, up to which residuals are noise
 """A gap of 6 and 8 standard errors, on the 77 drawn systems with noise of a prototype, 40 of them right: 20 said

@@ -10,11 +10,6 @@ from nalu_jax.discover._systems.problem import Problem
 from nalu_jax.discover._systems.shooting import Fit
 from nalu_jax.discover._systems.terms import FUNCTIONS, Function, Term
 
-MOST_LEVELS = 8
-"""Different values of an input up to which its powers are looked at: a sum with more terms is no law anyway."""
-
-LEVEL_DIGITS = 9  # after which values of an input, in its standard deviations, are the same
-
 
 class Verdict(NamedTuple):
     """A verdict, why, and places of the fits that the data cannot tell from the best."""
@@ -85,8 +80,10 @@ def powers_alike(problem: Problem, fit: Fit) -> bool:
     """
     parts = (*fit.structure.numerators, *fit.structure.denominators)
     for place, values in enumerate(problem.input_samples.T):
-        levels = np.unique(np.round(values, LEVEL_DIGITS))
-        if len(levels) <= MOST_LEVELS and any(_alike_at(terms, problem.n_states + place, levels) for terms in parts):
+        levels = np.unique(np.round(values, settings.LEVEL_DIGITS))
+        if len(levels) <= settings.MOST_LEVELS and any(
+            _alike_at(terms, problem.n_states + place, levels) for terms in parts
+        ):
             return True
     return False
 
