@@ -100,9 +100,11 @@ symbolic.to_sympy(model, {"params": fit.params}, inputs=("x", "y"), domain="posi
 # left to integers, halves, thirds and quarters, again with a refit after each. Both stop where the loss would suffer.
 
 # %%
+gates = jnp.ones_like(fit.params["layers_0"]["gate"])  # open to the last digit, and they stay so
+learned = {**fit.params, "layers_0": {**fit.params["layers_0"], "gate": gates}}
 always = {"layers_0": {"re": True, "im": True, "gate": False}, "layers_1": {"w": True}}
-free = jax.tree.map(lambda leaf, flag: np.full(leaf.shape, flag), fit.params, always)  # gates stay open
-path = symbolic.prune(residual, fit.params, (x, y), free=free)
+free = jax.tree.map(lambda leaf, flag: np.full(leaf.shape, flag), learned, always)
+path = symbolic.prune(residual, learned, (x, y), free=free)
 snapped = symbolic.snap(residual, path.best.params, (x, y), free=path.best.free)
 print(f"{path.steps[0].complexity} numbers at first, {path.best.complexity} after pruning,")
 print(f"{snapped.best.complexity} after rounding, with a loss of {snapped.best.loss:.1e}")
