@@ -1,6 +1,7 @@
 """What people bring beside numbers: errors, weights, missing cells, known parts, guesses, limits; results they keep."""
 
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,8 @@ def test_errors_of_rows_weigh_and_their_size_is_known():
     found = discover.table(x, y, sigma=sigma, **FAST)
     design = np.stack([x[:, 0] ** 2, np.ones(60)], 1) / sigma[:, None]
     expected = np.sqrt(np.diag(np.linalg.inv(design.T @ design)))
-    assert found.noise == "absolute" and found.verdict == RECOVERED and not found.notes
+    assert found.noise == "absolute" and found.verdict == RECOVERED
+    assert re.fullmatch(r"residuals are (0\.9\d|1|1\.\d) times sigma", " ".join(found.notes))
     np.testing.assert_allclose([term.coefficient.error for term in found.terms], expected, rtol=1e-6)
     solution = np.linalg.lstsq(design, y / sigma, rcond=None)[0]
     np.testing.assert_allclose([term.coefficient.estimate for term in found.terms], solution, rtol=1e-6)
@@ -272,13 +274,30 @@ def test_scores_say_what_is_against_a_formula():
     assert right.against == () and right.r2 > 0.9 and right.rows == 60
     assert right.rms == pytest.approx(float(np.sqrt(np.mean((y - 0.5 * x[:, 0] * x[:, 1] ** 2 - 1.3) ** 2))))
     twice = discover.score("m*v**2 + 2.6", x, y, names=("m", "v"))
-    assert abs(twice.factor - 0.5) < 4 * twice.factor_error and "all values times 0.49" in " ".join(twice.against)
+    assert abs(twice.factor - 0.5) < 4 * twice.factor_error and "all values times 0.5000" in " ".join(twice.against)
     wrong = discover.score("m*v + 1.3", x, y, names=("m", "v"))
     assert "still follow the inputs" in wrong.against[0]
     nowhere = discover.score("log(m - 1)", x, y, names=("m", "v"))
     assert "no finite value in" in nowhere.against[0] and np.isinf(nowhere.rms)
     with pytest.raises(ValueError, match="'k', which is no column"):
         discover.score("k*m", x, y, names=("m", "v"))
+
+
+def test_scores_weigh_residuals_as_their_noise_asks():
+    """True laws were blamed where noise is relative over decades."""
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        x = 10 ** rng.uniform(-3, 3, (300, 2))
+        law = 2 * x[:, 0] * np.sqrt(x[:, 1])
+        y = law * (1 + 0.05 * rng.normal(size=300))
+        right = discover.score("2*a*sqrt(b)", x, y, names=("a", "b"))
+        assert (right.against, right.noise) == ((), "relative") and abs(right.deviation - 0.05) < 0.007
+        assert discover.score("2.1*a*sqrt(b)", x, y, names=("a", "b")).against
+        assert discover.score("2*a*b**0.51", x, y, names=("a", "b")).against
+        known = discover.score("2*a*sqrt(b)", x, y, names=("a", "b"), sigma=0.05 * law)
+        assert (known.against, known.noise) == ((), "known") and abs(known.deviation - 1) < 0.15
+        narrow = discover.score("2*a*sqrt(b)", x, y, names=("a", "b"), sigma=0.01 * law)
+        assert "times sigma" in narrow.against[0]
 
 
 def test_a_result_is_scored_and_compared(found):
@@ -361,7 +380,8 @@ def test_errors_of_inputs_are_said():
     found = discover.table(x, y, sigma=np.full(40, 0.15), x_sigma={"a": 0.12}, **options)
     coefficient = found.terms[0].coefficient
     assert found.formula.endswith("*a**2/b") and abs(coefficient.estimate - 2.5) < 3 * coefficient.error
-    assert found.noise == "absolute" and not found.notes and coefficient.error > 0.03
+    assert found.noise == "absolute" and coefficient.error > 0.03
+    assert re.fullmatch(r"residuals are (0\.[89]\d?|1|1\.\d) times sigma", " ".join(found.notes))
     for x_sigma, sigma, message in (
         ({"a": 0.1}, None, "needs the errors of the target too"),
         ({"c": 0.1}, np.ones(40), "no input 'c'"),

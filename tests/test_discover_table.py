@@ -504,7 +504,52 @@ def test_rows_that_count_less_are_told():
     assert found.formula == "3*x0" and "rows 5, 10" in found.notes[-1] and "robust=False" in found.notes[-1]
     assert not any("far off" in note for note in discover.table(x, y, robust=False, **options).notes)
     known = discover.table(x, y, sigma=np.where(np.arange(31) % 3, 0.1, 2.0), robust=True, **options)
-    assert not any("far off" in note for note in known.notes)  # weights by errors are no sign of it
+    assert any(note.endswith("False: rows 5, 10") for note in known.notes)  # weights by errors are no sign of it
+
+
+@pytest.mark.parametrize("kind", ["absolute", "relative", "known errors", "exact"])
+def test_a_wrong_row_gets_no_pole_of_its_own(kind):
+    """`(2*x0*x1**2 - 0.63*x0**2*x1**2)/(1 - 0.315*x0)` was "recovered", whose denominator is 0 beside that row."""
+    rng = np.random.default_rng(0)
+    x, noise = rng.uniform(1, 5, (100, 2)), rng.normal(size=100)
+    law = 2 * x[:, 0] * x[:, 1] ** 2
+    error = 0.02 * law.mean()
+    sizes = {"relative": 0.02 * law, "exact": 0 * law, "absolute": error + 0 * law, "known errors": error + 0 * law}
+    y = law + sizes[kind] * noise
+    y[4] += max(20 * error, 0.4 * law[4])
+    found = discover.table(x, y, sigma=np.full(100, error) if kind == "known errors" else None)
+    assert found.verdict == RECOVERED and re.fullmatch(r"(2|1\.9[89]\d*)\*x0\*x1\*\*2", found.formula)
+    assert " 5" in found.notes[0] and "far off, and counted less unless robust=False" in found.notes[0]
+
+
+def test_rows_that_a_law_needs_are_not_far_off():
+    """One row decides the constant: without it the rest is a product."""
+    x = np.append(np.linspace(100.0, 1000.0, 30), 0.1)[:, None]
+    y = (3 * x[:, 0] + 20) * (1 + 0.01 * np.random.default_rng(0).normal(size=31))
+    found = discover.table(x, y, functions=())
+    assert [term.factors == () for term in found.terms] == [False, True] and not found.notes
+
+
+def test_a_peak_says_where_it_is():
+    x = np.linspace(400.0, 700.0, 151)
+    y = 1200 * np.exp(-((x - 532) ** 2) / 2 / 25**2) + 40 + 8 * np.random.default_rng(1).normal(size=151)
+    found = discover.table(x[:, None], y, names=("wavelength",))
+    assert "exp(0.85" in found.formula
+    place, width, height = (float(number) for number in re.findall(r"(\d[\d.]*)\(", found.notes[0]))
+    assert abs(place - 532) < 0.2 and abs(width - 25) < 0.2 and abs(height - 1200) < 8
+
+
+def test_noise_that_is_relative_over_decades_tells_small_rows_too():
+    """`2*x0` was "recovered": rows below 0.2 % of the median did not count."""
+    rng = np.random.default_rng(0)
+    x = 10 ** rng.uniform(-4, 4, (200, 1))
+    noise = 1 + 0.05 * rng.normal(size=200)
+    found = discover.table(x, (2 * x[:, 0] + 5e-4) * noise)
+    assert (found.verdict, found.formula) == (RECOVERED, "2*x0 + 0.000501")
+    assert abs(found.deviation - 0.05) < 0.006
+    wide = 10 ** rng.uniform(-6, 6, (200, 2))
+    found = discover.table(wide, 3 * wide[:, 1] / np.sqrt(wide[:, 0]) * noise, functions=(), nested=False)
+    assert found.formula.endswith("*x1/sqrt(x0)") and abs(found.deviation - 0.05) < 0.006
 
 
 def test_that_a_constant_is_nearly_as_good_is_said_as_that():

@@ -391,7 +391,14 @@ def _examples() -> dict[str, Example]:
             }
         ),
         "nalu_jax.discover.score": Example(
-            {"formula": "a*b", "x": X, "y": X[:, 0] * X[:, 1], "names": ("a", "b"), "target": "y"}
+            {
+                "formula": "a*b",
+                "x": X,
+                "y": X[:, 0] * X[:, 1],
+                "names": ("a", "b"),
+                "target": "y",
+                "sigma": np.ones(len(X)),
+            }
         ),
         "nalu_jax.discover.split": Example({"x": X, "held_out": 0.2, "outside": 0.2, "seed": 0}),
         "nalu_jax.discover.table": Example(

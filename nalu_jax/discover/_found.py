@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 import numpy as np
 
 from . import _groups, _inputs, _intervals, _measures, _names, _numbers, _score, _text
-from ._formula import Formula, Number, Term
+from ._formula import Factor, Formula, Number, Term
 from ._front import Front, front_of, weights_of
 from ._intervals import Predicted
 from ._score import Score
@@ -225,14 +225,14 @@ class Found:
         noise = self.deviation * size if of == "measurement" else 0.0
         return _intervals.of(self.best, rows, fitted, level=float(interval), noise=noise, rows=self.rows)
 
-    def score(self, x: Any, y: Any, *, groups: Any = None) -> Score:
+    def score(self, x: Any, y: Any, *, groups: Any = None, sigma: Any = None) -> Score:
         """How good the best is on a table, for example on rows that were held out, and what they say against it;
-        `groups` as in `predict`.
+        `groups` as in `predict`, `sigma` as in `discover.score`.
 
         Raises:
             TypeError, ValueError: x has other columns, or cells are no finite real numbers.
         """
-        return _score.of_result(self, x, y, groups)
+        return _score.of_result(self, x, y, groups, sigma=sigma)
 
     def compare(self, other: "Found") -> "Comparison":
         """Whether another result, of the same quantity in other rows, is the same law, and how far numbers differ.
@@ -417,9 +417,30 @@ def numbers_of(formula: Formula) -> list[tuple[str, str]]:
         pairs += _number_lines(formula, f"coefficient {where}".rstrip(), term.coefficient, unit)
         for factor in term.factors:
             if factor.exponent.exact is None:
-                column = _text.column_text(factor.column, formula.symbols)
-                pairs += _number_lines(formula, f"exponent of {column} {where}".rstrip(), factor.exponent)
+                label, number = _exponent(factor, formula.symbols)
+                pairs += _number_lines(formula, f"{label} {where}".rstrip(), number)
     return pairs
+
+
+def _exponent(factor: Factor, symbols: Sequence[str]) -> tuple[str, Number]:
+    """What an exponent is, and its value: of the exponential of one input the rate, as the formula has it."""
+    column = factor.column
+    if column.function == "exp" and len(column.inputs) == 1:
+        return f"rate of {symbols[column.inputs[0]]}", _times(factor.exponent, column.weights[0])
+    return f"exponent of {_text.column_text(column, symbols)}", factor.exponent
+
+
+def _times(number: Number, size: float) -> Number:
+    """A measured number in another unit."""
+    ends = None if number.interval is None else sorted(end * size for end in number.interval)
+    return dataclasses.replace(
+        number,
+        value=number.value * size,
+        estimate=number.estimate * size,
+        error=number.error * abs(size),
+        interval=None if ends is None else (ends[0], ends[1]),
+        by_group=tuple(_times(each, size) for each in number.by_group),
+    )
 
 
 def numbers_as_html(pairs: Iterable[tuple[str, str]]) -> str:

@@ -25,6 +25,7 @@ STANDARDISED = 1e-6
 """Up to which mean and standard deviation of a column are those of one that was standardised, 0 and 1."""
 
 DROP = "Drop the row, or mend it."
+DROP_ALL = 'Drop such rows (discover.table does by missing="drop"), or mend it.'
 
 
 class Table(NamedTuple):
@@ -228,7 +229,8 @@ def as_numbers(name: str, values: np.ndarray, *, finite: bool = True) -> np.ndar
             numbers = values.astype(float)
     bad = np.flatnonzero(~np.isfinite(numbers)) if finite else np.array([], int)
     if bad.size:
-        raise ValueError(f"column {name!r}, row {bad[0] + 1}: {values[bad[0]]} is not a finite number. {DROP}")
+        cure = DROP_ALL if np.isnan(numbers[bad[0]]) else DROP
+        raise ValueError(f"column {name!r}, row {bad[0] + 1}: {values[bad[0]]} is not a finite number. {cure}")
     return numbers
 
 
@@ -241,7 +243,7 @@ def _number(name: str, row: int, cell: Any, finite: bool) -> float:
         raise TypeError(f"{where} {cell} is complex, expected a real number. Pass real and imaginary parts as columns.")
     if cell is None or type(cell).__name__ in ("NAType", "NaTType"):
         if finite:
-            raise ValueError(f"{where} the cell is missing. {DROP}")
+            raise ValueError(f"{where} the cell is missing. {DROP_ALL}")
         return np.nan
     try:
         return float(cell)

@@ -24,6 +24,8 @@ from . import (
     _measures,
     _names,
     _options,
+    _peaks,
+    _score,
     _twins,
     _written,
 )
@@ -219,6 +221,7 @@ def table(
     formulas = write(best, bounds), *(write(candidate, {}) for candidate in searched.candidates[1:])
     engine = Verdict(searched.verdict, searched.reason, searched.alike)
     verdict, reason = _verdict(engine, formulas, data, chosen)
+    far = _far_off(searched, data) if brought.x_sigma is None else np.zeros(len(data.y), bool)
     found = Found(
         verdict=verdict,
         reason=reason,
@@ -229,7 +232,8 @@ def table(
         rows=len(data.y),
         notes=(
             *brought.notes,
-            *_outliers(searched, brought, data),
+            *_named(far, brought),
+            *_peaks.note([best, *(searched.candidates[place] for place in searched.alike)], data.names),
             *_notes(data, searched.constant, searched.screened, searched.stopped and not stopped),
         ),
         interrupted=interrupted(),
@@ -239,7 +243,7 @@ def table(
     sizes = brought.sigma
     if brought.x_sigma is not None:
         sizes = _errors_in_x.effective(best, data.x, brought.sigma, brought.x_sigma)
-    return _with_excess(found, found.predict(data.x), data, sizes)
+    return _with_excess(found, found.predict(data.x), data, np.where(far, np.inf, sizes))
 
 
 def _check_x_sigma(brought: _brought.Brought, part: _known.Known | None) -> None:
@@ -355,18 +359,17 @@ def _without_answer(stopped: bool, ended: bool, chosen: _options.Options) -> Bas
     )
 
 
-EXCESS = 2.0
-"""Residuals by their errors above which, or below whose reciprocal, a note says that sigma does not fit."""
-
-
 def _with_excess(found: Found, fitted: np.ndarray, data: _inputs.Table, sigma: np.ndarray) -> Found:
-    """With a note where residuals are not as large as sigma says."""
+    """With a note on how large residuals are by what sigma says; rows of infinite sigma do not count."""
     with np.errstate(all="ignore"):
-        ratio = float(np.sqrt(np.mean(((fitted - data.y) / sigma) ** 2)))
-    if 1 / EXCESS <= ratio <= EXCESS:
-        return found
-    cure = "the errors are too small, or the formula lacks something" if ratio > 1 else "the errors are too large"
-    return dataclasses.replace(found, notes=(*found.notes, f"residuals are {ratio:.2g} times sigma: {cure}"))
+        squares = ((fitted - data.y) / sigma) ** 2
+        ratio = float(np.sqrt(np.sum(squares) / np.isfinite(sigma).sum()))
+    text = f"residuals are {ratio:.2g} times sigma"
+    if ratio > _score.EXCESS:
+        text += ": the errors are too small, or the formula lacks something"
+    if ratio < 1 / _score.EXCESS:
+        text += ": the errors are too large"
+    return dataclasses.replace(found, notes=(*found.notes, text))
 
 
 AS_WELL = 1.0
@@ -407,14 +410,18 @@ FAR_OFF = 0.2
 """Part of the typical weight below which a note names a row: its residual is some nine standard deviations."""
 
 
-def _outliers(searched: Searched, brought: _brought.Brought, data: _inputs.Table) -> tuple[str, ...]:
-    """Which rows outliers made count less; nothing is said where rows brought errors or weights of their own."""
-    if not searched.robust or searched.row_weights is None or data.row_weights is not None:
-        return ()
-    rows = brought.kept[searched.row_weights < FAR_OFF * np.median(searched.row_weights)] + 1
-    if not rows.size:
-        return ()
-    return (f"far off, and counted less unless robust=False: {_brought.listed(rows.tolist())}",)
+def _far_off(searched: Searched, data: _inputs.Table) -> np.ndarray:
+    """(rows,) which rows outliers made count less than what they brought says."""
+    if not searched.robust or searched.row_weights is None:
+        return np.zeros(len(data.y), bool)
+    weights = searched.row_weights if data.row_weights is None else searched.row_weights / data.row_weights
+    return weights < FAR_OFF * np.median(weights)
+
+
+def _named(far: np.ndarray, brought: _brought.Brought) -> tuple[str, ...]:
+    """A note on rows far off."""
+    rows = brought.kept[far] + 1
+    return (f"far off, and counted less unless robust=False: {_brought.listed(rows.tolist())}",) if rows.size else ()
 
 
 def _notes(data: _inputs.Table, constant: Sequence[int], screened: Sequence[int], late: bool) -> tuple[str, ...]:

@@ -37,6 +37,7 @@ class TableOptions(NamedTuple):
     include: tuple[int, ...] = ()
     positive: bool = False
     far: tuple[tuple[int, bool, bool], ...] = ()
+    least: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +63,8 @@ class Table:
         absolute: whether the noise is of the same kind in all rows, whatever the formula's value.
         positive: whether no coefficient may be negative, but for those inside of a function.
         far: inputs, and whether the formula goes to 0 (else ends) where they go to infinity (else to 0).
+        least: size of values below which relative noise is no smaller, where it is that of a target that never
+            crosses 0; None where it follows from the median.
     """
 
     columns: tuple[Column, ...]
@@ -82,6 +85,7 @@ class Table:
     include: tuple[int, ...] = ()
     positive: bool = False
     far: tuple[tuple[int, bool, bool], ...] = ()
+    least: float | None = None
 
     @property
     def rows(self) -> int:
@@ -135,7 +139,26 @@ def prepare(
         include=options.include,
         positive=options.positive,
         far=options.far,
+        least=_least(y / scale) if options.least is None else options.least / scale,
     )
+
+
+def _least(target: np.ndarray) -> float | None:
+    """The smallest |target| where it never crosses 0 and spans more than a floor by the median allows: a law over many
+    decades is told by its smallest rows, too."""
+    size = np.abs(target)
+    crosses = bool((np.sign(target) != np.sign(target[0])).any()) or target[0] == 0
+    return None if crosses or size.min() >= smallest_told(target) else float(size.min())
+
+
+def smallest_told(target: np.ndarray) -> float:
+    """The size below which relative noise of a target (rows,) counts as no smaller, where its median decides."""
+    return float(_floor(np.abs(target), settings.RELATIVE_FLOOR)[0])
+
+
+def _floor(size: np.ndarray, part: float) -> np.ndarray:
+    """(..., 1) this part of the median of sizes (..., rows)."""
+    return part * np.maximum(np.median(size, axis=-1, keepdims=True), SMALLEST_MEDIAN)
 
 
 def take(table: Table, rows: np.ndarray) -> Table:
@@ -167,12 +190,12 @@ def noise_weights(
 ) -> np.ndarray:
     """Reciprocal sizes of the noise in each row, where the formula (or the target) has these values (..., rows).
 
-    Values below `floor` times the median |value| count as that large.
+    Values below `floor` times the median |value| count as that large, but where the table says what is.
     """
     if noise == "absolute":
         return np.broadcast_to(table.row_weights, values.shape)
     size = np.abs(values)
-    least = floor * np.maximum(np.median(size, axis=-1, keepdims=True), SMALLEST_MEDIAN)
+    least = _floor(size, floor) if table.least is None else table.least
     return table.row_weights / np.maximum(size, least)
 
 

@@ -19,14 +19,14 @@ from nalu_jax.discover._engine.candidate import Column, Noise
 from nalu_jax.discover._engine.columns import Table, noise_weights
 from nalu_jax.discover._engine.dimensions import correction, most_saved
 from nalu_jax.discover._engine.fit import LARGEST_LOGARITHM, Batch, products
-from nalu_jax.discover._engine.forms import Form, evaluate
+from nalu_jax.discover._engine.forms import Form, evaluate, outside_functions
 from nalu_jax.discover._engine.lattice import prices
 
 
 class Linear(NamedTuple):
     """Fits to first order: values and weights (B, rows), weighted residuals (B, rows) and their Jacobian
-    (B, K + K n, rows) by (log|coefficients|, exponents); sizes (B, K) are root mean squares of terms of coefficient 1;
-    the deviation of the noise is set where it is known."""
+    (B, K + K n, rows) by (log|coefficients|, exponents); sizes (B, K) are root mean squares of terms of coefficient 1,
+    by those that are expected; the deviation of the noise is set where it is known."""
 
     values: np.ndarray
     weights: np.ndarray
@@ -48,7 +48,7 @@ def linearise(table: Table, form: Form, batch: Batch, noise: Noise) -> Linear:
             len(terms), terms.shape[1] * table.width, table.rows
         )
         jacobian = np.concatenate([by_logarithm, by_exponent], 1)
-        sizes = np.sqrt(np.mean(_whole_terms(form, plain, gradients) ** 2, -1))
+        sizes = _sizes(table, form, _whole_terms(form, plain, gradients), noise)
         return Linear(values, weights, weights * (table.target - values), jacobian, sizes, table.deviation)
 
 
@@ -57,6 +57,28 @@ def _whole_terms(form: Form, plain: np.ndarray, gradients: np.ndarray) -> np.nda
     if form.kind != "function":
         return plain
     return np.concatenate([plain[:, :1] * gradients[:, :1], plain[:, 1:]], 1)
+
+
+def _sizes(table: Table, form: Form, terms: np.ndarray, noise: Noise) -> np.ndarray:
+    """(B, K) root mean squares of terms (B, K, rows), by the sizes that they have before anything is known of them:
+    that of the target, or of each row where its relative noise tells small rows as well as large ones."""
+    if table.least is None or noise == "absolute":
+        return np.sqrt(np.mean(terms**2, -1)) / _expected(form, np.median(np.abs(table.target)), 1.0)[:, 0]
+    rows = np.maximum(np.abs(table.target), table.least)
+    return np.sqrt(np.mean((terms / _expected(form, rows, rows)) ** 2, -1))
+
+
+def _expected(form: Form, inner: float | np.ndarray, outer: float | np.ndarray) -> np.ndarray:
+    """(K, rows or 1) sizes of terms of a form: of those inside of a power or a quotient by a target of size `inner`, of
+    those of a sum and beside a function by one of size `outer`."""
+    logarithm = np.log(np.atleast_1d(inner) + 1e-300) / form.power  # its power may be beyond floats
+    inner = np.exp(np.clip(logarithm, -LARGEST_LOGARITHM, LARGEST_LOGARITHM))
+    one, outer = np.ones_like(inner), np.broadcast_to(outer, inner.shape)
+    if form.kind == "quotient":
+        return np.stack([inner] * form.groups[0] + [one] * form.groups[1])
+    if form.kind == "power":
+        return np.stack([inner] * form.terms)
+    return np.where(outside_functions(form)[:, None], outer, one)
 
 
 def variance(linear: Linear, target: np.ndarray, parameters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -148,7 +170,7 @@ def _beyond(table: Table, exponents: np.ndarray) -> np.ndarray:
 
 def value_price(table: Table, form: Form, batch: Batch, sizes: np.ndarray) -> np.ndarray:
     """(B,) nats of the form, and of coefficients' sizes and signs."""
-    relative = np.log(np.abs(batch.coefficients) * sizes / _expected(table, form, batch) + 1e-300)
+    relative = np.log(np.abs(batch.coefficients) * sizes + 1e-300)
     deviation = (relative - settings.COEFFICIENT_MEAN) / settings.COEFFICIENT_SPREAD
     total = (0.5 * deviation**2 + settings.SIGN).sum(1) + form_price(form)
     if not table.positive:
@@ -157,29 +179,11 @@ def value_price(table: Table, form: Form, batch: Batch, sizes: np.ndarray) -> np
     return total - settings.SIGN * outside.sum() + settings.FORBIDDEN * (batch.coefficients[:, outside] < 0).sum(1)
 
 
-def outside_functions(form: Form) -> np.ndarray:
-    """(K,) which terms do not stand inside of a function."""
-    inside = form.groups[1] if form.kind == "function" else 0
-    return ~np.isin(np.arange(form.terms), np.arange(1, 1 + inside))
-
-
 def _odd_sign(batch: Batch) -> np.ndarray:
     """Whether a signed column has a power that x itself does not have, such as |x|^3 or x^0.5."""
     whole = np.round(batch.exponents)
     natural = (np.abs(batch.exponents - whole) < 1e-9) & (np.abs(whole) % 2 == batch.parity)
     return ~natural
-
-
-def _expected(table: Table, form: Form, batch: Batch) -> np.ndarray:
-    """(B, K) sizes that terms have before anything is known of them."""
-    count = len(batch.rss)
-    logarithm = np.log(np.median(np.abs(table.target)) + 1e-300) / form.power  # its power may be beyond floats
-    inner = float(np.exp(np.clip(logarithm, -LARGEST_LOGARITHM, LARGEST_LOGARITHM)))
-    if form.kind == "quotient":
-        return np.tile([inner] * form.groups[0] + [1.0] * form.groups[1], (count, 1))
-    if form.kind == "power":
-        return np.full((count, form.terms), inner)
-    return np.ones((count, form.terms))
 
 
 def form_price(form: Form) -> float:

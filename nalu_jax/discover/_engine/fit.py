@@ -1,4 +1,4 @@
-"""Fits of many formulas at once: Levenberg-Marquardt, coefficients of sums projected out.
+"""Fits of many formulas at once: Levenberg-Marquardt, coefficients of sums and around exponentials projected out.
 
 Golub, Pereyra (1973), "The differentiation of pseudo-inverses and nonlinear least squares problems whose variables
 separate"; Levenberg (1944), Marquardt (1963).
@@ -10,7 +10,7 @@ import numpy as np
 
 from nalu_jax.discover._engine import settings
 from nalu_jax.discover._engine.columns import Table
-from nalu_jax.discover._engine.forms import Form, evaluate
+from nalu_jax.discover._engine.forms import Form, evaluate, outside_functions
 
 LARGEST_LOGARITHM = 300.0  # of a term while it is fitted: its square stays finite
 LARGEST_STEP = 1.0  # of an exponent in one step
@@ -84,9 +84,24 @@ def _state(table: Table, form: Form, weights: np.ndarray, exponents, parity, coe
     if form.kind == "sum":
         coefficients = linear_coefficients(terms, table.target, weights)
     values, gradients = evaluate(form, coefficients[..., None] * terms)
+    if form.function == "exp":
+        coefficients = _around_exponentials(table, form, weights, terms * gradients, coefficients)
+        values, gradients = evaluate(form, coefficients[..., None] * terms)
     residuals = weights * (table.target - values)
     rss = np.einsum("bn,bn->b", residuals, residuals)
     return _State(exponents, coefficients, terms, gradients, residuals, np.where(np.isfinite(rss), rss, np.inf))
+
+
+def _around_exponentials(
+    table: Table, form: Form, weights: np.ndarray, slopes: np.ndarray, coefficients: np.ndarray
+) -> np.ndarray:
+    """Coefficients (B, K), of which the linear ones fit best to what stands inside of the exponential: a step inside
+    multiplies the factor in front by its own exponential, which no step of its own could follow."""
+    outside = outside_functions(form)
+    solved = coefficients.copy()
+    solved[:, outside] = linear_coefficients(slopes[:, outside], table.target, weights)
+    usable = np.isfinite(solved).all(1) & (solved != 0).all(1)
+    return np.where(usable[:, None], solved, coefficients)
 
 
 def improve(table: Table, form: Form, batch: Batch, weights: np.ndarray, *, steps: int, damping: float = 1e-2) -> Batch:

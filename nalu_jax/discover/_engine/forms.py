@@ -132,6 +132,12 @@ def proper(form: Form) -> Form:
     return Form("quotient", form.groups[:2], below=-root.power)
 
 
+def outside_functions(form: Form) -> np.ndarray:
+    """(K,) which terms do not stand inside of a function."""
+    inside = form.groups[1] if form.kind == "function" else 0
+    return ~np.isin(np.arange(form.terms), np.arange(1, 1 + inside))
+
+
 def evaluate(form: Form, terms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Values (..., rows) of the formula and gradients (..., K, rows) with respect to its terms (..., K, rows).
 

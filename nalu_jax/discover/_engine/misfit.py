@@ -90,14 +90,21 @@ def kurtosis(residuals: np.ndarray) -> float:
     return float(np.mean(residuals**4) / max(second**2, 1e-300))
 
 
+SIGMA_BY_MEDIAN = 1.4826  # of normal noise: standard deviation by the median of sizes
+
+
 def robust_weights(residuals: np.ndarray) -> np.ndarray:
-    """(rows,) weights that residuals have under Student's t distribution, about 1 for most of them.
+    """(rows,) weights that residuals have under Student's t distribution, about 1 for most of them."""
+    return student_weights(residuals / (SIGMA_BY_MEDIAN * np.median(np.abs(residuals)) + 1e-300))
+
+
+def student_weights(standard: np.ndarray) -> np.ndarray:
+    """(rows,) the same of residuals by their scale.
 
     Lange, Little, Taylor (1989), "Robust statistical modeling using the t distribution".
     """
-    scale = 1.4826 * np.median(np.abs(residuals)) + 1e-300
     degrees = settings.STUDENT_DEGREES
-    return np.sqrt((degrees + 1) / (degrees + (residuals / scale) ** 2))
+    return np.sqrt((degrees + 1) / (degrees + standard**2))
 
 
 def lost_information(robust: bool) -> float:

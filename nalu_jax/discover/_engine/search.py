@@ -2,24 +2,24 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from nalu_jax.discover._engine import consistent, settings
 from nalu_jax.discover._engine.candidate import Candidate, Noise
-from nalu_jax.discover._engine.columns import TableOptions
+from nalu_jax.discover._engine.columns import TableOptions, smallest_told
 from nalu_jax.discover._engine.derived import proposals, with_exponentials
 from nalu_jax.discover._engine.dimensions import consistent as is_consistent
-from nalu_jax.discover._engine.evidence import linearise, outside_functions, variance
+from nalu_jax.discover._engine.evidence import linearise, variance
 from nalu_jax.discover._engine.far import Far, has_limits
-from nalu_jax.discover._engine.forms import FAMILIES, FUNCTIONS, ROOTS
+from nalu_jax.discover._engine.forms import FAMILIES, FUNCTIONS, ROOTS, outside_functions
 from nalu_jax.discover._engine.guess import Guess, from_guess
-from nalu_jax.discover._engine.misfit import robust_weights
+from nalu_jax.discover._engine.outliers import has_tails, hidden, reweighted, without_hinges
 from nalu_jax.discover._engine.rivals import distinct_structures, extends, improve_by_neighbours, names, same_values
 from nalu_jax.discover._engine.screening import screen
-from nalu_jax.discover._engine.structure import Fitted, as_candidate, refit
+from nalu_jax.discover._engine.structure import Fitted, as_candidate, on_all_rows, refit
 from nalu_jax.discover._engine.sums import search_sums
 from nalu_jax.discover._engine.tables import Tables
 from nalu_jax.discover._engine.verdict import Signs, cancels, judge, signs, too_free
@@ -139,11 +139,13 @@ def _search(tables: Tables, rules: Rules, terms: int, guesses: tuple[Guess, ...]
         inputs = tuple(sorted({*inputs, *rules.include}))
         screened = tuple(j for j in every if j not in inputs)
         tables = tables.of_inputs(inputs)
-    found = _collect(tables, clock, terms, guesses)
-    weights = _outlier_weights(found, tables, rules.robust) if found and not clock.stopped else None
-    if weights is not None:
-        tables = tables.reweighted(weights)
-        found = _collect(tables, clock, terms, guesses) or found
+    tables, found = _collect_at_any_floor(tables, clock, terms, guesses)
+    if rules.robust is not False:
+        tables, found = _without_hinges(tables, found, clock, terms, guesses)
+    if found and not clock.stopped:
+        weighted = _weighted(found, tables, rules.robust, terms)
+        found = found if weighted is None else _collect(weighted, clock, terms, guesses) or found
+        tables = weighted or tables
     allowed = distinct_laws([fitted for fitted in found if _allowed(fitted, rules)], tables)
     allowed = [fitted for fitted in allowed if _allowed(fitted, rules)]
     barred = [f for f in found if _has_unit(f) and _as_known(f, rules) and not _allowed(f, rules)]
@@ -193,6 +195,70 @@ def _has_unit(fitted: Fitted) -> bool:
     return is_consistent(table.dimensions, table.columns, fitted.form, batch.exponents[0], batch.free[0], table.inputs)
 
 
+def _collect_at_any_floor(
+    tables: Tables, clock: _Clock, terms: int, guesses: tuple[Guess, ...]
+) -> tuple[Tables, list[Fitted]]:
+    """The formulas, and the table with the size below which relative noise is no smaller: of a target over many decades
+    sums of products choose it first, and the best formula once more."""
+    least = tables.full().least
+    if least is None or tables.options.absolute:
+        return tables, _collect(tables, clock, terms, guesses)
+    floors = _floors(tables, least)
+    if clock.ready("relative noise of small rows", 0.0):
+        best = [min((f.evidence for f in _sums(each, "relative", terms)), default=np.inf) for each in floors]
+        tables = floors[int(np.argmin([one + settings.GAP * (place > 0) for place, one in enumerate(best)]))]
+    found = _collect(tables, clock, terms, guesses)
+    if not found or clock.stopped:
+        return tables, found
+    best = min(found, key=lambda fitted: fitted.evidence)
+    derived = tuple(column for column in best.table.columns if not column.plain)
+    again = [refit(best._replace(table=each.sizes(derived)[-1], noise="relative")).evidence for each in floors]
+    if min(again) > best.evidence - settings.EFFORT_MARGIN:
+        return tables, found
+    other = floors[int(np.argmin(again))]
+    return other, _collect(other, clock, terms, guesses) or found
+
+
+def _weighted(found: list[Fitted], tables: Tables, robust: bool | None, terms: int) -> Tables | None:
+    """The table with weights of rows that outliers make necessary; None where they do not."""
+    sums = lambda weighted: [each for noise in _noises(weighted) for each in _sums(weighted, noise, terms)]
+    if has_tails(found, robust):
+        return reweighted(found, tables, sums)
+    return None if robust is False or _enough(found, many_terms=True) else hidden(found, tables, sums)
+
+
+def _without_hinges(
+    tables: Tables, found: list[Fitted], clock: _Clock, terms: int, guesses: tuple[Guess, ...]
+) -> tuple[Tables, list[Fitted]]:
+    """The formulas of the other rows where single rows alone decide the best one, and something simpler explains all
+    others far better."""
+    for _ in range(settings.HINGE_ROUNDS):
+        sums = lambda others, noise: _sums(others, noise, terms)
+        hinged = without_hinges(found, tables, sums) if found and not clock.stopped else None
+        if hinged is None:
+            return tables, found
+        others, before = hinged
+        again = _collect(others, clock, terms, guesses)
+        if not again or min(fitted.evidence for fitted in again) > before.evidence - settings.GAP:
+            return tables, found
+        tables, found = others, again
+    return tables, found
+
+
+def _floors(tables: Tables, least: float) -> list[Tables]:
+    """The table with relative noise down to its smallest row, to where the median says, and to between."""
+    whole = tables.full()
+    most = smallest_told(whole.target)
+    return [tables.with_least(float(each * whole.target_scale)) for each in (least, np.sqrt(least * most), most)]
+
+
+def _sums(tables: Tables, noise: Noise, terms: int) -> list[Fitted]:
+    """Sums of products."""
+    _, table, judged = tables.sizes()
+    rng = np.random.default_rng(tables.seed)
+    return search_sums(table, judged, noise, most_terms=terms, library=settings.LIBRARY, rng=rng)
+
+
 def _collect(tables: Tables, clock: _Clock, terms: int, guesses: tuple[Guess, ...]) -> list[Fitted]:
     """Formulas of the whole family, as fitted on the rows on which exponents are rounded."""
     seed = tables.seed
@@ -201,11 +267,9 @@ def _collect(tables: Tables, clock: _Clock, terms: int, guesses: tuple[Guess, ..
         found += _collect_consistent(tables, clock, terms)
     if found and (_settled(found) or (tables.strict and _enough(found))):
         return found
-    _, table, judged = tables.sizes()
     for noise in _noises(tables):
         if clock.ready("sums of products", 0.0):
-            rng = np.random.default_rng(seed)
-            found += search_sums(table, judged, noise, most_terms=terms, library=settings.LIBRARY, rng=rng)
+            found += _sums(tables, noise, terms)
     if not found or _settled(found):
         return found
     found.append(_with_other_noise(min(found, key=lambda fitted: fitted.evidence)))
@@ -317,26 +381,6 @@ class _Standing:
         return _suffices(best, self.seen, many_terms)
 
 
-def _outlier_weights(found: list[Fitted], tables: Tables, asked: bool | None) -> np.ndarray | None:
-    """Weights of all rows where residuals of the best formula have heavy tails, and nothing smooth is left in them."""
-    best = min(found, key=lambda fitted: fitted.evidence)
-    seen = signs(best)
-    if asked is False or seen.exact:
-        return None
-    if not asked and (seen.tails < settings.HEAVY_TAILS or seen.misfit > settings.MISFIT):
-        return None
-    if not asked and best.table.rows < settings.ROBUST_ROWS:
-        return None
-    fitted = _on_all_rows(best, tables)
-    plain = fitted.table
-    weights = np.ones(plain.rows)
-    for _ in range(settings.ROBUST_ROUNDS):
-        fitted = refit(fitted._replace(table=replace(plain, row_weights=plain.row_weights * weights)))
-        residuals = linearise(plain, fitted.form, fitted.batch, fitted.noise).residuals[0]
-        weights = robust_weights(residuals)
-    return plain.row_weights * weights
-
-
 def _enough(found: list[Fitted], *, many_terms: bool = False) -> bool:
     """Whether the best formula seems to be the law, so that others are looked at as its rivals only.
 
@@ -404,7 +448,7 @@ def distinct_laws(found: list[Fitted], tables: Tables) -> list[Fitted]:
     chosen = distinct_structures(near, most)
     if most == settings.REFITTED:
         chosen += list(forms.values())
-    chosen = sorted((_on_all_rows(fitted, tables) for fitted in chosen), key=lambda fitted: fitted.evidence)
+    chosen = sorted((on_all_rows(fitted, tables) for fitted in chosen), key=lambda fitted: fitted.evidence)
     kept: list[Fitted] = []
     for fitted in distinct_structures([f for f in chosen if np.isfinite(f.evidence)], len(chosen)):
         if not any(same_values(other, fitted) or _in_other_noise(other, fitted) for other in kept):
@@ -442,10 +486,3 @@ def _with_other_noise(fitted: Fitted) -> Fitted:
     if fitted.table.absolute:
         return fitted
     return refit(fitted._replace(noise="absolute" if fitted.noise == "relative" else "relative"))
-
-
-def _on_all_rows(fitted: Fitted, tables: Tables) -> Fitted:
-    if fitted.table.rows < len(tables.y):
-        whole = tables.full(tuple(column for column in fitted.table.columns if not column.plain))
-        return refit(fitted._replace(table=whole), steps=settings.ALL_ROWS_STEPS)
-    return refit(fitted)

@@ -19,11 +19,12 @@ from typing import NamedTuple
 import numpy as np
 
 from nalu_jax.discover._engine import settings
-from nalu_jax.discover._engine.candidate import Noise
+from nalu_jax.discover._engine.candidate import LARGEST_LOGARITHM, Noise
 from nalu_jax.discover._engine.columns import Table, choose, soft_weights
 from nalu_jax.discover._engine.fit import Batch, improve, products, start
 from nalu_jax.discover._engine.forms import Form
 from nalu_jax.discover._engine.functions import finished, held_inside
+from nalu_jax.discover._engine.lattice import prices
 from nalu_jax.discover._engine.library import library
 from nalu_jax.discover._engine.structure import Fitted
 
@@ -31,8 +32,8 @@ SMALLEST_PHASE = 1e-3  # a coefficient of 0 is no start
 
 
 class _Start(NamedTuple):
-    """One formula m F(p + ...) + q + ...: rss left, places in the scan of m, of what is inside and of what is added,
-    and coefficients of all of them."""
+    """One formula m F(p + ...) + q + ...: what it leaves (rss, of peaks in nats), places in the scan of m, of what is
+    inside and of what is added, and coefficients of all of them."""
 
     left: float
     front: int
@@ -51,13 +52,14 @@ class _Start(NamedTuple):
 
 
 class _Scan(NamedTuple):
-    """What the starts are made of: exponents and parity (M, n) of products, the constant first, their values (M, rows),
-    the target, weights of rows, places of products in front, and whether some of them grow or decay as exponentials
-    do: such are only tried in front of waves."""
+    """What the starts are made of: exponents and parity (M, n) of products, the constant first, their values (M, rows)
+    and the prices (M,) of their names, the target, weights of rows, places of products in front, and whether some of
+    them grow or decay as exponentials do: such are only tried in front of waves."""
 
     exponents: np.ndarray
     parity: np.ndarray
     values: np.ndarray
+    names: np.ndarray
     target: np.ndarray
     weights: np.ndarray
     fronts: tuple[int, ...]
@@ -79,16 +81,40 @@ def search_shifted(scanned: Table, table: Table, judged: Table, noise: Noise, *,
         starts = {"sin": [*_waves(scan)]}
         if not scan.growing:
             starts["sin"] += _plane_waves(scan)
-            starts |= {"1/(1+exp)": [*_steps(scan)], "exp": [*_peaks(scan)]}
-        soft = soft_weights(table, noise)
-        fits = []
-        for function, found in starts.items():
-            for shape in sorted({one.shape for one in found}):
-                form = Form("function", shape, function=function)
-                best = sorted((one for one in found if one.shape == shape), key=lambda one: one.left)
-                batch = _batch(scan, table, form, best[: settings.SHIFTED_STARTS])
-                fits.append((form, improve(table, form, batch, soft, steps=settings.FIRST_STEPS)))
-        return finished(table, judged, fits, noise, bar=bar)
+            starts |= {"1/(1+exp)": [*_steps(scan)]}
+        return _fitted(scan, starts, table, judged, noise, bar)
+
+
+def search_peaks(
+    scanned: Table, table: Table, judged: Table, noise: Noise, *, bar: float, smooth: np.ndarray | None = None
+) -> list[Fitted]:
+    """Formulas with an exponential of a sum of two terms; arguments as of `search_shifted`.
+
+    Args:
+        smooth: (rows of `scanned`,) values of a formula that is near the target, from which starts are made, too: where
+            a peak has gone the target is noise, and has no logarithm.
+    """
+    with np.errstate(all="ignore"):
+        scan = _scan_of(scanned, noise)
+        starts = [*_peaks(scan)]
+        if smooth is not None and np.isfinite(smooth).all():
+            starts += _peaks(scan._replace(target=smooth))
+        return _fitted(scan, {"exp": starts}, table, judged, noise, bar)
+
+
+def _fitted(
+    scan: _Scan, starts: dict[str, list[_Start]], table: Table, judged: Table, noise: Noise, bar: float
+) -> list[Fitted]:
+    """The best starts of each function and shape, fitted and rounded."""
+    soft = soft_weights(table, noise)
+    fits = []
+    for function, found in starts.items():
+        for shape in sorted({one.shape for one in found}):
+            form = Form("function", shape, function=function)
+            best = sorted((one for one in found if one.shape == shape), key=lambda one: one.left)
+            batch = _batch(scan, table, form, best[: settings.SHIFTED_STARTS])
+            fits.append((form, improve(table, form, batch, soft, steps=settings.FIRST_STEPS)))
+    return finished(table, judged, fits, noise, bar=bar)
 
 
 def _scan_of(table: Table, noise: Noise) -> _Scan:
@@ -103,7 +129,8 @@ def _scan_of(table: Table, noise: Noise) -> _Scan:
         wide = ((0, len(settings.GROWTH)), (0, 0))
         exponents, parity = np.hstack([np.pad(exponents, wide), last]), np.pad(parity, (wide[0], (0, 1)))
     values = products(table, exponents, parity)
-    return _Scan(exponents, parity, values, table.target, soft_weights(table, noise), fronts, growing)
+    names = prices(table.inputs).of(exponents).sum(1)
+    return _Scan(exponents, parity, values, names, table.target, soft_weights(table, noise), fronts, growing)
 
 
 def _batch(scan: _Scan, table: Table, form: Form, starts: list[_Start]) -> Batch:
@@ -187,12 +214,13 @@ def _peaks(scan: _Scan) -> Iterator[_Start]:
         weights = np.abs(above) * scan.weights
         design = np.stack([scan.values[pairs[:, 0]], scan.values[pairs[:, 1]], np.ones((len(pairs), len(above)))], 1)
         left, solution = _least_squares(design * weights, np.log(np.abs(above)) * weights)
-        for place in np.argsort(left, kind="stable")[: settings.PEAKS]:
+        score = len(above) / 2 * np.log(left + settings.EXACT**2) + scan.names[pairs].sum(1)  # narrow peaks fit alike
+        for place in np.argsort(score, kind="stable")[: settings.PEAKS]:
             a, b, front = solution[place]
             p, q = pairs[place]
-            coefficient = float(np.sign(above[0]) * np.exp(np.clip(front, -300, 300)))
+            coefficient = float(np.sign(above[0]) * np.exp(np.clip(front, -LARGEST_LOGARITHM, LARGEST_LOGARITHM)))
             for beside in dict.fromkeys((c, 0.0)):  # noise crosses the level 0, where there is no logarithm
-                yield _beside(float(left[place]), 0, (int(p), int(q)), (coefficient, a, b, beside))
+                yield _beside(float(score[place]), 0, (int(p), int(q)), (coefficient, a, b, beside))
 
 
 def _beside(left: float, front: int, inside: tuple[int, ...], coefficients: tuple[float, ...]) -> _Start:

@@ -13,6 +13,7 @@ from nalu_jax.discover._engine.fit import Batch, improve, products, start
 from nalu_jax.discover._engine.forms import Form, evaluate
 from nalu_jax.discover._engine.misfit import lack_of_fit, lost_information, waves_left
 from nalu_jax.discover._engine.rounding import merge_equal, round_exponents, settle
+from nalu_jax.discover._engine.tables import Tables
 
 FINAL_STEPS = 30
 
@@ -174,6 +175,14 @@ def refit(fitted: Fitted, *, steps: int = FINAL_STEPS) -> Fitted:
     table, form, noise = fitted.table, fitted.form, fitted.noise
     batch = settle(table, form, fitted.batch, noise, steps=steps)
     return Fitted(table, form, batch, noise, float(evidence(table, form, batch, noise)[0]))
+
+
+def on_all_rows(fitted: Fitted, tables: Tables) -> Fitted:
+    """The same structure fitted to all rows."""
+    if fitted.table.rows < len(tables.y):
+        whole = tables.full(tuple(column for column in fitted.table.columns if not column.plain))
+        return refit(fitted._replace(table=whole), steps=settings.ALL_ROWS_STEPS)
+    return refit(fitted)
 
 
 def predicted(fitted: Fitted, table: Table) -> np.ndarray:

@@ -71,3 +71,8 @@ class Tables:
     def reweighted(self, row_weights: np.ndarray) -> "Tables":
         """With weights that follow residuals."""
         return Tables(self.x, self.y, self.inputs, self.seed, row_weights, self.options._replace(robust=True))
+
+    def with_least(self, least: float) -> "Tables":
+        """With relative noise that is no smaller where the target is below this."""
+        options = self.options._replace(least=least)
+        return Tables(self.x, self.y, self.inputs, self.seed, self.row_weights, options)

@@ -15,7 +15,7 @@ from nalu_jax.discover._engine.forms import ROOTS
 from nalu_jax.discover._engine.functions import Inner, inner_products, search_functions
 from nalu_jax.discover._engine.quotients import search_quotients, search_rooted_quotients
 from nalu_jax.discover._engine.roots import search_less_one, search_roots
-from nalu_jax.discover._engine.shifted import search_shifted
+from nalu_jax.discover._engine.shifted import search_peaks, search_shifted
 from nalu_jax.discover._engine.structure import Fitted, predicted
 from nalu_jax.discover._engine.sums import search_sums
 from nalu_jax.discover._engine.tables import Tables
@@ -104,7 +104,8 @@ class Wider:
                 "sines and cosines", [lambda bar, p=p: self._derived(angles, p, bar) for p in (1, -1, 0.5)], "series"
             ),
             Stage("differences", [lambda bar, p=p: self._derived(differences, p, bar) for p in (0.5, -1.0)], "series"),
-            Stage("waves, steps and peaks", [lambda bar: self._shifted((), bar)], "little"),
+            Stage("peaks", [self._peaks], "real exponents"),
+            Stage("waves and steps", [lambda bar: self._shifted((), bar)], "little"),
             Stage("waves that grow or decay", waves_that_grow, "nothing fits"),
             Stage(
                 "quotients by roots",
@@ -154,15 +155,18 @@ class Wider:
         smooth = self._smooth()
         return [] if smooth is None else self._quotient(power, bar, smooth)
 
-    def _smooth(self) -> Table | None:
-        """The table with the values of the best formula so far for its target; None where these are no numbers.
+    def _smooth(self, like: Table | None = None) -> Table | None:
+        """The table of starts, or another with the same columns, with the values of the best formula so far for its
+        target; None where these are no numbers.
 
         A formula with real exponents may be the series of the law: nearer to it than what was measured.
         """
         best = min(self.found, key=lambda fitted: fitted.evidence)
-        _, with_its_columns, _ = self.tables.sizes(tuple(each for each in best.table.columns if not each.plain))
-        values = predicted(best, with_its_columns)
-        return replace(self.tables.sizes()[1], target=values) if np.isfinite(values).all() else None
+        like = like or self.tables.sizes()[1]
+        derived = tuple(each for each in best.table.columns if not each.plain)
+        same_rows = next(each for each in self.tables.sizes(derived) if each.rows == like.rows)
+        values = predicted(best, same_rows)
+        return replace(like, target=values) if np.isfinite(values).all() else None
 
     def _functions_again(self, bar: float) -> list[Fitted]:
         inner = arguments(self.found)
@@ -190,6 +194,11 @@ class Wider:
 
     def _shifted(self, columns: tuple[Column, ...], bar: float) -> list[Fitted]:
         return search_shifted(*self.tables.sizes(columns), self.noise, bar=bar)
+
+    def _peaks(self, bar: float) -> list[Fitted]:
+        thin, table, judged = self.tables.sizes()
+        smooth = self._smooth(thin)
+        return search_peaks(thin, table, judged, self.noise, bar=bar, smooth=None if smooth is None else smooth.target)
 
     def _growth(self, column: Column, bar: float) -> list[Fitted]:
         """Sums of products with an exponential of an input, without and with powers of that input: with both a fit of
