@@ -32,25 +32,29 @@ def without_hinges(
         sums: of products, of a table and a kind of noise, which a row far off may have hidden.
     """
     best = min(found, key=lambda fitted: fitted.evidence)
-    if best.table.rows < max(len(tables.y), settings.ROBUST_ROWS):
-        return None
     hinges = np.flatnonzero(_leverages(best) > settings.HINGE)
-    if not 0 < hinges.size <= settings.MOST_HINGES * best.table.rows:
+    if best.table.rows < settings.ROBUST_ROWS or not 0 < hinges.size <= settings.MOST_HINGES * best.table.rows:
         return None
-    weights = np.ones(best.table.rows) if tables.row_weights is None else tables.row_weights.copy()
-    weights[hinges] *= OUT_OF_THE_WAY
+    without = _left_out(tables, best.table.rows, hinges)
     ranked = distinct_structures(sorted(found, key=lambda fitted: fitted.evidence), settings.HINGE_RIVALS)
-    first, *others = (refit(each._replace(table=replace(each.table, row_weights=weights))) for each in ranked)
-    others += sums(tables.reweighted(weights), best.noise)
+    first, *others = (_moved(each, without) for each in ranked)
+    others += sums(without, best.noise)
     simpler = min(others, key=lambda fitted: fitted.evidence, default=None)
     if simpler is None or simpler.evidence >= first.evidence:
         return None
     plain = replace(simpler.table, row_weights=best.table.row_weights)
     apart = np.abs(_by_scale(simpler._replace(table=plain))[hinges]) > settings.HINGE_APART
-    if apart.any():
-        weights[hinges[~apart]] /= OUT_OF_THE_WAY
-    without = tables.reweighted(weights)
-    return without, refit(first._replace(table=replace(first.table, row_weights=weights)))
+    if apart.any() and not apart.all():
+        without = _left_out(tables, best.table.rows, hinges[apart])
+        first = _moved(first, without)
+    return without, first
+
+
+def _left_out(tables: Tables, rows: int, places: np.ndarray) -> Tables:
+    """The table in which some rows of a sample weigh next to nothing."""
+    weights = tables.full().row_weights.copy()
+    weights[tables.places(rows)[places]] *= OUT_OF_THE_WAY
+    return tables.reweighted(weights)
 
 
 def _leverages(fitted: Fitted) -> np.ndarray:
@@ -121,13 +125,15 @@ def _moved(fitted: Fitted, tables: Tables) -> Fitted:
 
 
 def _tail_weights(best: Fitted, tables: Tables) -> np.ndarray:
-    """(rows,) weights of all rows, those of the table included, that follow the residuals of a formula."""
-    whole = tables.full(tuple(column for column in best.table.columns if not column.plain))
-    fitted, weights = best._replace(table=whole), np.ones(whole.rows)
+    """(rows,) weights of all rows, those of the table included, that follow the residuals of a formula, which is fitted
+    to the rows on which formulas are judged."""
+    derived = tuple(column for column in best.table.columns if not column.plain)
+    whole, judged = tables.full(derived), tables.sizes(derived)[-1]
+    fitted, weights = best._replace(table=judged), np.ones(judged.rows)
     for _ in range(settings.ROBUST_ROUNDS):
-        fitted = refit(fitted._replace(table=replace(whole, row_weights=whole.row_weights * weights)))
-        weights = student_weights(_by_scale(fitted._replace(table=whole)))
-    return whole.row_weights * weights
+        fitted = refit(fitted._replace(table=replace(judged, row_weights=judged.row_weights * weights)))
+        weights = student_weights(_by_scale(fitted._replace(table=judged)))
+    return whole.row_weights * student_weights(_by_scale(fitted._replace(table=whole)))
 
 
 def _by_scale(fitted: Fitted) -> np.ndarray:

@@ -61,8 +61,12 @@ class Tables:
         thin, table, judged = (self._few(whole, limit) for limit in limits)
         return thin, table, judged
 
+    def places(self, rows: int) -> np.ndarray:
+        """(rows,) of the table that a sample of that size has."""
+        return np.sort(self._order[:rows])
+
     def _few(self, table: Table, rows: int) -> Table:
-        return table if table.rows <= rows else take(table, np.sort(self._order[:rows]))
+        return table if table.rows <= rows else take(table, self.places(rows))
 
     def of_inputs(self, inputs: tuple[int, ...]) -> "Tables":
         """The same rows, of which only these inputs are searched."""
