@@ -159,3 +159,11 @@ def leave_on_signals() -> None:
     for number in SIGNALS:
         if signal.getsignal(number) in _DEFAULT:
             signal.signal(number, leave)
+
+
+def finished() -> None:
+    """Have signals that would end this process with `leave` do nothing from now on: what was asked for is there, and
+    Python, which restores the default handlers while it ends, would die of them with a status that says otherwise."""
+    for number in SIGNALS:
+        if signal.getsignal(number) is leave:
+            signal.signal(number, signal.SIG_IGN)

@@ -188,6 +188,19 @@ except KeyboardInterrupt:
         assert end.output in ("interrupted True\n", "whole True\n", "nothing True\n"), end
 
 
+def test_a_signal_after_the_result_changes_nothing():
+    """While Python was ending, and had its default handlers back, the status was -2 beside a whole result."""
+    code = (
+        "import os, signal, sys, atexit\n"
+        "from nalu_jax import _interrupt\n"
+        "_interrupt.leave_on_signals()\n"
+        "atexit.register(lambda: [os.kill(os.getpid(), number) for number in (signal.SIGINT, signal.SIGTERM)])\n"
+        "_interrupt.finished()\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
 TABLE = "\n".join(
     ["a,b,y", *(f"{1 + 0.1 * i},{2 + 7 * i % 5},{(1 + 0.1 * i) ** 2 * (2 + 7 * i % 5)}" for i in range(30))]
 )

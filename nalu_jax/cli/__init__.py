@@ -36,7 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     options.typed = shlex.join(["nalu-jax", *(sys.argv[1:] if arguments is None else arguments)])
     try:
-        return _run(options)
+        status = _run(options)
+        _interrupt.finished()
+        return status
     except KeyboardInterrupt:  # not where this is the whole process: see `_starting`
         print("nalu-jax: interrupted before there was a result.", file=sys.stderr)
         return _interrupt.STATUS

@@ -10,7 +10,7 @@ Nothing is dropped in silence: masks, imaginary parts, text and missing cells ar
 >>> _inputs.table([[1.0], [np.nan], [2.0], [3.0]], [1, 2, 3, 4], names=["mass"])
 Traceback (most recent call last):
     ...
-ValueError: column 'mass', row 2: nan is not a finite number. Drop the row, or mend it.
+ValueError: column 'mass', row 2: nan is not a finite number. Drop such rows (table: missing="drop"), or mend it.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ STANDARDISED = 1e-6
 """Up to which mean and standard deviation of a column are those of one that was standardised, 0 and 1."""
 
 DROP = "Drop the row, or mend it."
-DROP_ALL = 'Drop such rows (discover.table does by missing="drop"), or mend it.'
+DROP_ALL = 'Drop such rows (table: missing="drop"), or mend it.'
 
 
 class Table(NamedTuple):
