@@ -42,12 +42,25 @@ def without_hinges(
     simpler = min(others, key=lambda fitted: fitted.evidence, default=None)
     if simpler is None or simpler.evidence >= first.evidence:
         return None
-    plain = replace(simpler.table, row_weights=best.table.row_weights)
-    apart = np.abs(_by_scale(simpler._replace(table=plain))[hinges]) > settings.HINGE_APART
+    apart = _apart(simpler, tables, hinges)
     if apart.any() and not apart.all():
         without = _left_out(tables, best.table.rows, hinges[apart])
         first = _moved(first, without)
     return without, first
+
+
+def are_off(found: list[Fitted], tables: Tables, without: Tables) -> bool:
+    """Whether a row that was left out lies off the best formula of the others: else there was nothing wrong with it."""
+    best = min(found, key=lambda fitted: fitted.evidence)
+    weights = without.full().row_weights < tables.full().row_weights
+    return bool(_apart(best, tables, np.flatnonzero(weights[tables.places(best.table.rows)])).any())
+
+
+def _apart(fitted: Fitted, tables: Tables, places: np.ndarray) -> np.ndarray:
+    """Whether each of some rows of the sample that a formula was judged on lies off it, by the weights of a table."""
+    weights = tables.full().row_weights[tables.places(fitted.table.rows)]
+    plain = replace(fitted.table, row_weights=weights)
+    return np.abs(_by_scale(fitted._replace(table=plain))[places]) > settings.HINGE_APART
 
 
 def _left_out(tables: Tables, rows: int, places: np.ndarray) -> Tables:

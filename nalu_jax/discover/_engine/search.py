@@ -16,7 +16,7 @@ from nalu_jax.discover._engine.evidence import linearise, variance
 from nalu_jax.discover._engine.far import Far, has_limits
 from nalu_jax.discover._engine.forms import FAMILIES, FUNCTIONS, ROOTS, outside_functions
 from nalu_jax.discover._engine.guess import Guess, from_guess
-from nalu_jax.discover._engine.outliers import has_tails, hidden, reweighted, without_hinges
+from nalu_jax.discover._engine.outliers import are_off, has_tails, hidden, reweighted, without_hinges
 from nalu_jax.discover._engine.rivals import distinct_structures, extends, improve_by_neighbours, names, same_values
 from nalu_jax.discover._engine.screening import screen
 from nalu_jax.discover._engine.structure import Fitted, as_candidate, on_all_rows, refit
@@ -240,6 +240,8 @@ def _without_hinges(
         others, before = hinged
         again = _collect(others, clock, terms, guesses)
         if not again or min(fitted.evidence for fitted in again) > before.evidence - settings.GAP:
+            return tables, found
+        if not are_off(again, tables, others):
             return tables, found
         tables, found = others, again
     return tables, found
