@@ -9,6 +9,7 @@ import json
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import optimize
 from scipy.integrate import solve_ivp
@@ -103,6 +104,73 @@ def test_steps_that_multiply_a_state_in_several_trajectories_with_noise():
     found = discover.ode(ts, ys, names=["x"], inputs=(["u"], levels), progress=False, time_limit=None)
     (rate,) = found.best.rates
     assert {tuple(factor.column.inputs[0] for factor in term.factors) for term in rate.terms} == {(), (0, 1)}
+
+
+def driven_between(levels, kind, start, ts=TS):
+    """dx/dt = u/2 - x/5 from sample to sample in closed form, with u held or a ramp."""
+    y = [start]
+    for k, step in enumerate(np.diff(ts)):
+        begin, end = levels[k], levels[k + 1]
+        begin, end = {inputs.FROM_BEGIN: (begin, begin), inputs.FROM_END: (end, end), "": (begin, end)}[kind]
+        slope = (end - begin) / step
+        special = lambda t, begin=begin, slope=slope: 2.5 * begin + slope * (2.5 * t - 12.5)
+        y.append(special(step) + (y[-1] - special(0.0)) * np.exp(-step / 5))
+    return np.array(y)
+
+
+@pytest.mark.parametrize("kind", [inputs.FROM_BEGIN, inputs.FROM_END, inputs.INTERPOLATED])
+@pytest.mark.parametrize("repeated", [1, 5])
+def test_evidence_tells_how_an_input_is_held_between_samples(kind, repeated, tmp_path):
+    """What a controller held was taken for ramps: an input more, or no law at all."""
+    levels = np.repeat(np.random.default_rng(1).uniform(0.0, 2.0, 80 // repeated), repeated)
+    states = driven_between(levels, kind, 0.5)
+    found = discover.ode(TS, states, names=["x"], inputs=(["u"], levels), progress=False, time_limit=None)
+    (rate,) = found.best.rates
+    assert found.verdict == RECOVERED and found.best.held == (kind,)
+    assert {t.factors[0].column.inputs: t.coefficient.value for t in rate.terms} == {(0,): -0.2, (1,): 0.5}
+    assert [note for note in found.notes if "held" in note] == ([f"u held {kind}, as the data have it"] if kind else [])
+    np.testing.assert_allclose(found.simulate([0.5], TS, levels)[:, 0], states, atol=1e-4)
+    found.save(tmp_path / "law.json")
+    assert discover.load(tmp_path / "law.json").best.held == (kind,)
+
+
+def test_a_smooth_input_is_searched_in_one_way_only():
+    assert not inputs.may_be_held([TS, TS], [np.sin(TS), np.cos(2 * TS)])
+    assert not inputs.may_be_held([TS], [np.full(len(TS), 2.0)])
+    assert inputs.may_be_held([TS], [np.random.default_rng(0).normal(size=len(TS))])
+
+
+def test_times_and_inputs_are_columns_of_a_frame(driven):
+    frame = pd.DataFrame({"time": TS, "x": solved(fed, [1.0])[:, 0], "u": np.sin(0.6 * TS)})
+    found = discover.ode("time", frame, inputs="u", progress=False, time_limit=None)
+    assert found.equations == driven.equations and found.names == ("x",) and found.inputs == ("u",)
+    two = discover.ode("time", [frame[:40], frame[40:]], inputs=["u"], progress=False, time_limit=None)
+    assert two.names == ("x",) and two.inputs == ("u",)
+
+
+@pytest.mark.parametrize(
+    ("ts", "ys", "given", "words"),
+    [
+        ("time", np.zeros((80, 1)), None, "'time' is the name of a column, and ys is no DataFrame"),
+        ("t", pd.DataFrame({"time": TS, "x": TS}), None, "ys has no column 't'; there are 'time', 'x'"),
+        ("time", [pd.DataFrame({"time": TS})], None, "ys of trajectory 0 has no column beside 'time': no states"),
+        (TS, pd.DataFrame({"x": TS}), "u", "ys has no column 'u'; there are 'x'"),
+    ],
+)
+def test_columns_that_are_not_there_are_named(ts, ys, given, words):
+    with pytest.raises(ValueError, match=words):
+        discover.ode(ts, ys, inputs=given, progress=False)
+
+
+def test_a_law_that_was_not_allowed_is_said():
+    """The reason was that what is left follows the times, or "a law that was not allowed", and not which."""
+    swing = solved(lambda t, y: [y[1], -9.81 * np.sin(y[0]) - 0.1 * y[1]], [1.5, 0.0], np.linspace(0, 20, 100))
+    found = discover.ode(
+        np.linspace(0, 20, 100), swing, names=["theta", "omega"], functions=(), progress=False, time_limit=None
+    )
+    assert found.verdict == NOTHING and "a law that was not allowed fits better" in found.reason
+    (note,) = [note for note in found.notes if note.startswith("the law that was not allowed: ")]
+    assert "sin(theta)" in note and "omega/10" in note
 
 
 @pytest.mark.parametrize(

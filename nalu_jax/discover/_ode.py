@@ -16,6 +16,8 @@ from . import (
     _ensemble,
     _system_asked,
     _system_conserved,
+    _system_frames,
+    _system_inputs,
     _system_known,
     _system_measures,
     _system_varying,
@@ -84,15 +86,18 @@ def ode(
     a function that is `known` is compiled.
 
     Args:
-        ts: (n_times,) increasing times; or a list with those of each trajectory.
+        ts: (n_times,) increasing times; or a list with those of each trajectory; or their column in DataFrames `ys`.
         ys: (n_times, n_states), or (n_times,) of one state; or a list of them; a DataFrame has the names too.
         names: of the states; y0, y1, ... by default.
         units: of all states and inputs, by name: SI units such as "mmol/L", "1" of a pure number. Elementary functions
             are taken of pure numbers and angles only, and `found.best.rates` know the units of their coefficients.
         time_unit: of the times, where `units` are given.
         inputs: (names, values) of what was measured beside the states and drives them, such as a force or a dose: of
-            values (n_times, n_inputs), or (n_times,) of one; or of a list of them. They stand in equations as states
-            do. Between samples they are interpolated, as smoothly as foretells most of the samples that are left out.
+            values (n_times, n_inputs), or (n_times,) of one; or of a list of them; or names of columns of DataFrames
+            `ys`, which then are no states. They stand in equations as states do. Between samples they are interpolated,
+            as smoothly as foretells most of the samples that are left out. Those that stay the same over samples and
+            jump, or that no interpolation foretells, may be held between samples: laws are searched in each of these
+            ways, the likeliest is taken, and `found.notes` say so.
         known: the known part of dy/dt, in the units of the data: a function (t, y) -> (n_states,) in JAX; or text or
             SymPy expressions by the names of states, such as {"y": "-k*y + a*sin(w*t)"}, or one for each state. Text is
             of the symbols of states and inputs and of t, the time where none of them is called so. Other names are
@@ -141,6 +146,7 @@ def ode(
     (('-3*mass/2',), 'recovered')
     """
     allowed = _functions(functions)
+    ts, ys, inputs = _system_frames.by_name(ts, ys, inputs)
     data = _trajectories.trajectories(ts, ys, names=names, missing=missing)
     driving = None if inputs is None else _trajectories.driving(inputs, data.times, data.names)
     variables = (*data.names, *(() if driving is None else driving.names))
@@ -168,8 +174,7 @@ def ode(
     _system_conserved.check(sums, data, asked.rates)
     halves = _ensemble.halves([len(times) for times in data.times], ensemble) if ensemble else []
     with deferred() as interrupted, _progress.stages(progress, "discover") as report:
-        made = _system_asked.problem_of(asked, data.times, data.states, curves, exact_starts=asked.exact_starts)
-        found = _system_asked.searched(asked, made, report, interrupted)
+        asked, made, found = _system_inputs.searched(asked, report, interrupted)
         ensembled = None
         if found.systems and not interrupted():
             ensembled = _system_asked.repeated(asked, found.systems[0], halves, report, interrupted)

@@ -11,7 +11,7 @@ from scipy.interpolate import PPoly
 from ..ode import solve
 from ._formula import Factor, Formula, Term
 from ._known_rates import KnownRates
-from ._systems.inputs import curve
+from ._systems.inputs import INTERPOLATED, curve
 
 FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "sin": jnp.sin,
@@ -25,9 +25,14 @@ MOST_STEPS = 10**5  # of the solver
 
 
 def states(
-    rates: Sequence[Formula], known: Callable[..., Any] | None, y0: Any, ts: Any, inputs: Any = None
+    rates: Sequence[Formula],
+    known: Callable[..., Any] | None,
+    y0: Any,
+    ts: Any,
+    inputs: Any = None,
+    held: Sequence[str] = (),
 ) -> np.ndarray:
-    """(n_times, n_states) from y0 on.
+    """(n_times, n_states) from y0 on; `held` says how each input is held between the times.
 
     Raises:
         ValueError: y0 of another length, times that do not increase, or inputs of another shape.
@@ -36,7 +41,7 @@ def states(
     if y0.shape != (len(rates),):
         raise ValueError(f"simulate: y0 must have shape ({len(rates)},), got {y0.shape}.")
 
-    driving = _driving(rates[0].names[len(rates) :], np.asarray(ts, float), inputs)
+    driving = _driving(rates[0].names[len(rates) :], np.asarray(ts, float), inputs, held)
 
     def field(t: Any, y: Any, args: Any) -> Any:
         driven = driving(t)
@@ -49,7 +54,7 @@ def states(
         return np.asarray(solve(field, y0, np.asarray(ts, float), None, max_steps=MOST_STEPS).ys)
 
 
-def _driving(names: Sequence[str], ts: np.ndarray, inputs: Any) -> Callable[[Any], Any]:
+def _driving(names: Sequence[str], ts: np.ndarray, inputs: Any, held: Sequence[str]) -> Callable[[Any], Any]:
     """(t,) -> (n_inputs,) of samples at the times."""
     if not names:
         if inputs is not None:
@@ -62,7 +67,8 @@ def _driving(names: Sequence[str], ts: np.ndarray, inputs: Any) -> Callable[[Any
     rows = rows[:, None] if rows.ndim == 1 else rows
     if rows.shape != (ts.size, len(names)) or not np.isfinite(rows).all():
         raise ValueError(f"{wanted} of shape {(ts.size, len(names))}, finite numbers, got {rows.shape}.")
-    pieces = [PPoly.from_spline(curve(ts, column)) for column in rows.T]
+    kinds = held or (INTERPOLATED,) * len(names)
+    pieces = [PPoly.from_spline(curve(ts, column, kind)) for column, kind in zip(rows.T, kinds, strict=True)]
 
     def at(t: Any) -> Any:
         return jnp.stack([_piece(jnp.asarray(each.x), jnp.asarray(each.c), t) for each in pieces])

@@ -36,6 +36,7 @@ class System:
         complexity: number of coefficients, states and functions in the rates.
         error: the largest standard deviation of the residuals of a state, in standard deviations of that state.
         description_length: negative logarithm of the evidence, in nats: what it takes to say equations and residuals.
+        held: of each input how it is held between samples, "" where it is interpolated.
     """
 
     rates: tuple[Formula, ...]
@@ -43,6 +44,7 @@ class System:
     complexity: int
     error: float
     description_length: float
+    held: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -157,8 +159,8 @@ class System:
         """States (n_times, n_states) at the times ts from y0 at the first of them, by `nalu_jax.ode.solve` in float64.
 
         inf from where the solver did not get any further. `inputs` (n_times, n_inputs) are those at the times, where
-        the system has any; between them they are interpolated as `discover.ode` does it. `trajectory` is the place of
-        the one whose numbers are taken, where numbers differ.
+        the system has any; between them they are interpolated, or held as those of the data were. `trajectory` is the
+        place of the one whose numbers are taken, where numbers differ.
 
         Raises:
             TypeError, IndexError: there is no such trajectory.
@@ -172,7 +174,7 @@ class System:
             raise ValueError(
                 f"simulate: {', '.join(self.by_trajectory)} differ between trajectories: pass trajectory=, its place."
             )
-        return _simulated.states(self.rates, self.known, y0, ts, inputs)
+        return _simulated.states(self.rates, self.known, y0, ts, inputs, self.held)
 
     def to_python(self) -> str:
         """Source of a function (t, y) -> dy/dt that needs NumPy only, as `scipy.integrate.solve_ivp` takes it.

@@ -109,7 +109,16 @@ def searched(asked: Asked, made: Problem, report: Progress, stop: Callable[[], b
     if not found.systems:
         return found
     inside = _system_written.rate_notes(found.fits[0], made, asked.names)
-    return found._replace(notes=(*inside, *_system_constants.notes(found.systems[0].known)))
+    beside = (*inside, *_system_constants.notes(found.systems[0].known), *_barred(asked, made, found.verdict))
+    return found._replace(notes=beside)
+
+
+def _barred(asked: Asked, made: Problem, verdict: Verdict) -> tuple[str, ...]:
+    """The law that was not allowed and that a verdict is about; beside constants it is not written out."""
+    if verdict.barred is None or asked.constants is not None:
+        return ()
+    other = _system_written.system_of(verdict.barred, made, asked.names, asked.known)
+    return (f"the law that was not allowed: {'; '.join(other.lines())}",)
 
 
 def repeated(

@@ -8,13 +8,14 @@
     ensemble             halves, shares (of every rate and term of the best), whole; null where there is none
     equations, latex     of the best, for readers: the numbers below are what is loaded
     alike                places in candidates
-    candidates           equations, complexity, error, description_length, known, rates; the best first
+    candidates           equations, complexity, error, description_length, held, known, rates; the best first
+      held               of each input how it is held between samples, "" where it is interpolated
       known              what was known of each rate as text, as of tables, or null; null where nothing was
       rates              of each state: kind ("sum" or "quotient"), groups, unit, error, complexity, terms, and
                          trajectories: where numbers differ between them header, labels and [], else null
 
-Terms, factors and numbers are those of tables, see `_json`. Files without known, as they were written before it was
-text, are read too.
+Terms, factors and numbers are those of tables, see `_json`. Files without known or held, as they were written before
+known rates were text and inputs were held, are read too.
 """
 
 import dataclasses
@@ -34,6 +35,7 @@ from ._json import Wrong, get, one_of, texts
 from ._known_rates import TIME, KnownRates
 from ._names import is_symbol
 from ._system import System
+from ._systems.inputs import HELD, INTERPOLATED
 
 SCHEMA, VERSION = _json.SYSTEM_SCHEMA, 1
 
@@ -89,6 +91,7 @@ def _system_data(system: System) -> dict[str, Any]:
         "complexity": system.complexity,
         "error": _json.finite(system.error),
         "description_length": _json.finite(system.description_length),
+        "held": list(system.held),
         "known": _known_data(system.known),
         "rates": [_rate_data(rate) for rate in system.rates],
     }
@@ -171,7 +174,15 @@ def _system(data: Any, names: tuple[str, ...], variables: Variables) -> System:
         complexity=get(data, "complexity", int),
         error=_json.float_of(data, "error", math.nan),
         description_length=length,
+        held=_held(data, len(variables.names) - len(names)),
     )
+
+
+def _held(data: Any, count: int) -> tuple[str, ...]:
+    held = texts(data, "held") if "held" in data else ()
+    if held and (len(held) != count or not set(held) <= {INTERPOLATED, *HELD}):
+        raise Wrong("its inputs are not held in a way that is known")
+    return held
 
 
 def _known(data: Any, symbols: tuple[str, ...], n_states: int) -> KnownRates | None:

@@ -29,12 +29,14 @@ from ._systems.verdict import covariance
 class Names(NamedTuple):
     """Of the states and, after them, of the inputs, and their units; None where there are none.
 
-    `routes` say what every equation adds to each state where sums of states are conserved.
+    `routes` say what every equation adds to each state where sums of states are conserved, `held` how each input is
+    held between samples.
     """
 
     variables: tuple[str, ...]
     measures: Measures | None = None
     routes: tuple[tuple[Fraction, ...], ...] = ()
+    held: tuple[str, ...] = ()
 
 
 class Constants(NamedTuple):
@@ -70,6 +72,7 @@ def system_of(
         complexity=sum(rate.complexity for rate in rates) + (0 if constants is None else len(constants.values)),
         error=fit.error,
         description_length=fit.length,
+        held=names.held,
     )
 
 

@@ -124,9 +124,21 @@ class Problem:
         """(I, ..., n_inputs) at times (I, ...) within the intervals."""
         if self.inputs is None:
             return np.zeros((*times.shape, 0))
+        found = self._inputs_at(times)
+        held = self.inputs.held
+        if not held.any():
+            return found
+        within = self._inputs_within.reshape(len(times), *(1,) * (times.ndim - 1), -1)
+        return np.where(held, within, found)
+
+    def _inputs_at(self, times: np.ndarray) -> np.ndarray:
         ends = np.cumsum([len(ts) - 1 for ts in self.times])[:-1]
-        parts = np.split(times, ends)
-        return np.concatenate([self.inputs_of(i, part) for i, part in enumerate(parts)])
+        return np.concatenate([self.inputs_of(i, part) for i, part in enumerate(np.split(times, ends))])
+
+    @functools.cached_property
+    def _inputs_within(self) -> np.ndarray:
+        """(I, n_inputs) in the middle of the intervals: what is held jumps at their ends, which belong to two."""
+        return self._inputs_at(self.begin_times + self.steps / 2)
 
     def inputs_of(self, trajectory: int, times: np.ndarray) -> np.ndarray:
         """(..., n_inputs) of one trajectory."""

@@ -61,6 +61,14 @@ thousand that are 0 is beyond."""
 
 SPLINE_DEGREE = 7
 INPUT_DEGREES = (1, 3, 7)  # of interpolations of what drives the states
+HELD_SAMPLES = 0.5  # share of the samples at which an input is as before, from which on it may be held; by hand
+UNFORETOLD = 0.5
+"""Part of the variance of an input that the best interpolation of every other sample misses, from which on the input
+may be held between samples. By hand: of independent values it is 1.5, of a sine with ten samples a turn 0.01."""
+HELD_OTHERWISE = 30.0
+"""Nats by which a law that was found with inputs held in one way must fit worse in another one, that laws are not
+searched in that, too. By hand."""
+
 SPLINE_COEFFICIENTS = 300  # most of one spline: its decomposition costs their third power
 ROUGHNESS = (2, 3, 4)  # derivatives of which the integrated square is penalised
 PENALTIES = (-32.0, 8.0, 161)  # logarithms of the penalty: first, last, number

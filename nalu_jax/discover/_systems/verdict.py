@@ -12,11 +12,13 @@ from nalu_jax.discover._systems.terms import FUNCTIONS, Function, Term
 
 
 class Verdict(NamedTuple):
-    """A verdict, why, and places of the fits that the data cannot tell from the best."""
+    """A verdict, why, places of the fits that the data cannot tell from the best, and a fit that was not allowed, where
+    it is the reason."""
 
     verdict: str
     reason: str
     alike: tuple[int, ...]
+    barred: Fit | None = None
 
 
 def judge(
@@ -39,19 +41,21 @@ def judge(
     best = found[0]
     longest = best.structure.longest if longest is None else longest
     against = _against(problem, best)
-    if against is not None:
+    ahead = best.length - barred[0].length if barred else -np.inf
+    is_better = ahead > settings.GAP
+    if against is not None and not (is_better and _against(problem, barred[0]) is None):
         return Verdict(NONE, against, ())
-    if barred and barred[0].length < best.length - settings.GAP:
-        ahead = best.length - barred[0].length
-        return Verdict(NONE, f"a law that was not allowed fits better by {ahead:.1f} nats", ())
+    if is_better:
+        return Verdict(NONE, f"a law that was not allowed fits better by {ahead:.1f} nats", (), barred[0])
     rivals = [i for i, each in enumerate(found) if i and not contains(each, best)]
     alike = tuple(i for i in rivals if found[i].length < best.length + settings.GAP)
     if alike:
         behind = found[alike[0]].length - best.length
         what = "one other law is" if len(alike) == 1 else f"{len(alike)} other laws are"
         return Verdict(ALIKE, f"{what} within {settings.GAP:g} nats of it, the next at {behind:.1f}", alike)
-    if any(each.length < best.length + settings.GAP and not contains(each, best) for each in barred):
-        return Verdict(ALIKE, "a law that was not allowed fits as well", ())
+    others = [each for each in barred if each.length < best.length + settings.GAP and not contains(each, best)]
+    if others:
+        return Verdict(ALIKE, "a law that was not allowed fits as well", (), others[0])
     more = min((each.length for each in found[1:] if contains(each, best)), default=np.inf) - best.length
     if more < settings.GAP_OF_MORE and not best.is_exact:
         return Verdict(ALIKE, f"a law that has more beside the same terms is only {more:.1f} nats behind", ())
@@ -105,7 +109,8 @@ def cut_short(verdict: Verdict) -> Verdict:
     """The verdict where a search ended before all rivals had been tried."""
     if verdict.verdict != RECOVERED:
         return verdict
-    return Verdict(ALIKE, f"{verdict.reason}, of those that were tried before the search was ended", ())
+    reason = f"{verdict.reason}, of those that were tried before the search was ended"
+    return verdict._replace(verdict=ALIKE, reason=reason)
 
 
 def _against(problem: Problem, best: Fit) -> str | None:
