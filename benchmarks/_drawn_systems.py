@@ -8,6 +8,7 @@ Odd seeds are for tuning, even seeds for reports: no number of the package was c
     "real exponents"   1 to 3 positive states; in one or two terms of each equation simple exponents from -1 to 2
     "quotient"         1 or 2 positive states; one equation over 1 + q y^p
     "function"         1 or 2 states; a sine, cosine or decaying exponential in the last equation
+    "saturating"       1 to 3 positive states; in one or two equations a product over 1 + q y^p, beside others
 
 Normal noise of 0, 1, 5 or 10 % of each state's standard deviation; 50 to 200 points; one to three trajectories. Or
 noise as it is told, and `two_trajectories` of 100 to 150 points.
@@ -190,4 +191,42 @@ def _function(rng: np.random.Generator) -> tuple[Terms, Terms]:
     return (*above[:-1], (first, *above[-1][1:])), below
 
 
-FAMILIES = {"polynomial": _polynomial, "real exponents": _real, "quotient": _quotient, "function": _function}
+def _saturating(rng: np.random.Generator) -> tuple[Terms, Terms]:
+    """Sums of one or two products beside one that saturates, or falls, in one state; often the same in two equations.
+
+    They are written over one bar.
+    """
+    n_states = int(rng.integers(1, 4))
+    sums = [_equation(rng, n_states, lambda: _whole(rng, n_states))[:2] for _ in range(n_states)]
+    state, power, size = int(rng.integers(n_states)), int(rng.choice([1, 2, 3], p=[0.5, 0.35, 0.15])), _coefficient(rng)
+    top = np.zeros(n_states)
+    top[state] = power if rng.random() < 0.75 else 0.0
+    others = [j for j in range(n_states) if j != state]
+    if others and rng.random() < 0.6:
+        top[rng.choice(others)] = 1.0
+    chosen = {n_states - 1} | ({int(rng.integers(n_states))} if rng.random() < 0.5 else set())
+    bar = Product(abs(size), tuple((power * (np.arange(n_states) == state)).astype(float).tolist()))
+    above = [
+        _over(terms, bar, Product(_coefficient(rng), tuple(top.tolist()))) if i in chosen else terms
+        for i, terms in enumerate(sums)
+    ]
+    return tuple(above), tuple((bar,) if i in chosen else () for i in range(n_states))
+
+
+def _over(terms: tuple[Product, ...], bar: Product, saturating: Product) -> tuple[Product, ...]:
+    """A sum of products and of one that saturates, without the bar below it."""
+    found: dict[tuple[float, ...], float] = {saturating.powers: saturating.coefficient}
+    for term in terms:
+        raised = tuple(a + b for a, b in zip(term.powers, bar.powers, strict=True))
+        for powers, number in ((term.powers, term.coefficient), (raised, term.coefficient * bar.coefficient)):
+            found[powers] = found.get(powers, 0.0) + number
+    return tuple(Product(number, powers) for powers, number in found.items())
+
+
+FAMILIES = {
+    "polynomial": _polynomial,
+    "real exponents": _real,
+    "quotient": _quotient,
+    "function": _function,
+    "saturating": _saturating,
+}

@@ -26,10 +26,14 @@ from typing import Any
 import numpy as np
 
 from nalu_jax import discover
+from nalu_jax.discover._engine.candidate import SATURATING
 from nalu_jax.discover._found import RECOVERED
-from nalu_jax.discover._systems import library, settings
-from nalu_jax.discover._systems.problem import problem
-from nalu_jax.discover._systems.shooting import fit
+from nalu_jax.discover._system_units import over_one_bar
+from nalu_jax.discover._systems import inner, library, settings
+from nalu_jax.discover._systems.bars import taken_apart
+from nalu_jax.discover._systems.problem import Problem, problem
+from nalu_jax.discover._systems.search import Search
+from nalu_jax.discover._systems.shooting import Fit, fit
 from nalu_jax.discover._systems.structure import Structure
 from nalu_jax.discover._systems.terms import Function, Term
 
@@ -37,10 +41,10 @@ from . import _drawn_systems, _plots, _pool, _report
 from ._drawn_systems import Product, System
 
 QUESTION = _report.question(__doc__)
-DRAWN = {"polynomial": 100, "real exponents": 50, "quotient": 50, "function": 50}
-TWO_TRAJECTORIES = {"polynomial": 40, "real exponents": 20, "quotient": 20, "function": 10}
+DRAWN = {"polynomial": 100, "real exponents": 50, "quotient": 50, "function": 50, "saturating": 50}
+TWO_TRAJECTORIES = {"polynomial": 40, "real exponents": 20, "quotient": 20, "function": 10, "saturating": 20}
 TWO_NOISES = (0.0, 0.01, 0.05)
-FIRST_SEED = 62_000
+FIRST_SEED = 66_000
 MANY_POINTS = 200
 NEAR = 0.05  # of a real exponent
 
@@ -87,10 +91,27 @@ def _text(above: Sequence[Product], below: Sequence[Product]) -> str:
 
 
 def same_rate(rate: discover.Formula, above: Sequence[Product], below: Sequence[Product]) -> bool:
-    """Whether a rate that was found is the drawn one."""
+    """Whether a rate that was found is the drawn one, over one bar where something saturates by itself."""
+    if any(factor.column.function in SATURATING for term in rate.terms for factor in term.factors):
+        return _same_over_one_bar(rate, above, below)
     split = rate.form.groups[0] if rate.form.groups else 0
     pairs = (rate.terms[:split], above), (rate.terms[split:], below)
     return rate.form.kind in ("sum", "quotient") and all(_alike(terms, drawn) for terms, drawn in pairs)
+
+
+def _same_over_one_bar(rate: discover.Formula, above: Sequence[Product], below: Sequence[Product]) -> bool:
+    functions = [factor.column.function for term in rate.terms for factor in term.factors]
+    if any(name is not None and name not in SATURATING for name in functions):
+        return False
+    drawn = [[product.powers for product in part if product.function is None] for part in (above, below)]
+    if [len(each) for each in drawn] != [len(above), len(below)]:
+        return False
+    found = [np.array(sorted(part)) for part in over_one_bar(rate)]
+    expected = [np.array(sorted(part)) for part in drawn]
+    return all(
+        one.shape == two.shape and (not one.size or np.abs(one - two).max() < NEAR)
+        for one, two in zip(found, expected, strict=True)
+    )
 
 
 def _alike(terms: Sequence[discover.Term], drawn: Sequence[Product]) -> bool:
@@ -126,8 +147,17 @@ def evidence_of(law: System) -> float | None:
     lengths = []
     for curves in made.curves:
         found = fit(made, structure, parameters, made.nodes(curves), curves.noise)
-        lengths += [] if found is None else [found.length]
+        apart = None if found is None else _apart(made, found)
+        lengths += [each.length for each in (found, apart) if each is not None]
     return min(lengths, default=None)
+
+
+def _apart(made: Problem, law: Fit) -> Fit | None:
+    """The same law with what saturates by itself."""
+    sums = taken_apart(law.structure, law.parameters)
+    run = Search(made, lambda: False, lambda stage, share: None, None)
+    found = None if sums is None else run.tried(*sums, law.nodes, law.sigma)
+    return None if found is None else inner.fitted(run, found)
 
 
 def _structure(law: System, scale: np.ndarray) -> tuple[Structure, np.ndarray]:

@@ -146,7 +146,8 @@ def _has(rate: Formula, term: Term) -> bool:
 
 def _alike(one: Term, two: Term) -> bool:
     """Whether two terms stand in the same place and have the same powers, nearly where these were measured."""
-    powers, others = ({each.column: each.exponent.value for each in term.factors} for term in (one, two))
+    name = lambda column: (column.inputs, column.function)  # rates inside are measured, too
+    powers, others = ({name(each.column): each.exponent.value for each in term.factors} for term in (one, two))
     same = powers.keys() == others.keys() and (one.part == "below") == (two.part == "below")
     return same and all(abs(powers[column] - others[column]) < settings.SAME_EXPONENT for column in powers)
 

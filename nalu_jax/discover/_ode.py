@@ -30,7 +30,7 @@ from ._system_known import Text
 from ._systems.inputs import Inputs
 from ._systems.inputs import inputs as input_curves
 from ._systems.problem import Known
-from ._systems.terms import FUNCTIONS
+from ._systems.terms import ELEMENTARY
 
 if TYPE_CHECKING:
     import sympy
@@ -218,7 +218,7 @@ def _check_text(asked: Asked, text: Text | None) -> None:
 
 def _functions(functions: Any) -> tuple[str, ...]:
     """Names of the functions that are allowed, checked."""
-    names = tuple(FUNCTIONS) if isinstance(functions, str) and functions == "all" else functions
-    if isinstance(names, str) or not isinstance(names, Sequence) or not set(names) <= set(FUNCTIONS):
-        raise ValueError(f'functions must be "all" or a sequence of {", ".join(FUNCTIONS)}, got {functions!r}.')
+    names = ELEMENTARY if isinstance(functions, str) and functions == "all" else functions
+    if isinstance(names, str) or not isinstance(names, Sequence) or not set(names) <= set(ELEMENTARY):
+        raise ValueError(f'functions must be "all" or a sequence of {", ".join(ELEMENTARY)}, got {functions!r}.')
     return tuple(names)

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.interpolate import PPoly
 
 from ..ode import solve
+from ._engine.candidate import SATURATING
 from ._formula import Factor, Formula, Term
 from ._known_rates import KnownRates
 from ._systems.inputs import INTERPOLATED, curve
@@ -20,6 +21,7 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "log": jnp.log,
     "tanh": jnp.tanh,
     "abs": jnp.abs,
+    **{name: lambda u, power=power: 1 / (1 + u**power) for name, power in SATURATING.items()},
 }
 MOST_STEPS = 10**5  # of the solver
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import _known, _names, _numbers, _system_routes, _text
-from ._engine.candidate import Column
+from ._engine.candidate import SATURATING, Column
 from ._engine.forms import Form
 from ._engine.rounding import simple_number
 from ._formula import Factor, Formula, Number, Term, complexity, exact, measured
@@ -22,6 +22,7 @@ from ._systems import terms as engine
 from ._systems.inner import RateError, beside_rates
 from ._systems.inner import errors as rate_errors
 from ._systems.problem import Problem
+from ._systems.rates import simple
 from ._systems.shooting import Fit
 from ._systems.verdict import covariance
 
@@ -239,10 +240,16 @@ def _term(fit: Fit, problem: Problem, numbers: Numbers, term: engine.Term, coeff
 def _column(function: engine.Function, problem: Problem, error: RateError | None) -> Column:
     used = [j for j, weight in enumerate(function.weights) if weight]
     weights = [float(function.weights[j] / problem.scale[j]) for j in used]
-    rounded = (
-        float(f"{each:.9g}") if error is None else _numbers.rounded(each, abs(each) * error.alone) for each in weights
-    )
+    power = SATURATING.get(function.name, 1)  # of a bar 1 + q y^p the number that is written is q
+    rounded = (_rounded(each**power, error, power) ** (1 / power) for each in weights)
     return Column(tuple(used), tuple(rounded), function.name)
+
+
+def _rounded(number: float, error: RateError | None, power: int) -> float:
+    if error is None:
+        known = simple(abs(number) ** (1 / power))
+        return float(f"{number:.9g}") if known is None else float(np.copysign(known**power, number))
+    return _numbers.rounded(number, abs(number) * power * error.alone)
 
 
 def rate_notes(fit: Fit, problem: Problem, names: Names) -> tuple[str, ...]:
@@ -250,6 +257,8 @@ def rate_notes(fit: Fit, problem: Problem, names: Names) -> tuple[str, ...]:
     symbols, notes = _names.symbols(names.variables), {}
     for function, error in rate_errors(problem, fit).items():
         column = _column(function, problem, error)
-        shown = _numbers.with_error(abs(column.weights[0]), abs(column.weights[0]) * error.joint)
+        power = SATURATING.get(function.name, 1)
+        size = abs(column.weights[0]) if power == 1 else _text.saturating_number(column)
+        shown = _numbers.with_error(size, size * power * error.joint)
         notes[function.weights] = f"inside of {_text.column_text(column, symbols)}: {shown}"
     return tuple(notes.values())

@@ -10,6 +10,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import _names, _numbers
+from ._engine.candidate import SATURATING
 from ._engine.forms import LESS_ONE, ROOTS
 
 if TYPE_CHECKING:
@@ -271,6 +272,8 @@ def _factor(factor: "Factor", symbols: Sequence[str], style: Style) -> list[tupl
     """The parts of a factor, and whether each stands below the bar."""
     if factor.column.function == "exp" and factor.size == 1:
         return [(_exponential(factor, symbols, style), False)]
+    if factor.column.function in SATURATING:
+        return [(style.group(_saturating(factor.column, symbols, style)), True)]
     base = _column(factor.column, symbols, style)
     if factor.size != 1:
         base = style.fraction((_as_factor(base, factor.column, style),), (f"{factor.size:g}",))
@@ -311,8 +314,28 @@ def _exponential(factor: "Factor", symbols: Sequence[str], style: Style) -> str:
     return style.call("exp", _sum(parts, style))
 
 
+def _saturating(column: "Column", symbols: Sequence[str], style: Style) -> str:
+    """1 + q y^p, below a bar."""
+    power, symbol = SATURATING[column.function or ""], symbols[column.inputs[0]]
+    size = saturating_number(column)
+    shown = _numbers.as_fraction(size)
+    base = symbol if power == 1 else style.power(symbol, str(power))
+    if shown is None:
+        return _sum([ONE, Product(size < 0, (_numbers.measured_text(abs(size)), base), ())], style)
+    above = () if abs(shown.numerator) == 1 else (str(abs(shown.numerator)),)
+    below = () if shown.denominator == 1 else (str(shown.denominator),)
+    return _sum([ONE, Product(size < 0, (*above, base), below)], style)
+
+
+def saturating_number(column: "Column") -> float:
+    """q of 1/(1 + q y^p), to the digits that a power leaves of it."""
+    return float(f"{column.weights[0] ** SATURATING[column.function or '']:.12g}")
+
+
 def _column(column: "Column", symbols: Sequence[str], style: Style) -> str:
     """A column, as it stands within parentheses."""
+    if column.function in SATURATING:
+        return style.fraction(("1",), (style.group(_saturating(column, symbols, style)),))
     text = ""
     for place, weight in zip(column.inputs, column.weights, strict=True):
         size = str(int(abs(weight))) if weight == int(weight) else repr(abs(weight))

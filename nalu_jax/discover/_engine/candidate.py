@@ -27,6 +27,10 @@ LARGEST_LOGARITHM = 690.0  # of a term: products of a few such terms' gradients 
 ZERO_LOGARITHM = -1e4  # log|0|: any power above 0.07 of it is 0 in float64
 
 
+SATURATING = {"1/(1+u)": 1, "1/(1+u^2)": 2, "1/(1+u^3)": 3, "1/(1+u^4)": 4}
+"""By which what saturates differs from a product, in rates of trajectories: y/(1 + y/K) of Michaelis and Menten, and
+Hill's powers."""
+
 COLUMN_FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "sin": np.sin,
     "cos": np.cos,
@@ -34,6 +38,7 @@ COLUMN_FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "exp": np.exp,
     "tanh": np.tanh,
     "abs": np.abs,
+    **{name: lambda u, power=power: 1 / (1 + u**power) for name, power in SATURATING.items()},
 }
 
 

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nalu_jax.discover._systems import exchanges, inner, library, powers, rational, settings, weak
+from nalu_jax.discover._engine.candidate import SATURATING
+from nalu_jax.discover._systems import bars, exchanges, inner, library, powers, rational, saturating, settings, weak
 from nalu_jax.discover._systems.problem import Curves, Problem
 from nalu_jax.discover._systems.search import (
     Progress,
@@ -23,7 +24,7 @@ from nalu_jax.discover._systems.search import (
 )
 from nalu_jax.discover._systems.shooting import Fit, fit
 from nalu_jax.discover._systems.structure import Key, Structure
-from nalu_jax.discover._systems.terms import FUNCTIONS, Term
+from nalu_jax.discover._systems.terms import ELEMENTARY, Term
 from nalu_jax.discover._systems.verdict import NONE, Verdict, cut_short, is_copy, judge, weakest_of
 from nalu_jax.discover._systems.weak import Start
 
@@ -61,12 +62,17 @@ def search(
     """
     run = Search(problem, stop, report, time_limit, nonnegative)
     still(run)
-    for family in (small_products, polynomials, quotients, functions_of_states, real_exponents, rates_inside):
+    families = (
+        small_products, polynomials, quotients, saturations, functions_of_states, real_exponents, rates_inside
+    )  # fmt: skip
+    for family in families:
         if run.ended() or run.solved():
             break
         family(run)
         pruned(run)
         mended(run)
+    if run.solved() and run.found()[0].structure.is_rational:
+        apart(run)
     if run.solved() and is_series(run.found()[0].structure):
         functions_of_states(run)
     allowed = lambda each: is_allowed(each.structure, functions, nested)
@@ -248,6 +254,37 @@ def _combined(run: Search, begins: Sequence[Sequence[Sequence[Start]]]) -> list[
     return [[starts[k] for starts, k in zip(each, rank, strict=True)] for rank in chosen]
 
 
+def saturations(run: Search) -> None:
+    """Sums in which single products saturate: fewer numbers than over one bar, where others do not."""
+    problem = run.problem
+    if problem.n_variables > settings.MOST_RATED_STATES or problem.routes is not None:
+        return
+    apart(run)
+    if run.solved() or run.ended():
+        return
+    windows = weak.Windows(problem, problem.curves[0])
+    begins: list[list[Start]] = []
+    for i in range(problem.n_states):
+        if run.ended():
+            return
+        run.report("what saturates", i / problem.n_states)
+        begins.append(saturating.starts(windows, i)[: settings.INNER_STARTS])
+    _with_rates(run, begins, "what saturates")
+
+
+def apart(run: Search) -> None:
+    """The best quotients as sums beside what saturates, where these have no more numbers."""
+    if run.problem.routes is not None:
+        return
+    for begin in [each for each in run.found() if each.structure.is_rational][: settings.UNFOLDED]:
+        made = bars.taken_apart(begin.structure, begin.parameters)
+        if made is None or run.ended():
+            continue
+        found = run.tried(*made, begin.nodes, begin.sigma)
+        if found is not None:
+            inner.fitted(run, found)
+
+
 def functions_of_states(run: Search) -> None:
     """Elementary functions of states, beside polynomials of low degree."""
     count = run.problem.n_variables
@@ -255,7 +292,7 @@ def functions_of_states(run: Search) -> None:
         return
     measured = run.problem.variables(run.problem.nodes(run.problem.curves[0]))
     terms = library.polynomials(count, settings.DEGREE_BESIDE_FUNCTIONS[count])
-    terms += library.functions(measured, run.problem.scale, tuple(FUNCTIONS), run.problem.kinds)
+    terms += library.functions(measured, run.problem.scale, ELEMENTARY, run.problem.kinds)
     grown(run, small_systems(run, terms, "functions"), terms)
 
 
@@ -264,7 +301,13 @@ def rates_inside(run: Search) -> None:
     problem = run.problem
     if problem.n_variables > settings.MOST_RATED_STATES or problem.routes is not None:
         return
-    begins, owns = inner.starts(problem, run.ended), _equations(_best_of_numbers(run))
+    _with_rates(run, inner.starts(problem, run.ended), "rates inside of functions")
+
+
+def _with_rates(run: Search, begins: Sequence[Sequence[Start]], stage: str) -> None:
+    """Starts that have functions with rates inside, in one equation of the best so far and in all, and what grows from
+    them."""
+    problem, owns = run.problem, _equations(_best_of_numbers(run))
     exchanged = [[*owns[:i], start, *owns[i + 1 :]] for i, own in enumerate(begins) for start in own]
     if len(owns) > 1 and all(begins):
         exchanged.append([own[0] for own in begins])
@@ -272,21 +315,30 @@ def rates_inside(run: Search) -> None:
     for place, choice in enumerate(exchanged):
         if run.ended():
             return
-        run.report("rates inside of functions", place / len(exchanged))
+        run.report(stage, place / len(exchanged))
         nodes = problem.nodes(problem.curves[0])
         fitted = run.tried(*composed(choice), nodes, problem.curves[0].noise, patient=False)
         found.append(None if fitted is None else inner.fitted(run, fitted))
     best = sorted((each for each in found if each is not None), key=lambda each: each.length)[: settings.GROWN]
     for each in best:
-        functions = tuple(dict.fromkeys(inner.terms_with_rates(problem, each.structure)))
-        terms = (
-            *library.polynomials(problem.n_variables, settings.DEGREE_BESIDE_FUNCTIONS[problem.n_variables]),
-            *functions,
-        )
-        grown(run, [each], terms)
+        count = problem.n_variables
+        beside = library.polynomials(count, settings.DEGREE_BESIDE_FUNCTIONS[count])
+        functions = (*inner.terms_with_rates(problem, each.structure), *_saturating_alike(each.structure))
+        grown(run, [each], (*beside, *dict.fromkeys(functions)))
     leading = run.best()
     if leading is not None and inner.terms_with_rates(problem, leading.structure) and not run.ended():
         inner.shortened(run, leading)
+
+
+def _saturating_alike(structure: Structure) -> list[Term]:
+    """What may saturate as terms of a structure do."""
+    functions = dict.fromkeys(each for term in structure.columns.terms if term.saturates for each in term.functions)
+    found: list[Term] = []
+    for function in functions:
+        state = next(j for j, weight in enumerate(function.weights) if weight)
+        bar = state, SATURATING[function.name]
+        found += library.saturating([function], saturating.products(structure.n_variables, bar))
+    return found
 
 
 def small_systems(run: Search, terms: Sequence[Term], stage: str) -> list[Fit]:
@@ -359,9 +411,11 @@ def is_series(structure: Structure) -> bool:
 
 def is_allowed(structure: Structure, functions: Sequence[str], nested: bool) -> bool:
     """Whether a structure may be the answer."""
-    if structure.is_rational and not nested:
+    saturates = any(term.saturates for term in structure.columns.terms)
+    if (structure.is_rational or saturates) and not nested:
         return False
-    return all(function.name in functions for term in structure.columns.terms for function in term.functions)
+    named = (function.name for term in structure.columns.terms for function in term.functions)
+    return all(name in functions or name in SATURATING for name in named)
 
 
 def has_exponents(fit: Fit) -> bool:

@@ -17,18 +17,12 @@ from nalu_jax.discover._engine.rounding import simple_number
 from nalu_jax.discover._systems import library, settings, shooting, weak
 from nalu_jax.discover._systems.flow import integrated_rates
 from nalu_jax.discover._systems.problem import Problem
+from nalu_jax.discover._systems.rates import FAMILIES, has_rate, place, priced, rate, simple
 from nalu_jax.discover._systems.search import Search, without
 from nalu_jax.discover._systems.shooting import Fit
 from nalu_jax.discover._systems.structure import Structure
 from nalu_jax.discover._systems.terms import Function, Term
 from nalu_jax.discover._systems.weak import Start
-
-FAMILIES = {
-    ("sin", "cos"): settings.RATES_OF_WAVES,
-    ("tanh",): settings.RATES_OF_STEPS,
-    ("exp",): settings.RATES_OF_STEPS,
-}
-"""Functions that share a rate, and the rates from which fits begin, times the standard deviation of the state."""
 
 
 def starts(problem: Problem, ended: Callable[[], bool]) -> list[list[Start]]:
@@ -70,48 +64,61 @@ def shortened(run: Search, begin: Fit) -> None:
 
 
 def tunable(problem: Problem, structure: Structure) -> list[Function]:
-    """Functions with another rate than 1 inside that is no simple number, each once."""
-    return [each for each in _with_rates(problem, structure) if _simple(_rate(each, problem)) is None]
+    """Functions with a rate inside that is no simple number, each once."""
+    return [each for each in _with_rates(problem, structure) if simple(rate(each, problem.scale)) is None]
 
 
 def _with_rates(problem: Problem, structure: Structure) -> list[Function]:
-    """Functions with another rate than 1 inside, each once."""
+    """Functions with a rate inside, each once."""
     every = (function for term in structure.columns.terms for function in term.functions)
-    return [each for each in dict.fromkeys(every) if _has_rate(each, problem)]
-
-
-def _rate(function: Function, problem: Problem) -> float:
-    """The rate inside of a function of one variable, in the units of the data."""
-    j, weight = _place(function)
-    return float(weight / problem.scale[j])
-
-
-def _simple(rate: float) -> float | None:
-    """The simple number that a rate is, whatever its sign; None where it is none."""
-    near = (simple for simple in tables.SIMPLE_NUMBERS if abs(abs(rate) / simple - 1) < settings.SAME_RATE)
-    return next(near, None)
+    return [each for each in dict.fromkeys(every) if has_rate(each, problem.scale)]
 
 
 def fitted(run: Search, begin: Fit) -> Fit | None:
-    """A fit with the rates inside of its functions fitted too, and simple numbers where they seem to be such.
+    """A fit with the rates inside of its functions fitted too, one for those that seem to have the same, and simple
+    numbers where they seem to be such.
 
     None where a function has so little inside that it is nothing but its first powers, or nothing fits.
     """
     problem, current = run.problem, _settled(run, begin)
-    if any(abs(_place(each)[1]) < settings.LEAST_RATE for each in _with_rates(problem, current.structure)):
+    if any(abs(place(each)[1]) < settings.LEAST_RATE for each in _with_rates(problem, current.structure)):
         return None
+    current = _shared(run, current)
     for own in _arguments(problem, current):
         rounded = None if run.ended() else _rounded(problem, current, own)
         if rounded is not None and _length(problem, rounded) < _length(problem, current):
             current = rounded
-    structure = _changed(current.structure, problem, {}, _price(problem, current))
-    return run.tried(structure, current.parameters, current.nodes, current.sigma)
+    own = _arguments(problem, current)
+    measured = _occam(problem, current) / max(len(own), 1)
+    run.rate_prices.update({each[0].weights: measured for each in own})
+    return run.tried(current.structure, current.parameters, current.nodes, current.sigma)
+
+
+def _shared(run: Search, begin: Fit) -> Fit:
+    """The fit with one rate in the place of two of one state that the data do not tell apart."""
+    problem, current = run.problem, begin
+    for one, other in itertools.combinations(_arguments(problem, begin), 2):
+        if run.ended() or place(one[0])[0] != place(other[0])[0]:
+            continue
+        found = errors(problem, current)
+        if one[0] not in found or other[0] not in found:  # one of them has another rate by now
+            continue
+        sizes = np.array([abs(place(each[0])[1]) for each in (one, other)])
+        spread = np.array([found[one[0]].joint, found[other[0]].joint])
+        if not abs(np.log(sizes[0] / sizes[1])) < settings.SHARED_RATE * np.hypot(*spread):
+            continue
+        size = float(np.exp(np.average(np.log(sizes), weights=1 / (spread**2 + 1e-300))))
+        structure = _changed(current.structure, {each: _of_size(each, size) for each in (*one, *other)})
+        together = shooting.fit(problem, structure, current.parameters, current.nodes, current.sigma)
+        together = None if together is None else _settled(run, together)
+        if together is not None and _length(problem, together) < _length(problem, current):
+            current = together
+    return current
 
 
 def _settled(run: Search, begin: Fit) -> Fit:
-    """The fit after steps of all numbers and rates together; the rates are not priced yet."""
-    problem, structure = run.problem, _changed(begin.structure, run.problem, {}, 0.0)
-    current = shooting.fit(problem, structure, begin.parameters, begin.nodes, begin.sigma) or begin
+    """The fit after steps of all numbers and rates together."""
+    problem, current = run.problem, begin
     for _ in range(settings.RATE_STEPS):
         matrix = _by_rates(problem, current)
         if not matrix.shape[1] or run.ended():
@@ -130,24 +137,23 @@ def _settled(run: Search, begin: Fit) -> Fit:
 
 def _rounded(problem: Problem, fit: Fit, own: list[Function]) -> Fit | None:
     """The fit with the rate of one argument at the simple number that it seems to be; None where it is none."""
-    rate, error = _rate(own[0], problem), errors(problem, fit)[own[0]].joint
-    simple = simple_number(rate, abs(rate) * error)
-    if simple is None:
+    value, error = rate(own[0], problem.scale), errors(problem, fit)[own[0]].joint
+    number = simple_number(value, abs(value) * error)
+    if number is None:
         return None
-    size = abs(simple) * float(problem.scale[_place(own[0])[0]])
-    structure = _changed(fit.structure, problem, {each: _of_size(each, size) for each in own}, 0.0)
+    size = abs(number) * float(problem.scale[place(own[0])[0]])
+    structure = _changed(fit.structure, {each: _of_size(each, size) for each in own})
     return shooting.fit(problem, structure, fit.parameters, fit.nodes, fit.sigma)
 
 
 def _length(problem: Problem, fit: Fit) -> float:
-    return fit.length + _price(problem, fit)
-
-
-def _price(problem: Problem, fit: Fit) -> float:
-    """Nats of all rates that are not 1: of measured ones as coefficients pay, of simple numbers how rare they are."""
-    found = {abs(_rate(each, problem)) for each in _with_rates(problem, fit.structure)}
-    simple = [number for number in map(_simple, found) if number is not None]
-    return _occam(problem, fit) - sum(math.log(tables.SIMPLE_NUMBERS[number]) for number in simple)
+    """Description length with the prices of all rates as they are in this fit."""
+    found = [each.weights for each in _with_rates(problem, fit.structure)]
+    named = priced(fit.structure, problem.scale, dict.fromkeys(found, 0.0)).price
+    simples = {abs(rate(each, problem.scale)) for each in _with_rates(problem, fit.structure)}
+    numbers = [number for number in map(simple, simples) if number is not None]
+    rarity = -sum(math.log(tables.SIMPLE_NUMBERS[number]) for number in numbers)
+    return fit.length - fit.structure.price + named + rarity + _occam(problem, fit)
 
 
 def _stepped(problem: Problem, fit: Fit, change: np.ndarray) -> Fit | None:
@@ -156,11 +162,11 @@ def _stepped(problem: Problem, fit: Fit, change: np.ndarray) -> Fit | None:
     of_law, of_rates = change[: fit.structure.size], np.clip(change[fit.structure.size :], -1.0, 1.0)
     for size in settings.STEP_SIZES:
         moved = {
-            each: _of_size(each, abs(_place(each)[1]) * math.exp(size * step))
+            each: _of_size(each, abs(place(each)[1]) * math.exp(size * step))
             for own, step in zip(arguments, of_rates.tolist(), strict=True)
             for each in own
         }
-        structure = _changed(fit.structure, problem, moved, 0.0)
+        structure = _changed(fit.structure, moved)
         found = shooting.fit(problem, structure, fit.parameters + size * of_law, fit.nodes, fit.sigma)
         if found is not None and np.sum(np.log(found.variance)) < np.sum(np.log(fit.variance)):
             return found
@@ -182,8 +188,8 @@ def _by_rates(problem: Problem, fit: Fit) -> np.ndarray:
     for own in _arguments(problem, fit):
         ends = []
         for sign in (1.0, -1.0):
-            moved = {each: _of_size(each, abs(_place(each)[1]) * math.exp(sign * settings.RATE_STEP)) for each in own}
-            ends.append(_changed(fit.structure, problem, moved, 0.0).rates(fit.flow.path, fit.parameters))
+            moved = {each: _of_size(each, abs(place(each)[1]) * math.exp(sign * settings.RATE_STEP)) for each in own}
+            ends.append(_changed(fit.structure, moved).rates(fit.flow.path, fit.parameters))
         columns.append((ends[0] - ends[1]) / (2 * settings.RATE_STEP))
     if not columns:
         return np.zeros((count * problem.n_states, 0))
@@ -230,32 +236,18 @@ def beside_rates(problem: Problem, fit: Fit) -> np.ndarray:
     return fit.matrix - basis @ (basis.T @ fit.matrix)
 
 
-def _place(function: Function) -> tuple[int, float]:
-    """The variable of a function of one, and its weight."""
-    j = next(j for j, weight in enumerate(function.weights) if weight)
-    return j, function.weights[j]
-
-
 def _of_size(function: Function, size: float) -> Function:
     """The function with another size of its weight."""
-    j, weight = _place(function)
+    j, weight = place(function)
     return function._replace(
         weights=tuple(math.copysign(size, weight) * float(i == j) for i in range(len(function.weights)))
     )
 
 
-def _changed(structure: Structure, problem: Problem, moved: Mapping[Function, Function], price: float) -> Structure:
-    """The structure with other functions in the place of some, and a price that its terms with rates share."""
-    with_rates = sum(any(_has_rate(each, problem) for each in term.functions) for term in _terms(structure))
-
-    def change(term: Term) -> Term:
-        functions = tuple(moved.get(each, each) for each in term.functions)
-        if not any(_has_rate(each, problem) for each in term.functions):
-            return dataclasses.replace(term, functions=functions)
-        own = library.function_price(len(term.powers), alone=not any(term.powers)) + price / max(with_rates, 1)
-        return dataclasses.replace(term, functions=functions, price=own)
-
-    each = lambda parts: tuple(tuple(change(term) for term in terms) for terms in parts)
+def _changed(structure: Structure, moved: Mapping[Function, Function]) -> Structure:
+    """The structure with other functions in the place of some."""
+    change = lambda term: dataclasses.replace(term, functions=tuple(moved.get(each, each) for each in term.functions))
+    each = lambda parts: tuple(tuple(map(change, terms)) for terms in parts)
     return Structure(each(structure.numerators), each(structure.denominators))
 
 
@@ -263,13 +255,6 @@ def _terms(structure: Structure) -> list[Term]:
     return [term for part in (*structure.numerators, *structure.denominators) for term in part]
 
 
-def _has_rate(function: Function, problem: Problem) -> bool:
-    """Whether another rate than 1 is inside of a function of one variable."""
-    if np.count_nonzero(function.weights) != 1 or not any(function.name in names for names in FAMILIES):
-        return False
-    return abs(abs(_rate(function, problem)) - 1) > settings.SAME_RATE
-
-
 def terms_with_rates(problem: Problem, structure: Structure) -> list[Term]:
-    """Terms that have a function with another rate than 1 inside."""
-    return [term for term in _terms(structure) if any(_has_rate(each, problem) for each in term.functions)]
+    """Terms that have a function with a rate inside."""
+    return [term for term in _terms(structure) if any(has_rate(each, problem.scale) for each in term.functions)]

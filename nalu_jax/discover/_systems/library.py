@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nalu_jax import _prior
+from nalu_jax.discover._engine.candidate import SATURATING
 from nalu_jax.discover._systems import settings
 from nalu_jax.discover._systems.terms import FUNCTIONS, Function, Term
 
@@ -125,6 +126,33 @@ def with_rate(functions: Sequence[Function], n_states: int) -> tuple[Term, ...]:
         if not any(power and weight for power, weight in zip(powers, function.weights, strict=True)):
             found.append(Term(powers, (function,), price=function_price(n_states, alone=False)))
     return tuple(found)
+
+
+def saturating(functions: Sequence[Function], products: Sequence[Term]) -> tuple[Term, ...]:
+    """Products that saturate in one state."""
+    pairs = itertools.product(functions, products)
+    return tuple(
+        Term(term.powers, (function,), price=saturating_price(term.powers, function)) for function, term in pairs
+    )
+
+
+def saturating_price(powers: Sequence[float], function: Function) -> float:
+    """Of a product that saturates, without the price of the size at which it does.
+
+    Of y^p/(1 + q y^p) and 1/(1 + q y^p) the name is that of what is beside them, and the second is rarer.
+    """
+    n_states, power = len(powers), SATURATING[function.name]
+    own = next(own for own, weight in zip(powers, function.weights, strict=True) if weight)
+    degree = int(sum(powers) - own) if own in (0, power) else int(sum(powers))
+    rarer = settings.INHIBITION * (own != power)
+    return settings.FUNCTION + monomial_price(n_states, power) + monomial_price(n_states, degree) + rarer
+
+
+def rated_price(term: Term) -> float:
+    """Of a term with a function whose rate is measured, without the price of the rate."""
+    if term.saturates:
+        return saturating_price(term.powers, term.functions[0])
+    return function_price(len(term.powers), alone=not any(term.powers))
 
 
 def function_price(n_states: int, *, alone: bool) -> float:

@@ -44,14 +44,14 @@ def simple(count: int) -> tuple[Term, ...]:
     return library.polynomials(count, 2 if count <= 3 else 1)
 
 
-def _bars(windows: Windows) -> list[tuple[int, int]]:
+def bars(windows: Windows) -> list[tuple[int, int]]:
     """State and power of what may stand below a bar; an odd power of what has negative values may not."""
     signed = windows.problem.signed
     pairs = itertools.product(range(len(signed)), settings.SATURATING_POWERS)
     return [(j, power) for j, power in pairs if power % 2 == 0 or not signed[j]]
 
 
-def _power(state: int, power: int, count: int) -> Term:
+def to_power(state: int, power: int, count: int) -> Term:
     """One state to a whole power."""
     return Term(tuple(float(power * (i == state)) for i in range(count)), price=library.monomial_price(count, power))
 
@@ -61,8 +61,8 @@ def _implicit(windows: Windows, equation: int) -> list[Start | None]:
     count = windows.problem.n_variables
     products = simple(count)
     found = []
-    for j, power in _bars(windows):
-        bar = _power(j, power, count)
+    for j, power in bars(windows):
+        bar = to_power(j, power, count)
         above = tuple(dict.fromkeys([*products, *(library.product(term, bar) for term in products)]))
         found.append(_Quotients(windows, equation, above, (bar,)).chosen())
     return found
@@ -76,7 +76,7 @@ def _saturated(windows: Windows, equation: int) -> list[Start | None]:
     prices = np.array([term.price for term in products]) + settings.TERM + 0.5 * np.log(max(windows.rows, 2)) + 1
     prices = np.concatenate([2 * prices, prices])  # over one bar, what does not saturate stands twice
     kept: dict[tuple[int, int], tuple[float, float, tuple[int, ...], np.ndarray]] = {}
-    for (j, power), share in itertools.product(_bars(windows), settings.SATURATING_SIZES):
+    for (j, power), share in itertools.product(bars(windows), settings.SATURATING_SIZES):
         states = [np.abs(each[..., j]) for each in windows.variables]
         size = float(np.quantile(np.concatenate([each.ravel() for each in states]), share))
         if size == 0:  # an input that is mostly off: nothing saturates at 0
@@ -102,7 +102,7 @@ def _over_one_bar(
     coefficients: np.ndarray,
 ) -> Start | None:
     """What was found beside the saturating part and in it, brought over one bar and fitted to the changes."""
-    weight, below = size ** -bar[1], _power(*bar, windows.problem.n_variables)
+    weight, below = size ** -bar[1], to_power(*bar, windows.problem.n_variables)
     above: dict[Term, float] = {}
     for place, coefficient in zip(support, coefficients, strict=True):
         term = products[place % len(products)]

@@ -13,6 +13,7 @@ import numpy as np
 
 from nalu_jax.discover._systems import linear, settings, signs, weak
 from nalu_jax.discover._systems.problem import Curves, Problem
+from nalu_jax.discover._systems.rates import priced
 from nalu_jax.discover._systems.shooting import Fit, fit
 from nalu_jax.discover._systems.structure import Key, Structure
 from nalu_jax.discover._systems.terms import Term
@@ -32,6 +33,7 @@ class Search:
         report: of the stage and the part of the search that is done.
         time_limit: seconds, or None.
         nonnegative: states that cannot fall below 0: fits that make them are stations of the search, no answers.
+        rate_prices: of rates inside of functions that were fitted, by the weights inside.
     """
 
     problem: Problem
@@ -42,6 +44,7 @@ class Search:
     impossible: set[Key] = field(default_factory=set)
     fits: dict[Key, Fit | None] = field(default_factory=dict)
     patiently: set[Key] = field(default_factory=set)
+    rate_prices: dict[tuple[float, ...], float] = field(default_factory=dict)
     proposals: dict[tuple[Fit, tuple[Term, ...]], linear.Proposal] = field(default_factory=dict)
     interrupted: bool = False
     late: bool = False
@@ -86,6 +89,7 @@ class Search:
         again: bool = False,
     ) -> Fit | None:
         """The fit of a structure; the earlier one where it was tried before with as much patience, unless `again`."""
+        structure = priced(structure, self.problem.scale, self.rate_prices)
         key = structure.key
         if not again and key in self.fits and (key in self.patiently or not patient):
             return self.fits[key]

@@ -19,6 +19,7 @@ from scipy.linalg import cholesky_banded
 from scipy.linalg.lapack import dtbtrs  # pyright: ignore[reportAttributeAccessIssue]  # made by f2py
 
 from nalu_jax.discover._systems import evidence, exchanges, settings
+from nalu_jax.discover._systems.bars import over_one_bar
 from nalu_jax.discover._systems.flow import Flow, flow, integrated, integrated_rates
 from nalu_jax.discover._systems.problem import Problem
 from nalu_jax.discover._systems.structure import Key, Structure
@@ -65,7 +66,7 @@ class Fit:
     @functools.cached_property
     def law(self) -> Key:
         """The key of the structure with fitted exponents and rates inside of functions, to two digits; without
-        indicators."""
+        indicators, and what saturates over one bar."""
         powers = self.structure.powers(self.parameters)
         place = {term: k for k, term in enumerate(self.structure.columns.terms)}
         count = self.structure.n_variables - self.indicators
@@ -74,7 +75,7 @@ class Fit:
         )
         if self.routes is not None:
             return exchanges.law(self.structure, self.parameters, self.routes, own)
-        return tuple((frozenset(map(own, above)), frozenset(map(own, below))) for above, below in self.structure.key)
+        return tuple(over_one_bar(map(own, above), map(own, below)) for above, below in self.structure.key)
 
     @property
     def is_exact(self) -> bool:

@@ -17,10 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from nalu_jax.discover._systems import settings
-from nalu_jax.discover._systems.terms import Columns, Term, log_base
+from nalu_jax.discover._systems.terms import SMALLEST_DENOMINATOR, Columns, Term, log_base
 
 Key = tuple[tuple[frozenset[Term], frozenset[Term]], ...]
-SMALLEST_DENOMINATOR = 1e-9  # below it a quotient is left as not finite
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nalu_jax.discover._engine.candidate import SATURATING
+
 LARGEST_LOGARITHM = 300.0  # of an exponential function
 SMALLEST_BASE = 1e-9  # of a power that is no whole number, in standard deviations of the state
+SMALLEST_DENOMINATOR = 1e-9  # below it a quotient is left as not finite
 
 
 class Function(NamedTuple):
@@ -47,6 +50,11 @@ class Term:
         return sum(map(abs, self.powers)) + 2 * len(self.functions)
 
     @property
+    def saturates(self) -> bool:
+        """Whether one of its functions makes it saturate."""
+        return any(function.name in SATURATING for function in self.functions)
+
+    @property
     def whole(self) -> bool:
         """Whether all exponents are whole numbers of at least 0 and none is free."""
         return not any(self.free) and all(power >= 0 and power == int(power) for power in self.powers)
@@ -62,6 +70,15 @@ def _exp(u: np.ndarray) -> np.ndarray:
     return np.exp(np.clip(u, -LARGEST_LOGARITHM, LARGEST_LOGARITHM))
 
 
+def _under(u: np.ndarray, power: int) -> np.ndarray:
+    below = 1 + u**power
+    return np.where(below > SMALLEST_DENOMINATOR, below, np.nan)
+
+
+def _saturating(power: int) -> tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.ndarray], np.ndarray]]:
+    return lambda u: 1 / _under(u, power), lambda u: -power * u ** (power - 1) / _under(u, power) ** 2
+
+
 FUNCTIONS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.ndarray], np.ndarray]]] = {
     "sin": (np.sin, np.cos),
     "cos": (np.cos, lambda u: -np.sin(u)),
@@ -69,8 +86,12 @@ FUNCTIONS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.ndar
     "log": (lambda u: np.log(np.abs(u)), lambda u: 1 / u),
     "tanh": (np.tanh, lambda u: 1 / np.cosh(np.clip(u, -LARGEST_LOGARITHM, LARGEST_LOGARITHM)) ** 2),
     "abs": (np.abs, np.sign),
+    **{name: _saturating(power) for name, power in SATURATING.items()},
 }
 """Value and derivative."""
+
+ELEMENTARY = tuple(name for name in FUNCTIONS if name not in SATURATING)
+"""Those that a caller may allow by name."""
 
 
 class Columns:

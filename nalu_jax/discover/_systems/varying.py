@@ -20,7 +20,7 @@ from nalu_jax.discover._systems.problem import FEWEST_SMOOTHED, Problem
 from nalu_jax.discover._systems.search import Progress, without
 from nalu_jax.discover._systems.shooting import Fit, fit
 from nalu_jax.discover._systems.structure import Key, Structure
-from nalu_jax.discover._systems.terms import FUNCTIONS, Term
+from nalu_jax.discover._systems.terms import ELEMENTARY, Term
 from nalu_jax.discover._systems.verdict import NONE, Verdict, cut_short, errors_of, is_copy, judge
 
 Differing = tuple[bool, ...]
@@ -177,7 +177,7 @@ def _laws(run: _Run, problem: Problem, stage: str, time_limit: float | None) -> 
         return []
     searched = families.search(
         problem,
-        functions=tuple(FUNCTIONS),
+        functions=ELEMENTARY,
         nested=True,
         nonnegative=run.nonnegative,
         time_limit=time_limit,
