@@ -1,4 +1,5 @@
-"""Leads through the families of laws: polynomials, quotients, functions of states, real exponents, rates in functions.
+"""Leads through the families of laws: polynomials, quotients, functions of states, what saturates, real exponents, and
+rates in functions.
 
 A family that the caller does not allow is searched all the same, for rivals: a verdict is relative to all of them.
 """
@@ -63,7 +64,7 @@ def search(
     run = Search(problem, stop, report, time_limit, nonnegative)
     still(run)
     families = (
-        small_products, polynomials, quotients, saturations, functions_of_states, real_exponents, rates_inside
+        small_products, polynomials, quotients, functions_of_states, saturations, real_exponents, rates_inside
     )  # fmt: skip
     for family in families:
         if run.ended() or run.solved():
@@ -262,14 +263,19 @@ def saturations(run: Search) -> None:
     apart(run)
     if run.solved() or run.ended():
         return
-    windows = weak.Windows(problem, problem.curves[0])
-    begins: list[list[Start]] = []
-    for i in range(problem.n_states):
-        if run.ended():
+    best = run.best()
+    precise = best is not None and best.error < settings.PRECISE  # then nats say nothing of a start
+    for curves in problem.curves[: settings.QUOTIENT_CURVES]:
+        windows = weak.Windows(problem, curves)
+        begins: list[list[Start]] = []
+        for i in range(problem.n_states):
+            if run.ended():
+                return
+            run.report("what saturates", i / problem.n_states)
+            begins.append(saturating.starts(windows, i)[: settings.SATURATIONS_TRIED])
+        _with_rates(run, begins, "what saturates", behind=np.inf if precise else settings.SATURATIONS_BEHIND)
+        if run.solved():
             return
-        run.report("what saturates", i / problem.n_states)
-        begins.append(saturating.starts(windows, i)[: settings.INNER_STARTS])
-    _with_rates(run, begins, "what saturates")
 
 
 def apart(run: Search) -> None:
@@ -304,30 +310,53 @@ def rates_inside(run: Search) -> None:
     _with_rates(run, inner.starts(problem, run.ended), "rates inside of functions")
 
 
-def _with_rates(run: Search, begins: Sequence[Sequence[Start]], stage: str) -> None:
-    """Starts that have functions with rates inside, in one equation of the best so far and in all, and what grows from
-    them."""
-    problem, owns = run.problem, _equations(_best_of_numbers(run))
-    exchanged = [[*owns[:i], start, *owns[i + 1 :]] for i, own in enumerate(begins) for start in own]
-    if len(owns) > 1 and all(begins):
-        exchanged.append([own[0] for own in begins])
-    found = []
-    for place, choice in enumerate(exchanged):
-        if run.ended():
-            return
-        run.report(stage, place / len(exchanged))
-        nodes = problem.nodes(problem.curves[0])
-        fitted = run.tried(*composed(choice), nodes, problem.curves[0].noise, patient=False)
-        found.append(None if fitted is None else inner.fitted(run, fitted))
-    best = sorted((each for each in found if each is not None), key=lambda each: each.length)[: settings.GROWN]
-    for each in best:
-        count = problem.n_variables
+def _with_rates(run: Search, begins: Sequence[Sequence[Start]], stage: str, *, behind: float = np.inf) -> None:
+    """Starts that have functions with rates inside, in one equation of the best so far after another and in all, and
+    what grows from the best.
+
+    Those that are more nats `behind` the best are left as they are.
+    """
+    before, found = _best_of_numbers(run), list[Fit]()
+    for i, own in enumerate(begins):
+        others, tried = _equations(_best_of_numbers(run)), list[Fit]()
+        for k, start in enumerate(own):
+            if run.ended() or run.solved():
+                return
+            run.report(stage, (i + k / len(own)) / len(begins))
+            tried += _first(run, [*others[:i], start, *others[i + 1 :]])
+        found += _rates_fitted(run, tried, behind)
+    if len(begins) > 1 and all(begins) and not run.ended():
+        found += _rates_fitted(run, _first(run, [own[0] for own in begins]), behind)
+    if run.solved():
+        return
+    most = before.length + behind
+    near = (each for each in found if each is not None and each.length < most)
+    for each in sorted(near, key=lambda each: each.length)[: settings.GROWN]:
+        count = run.problem.n_variables
         beside = library.polynomials(count, settings.DEGREE_BESIDE_FUNCTIONS[count])
-        functions = (*inner.terms_with_rates(problem, each.structure), *_saturating_alike(each.structure))
+        functions = (*inner.terms_with_rates(run.problem, each.structure), *_saturating_alike(each.structure))
         grown(run, [each], (*beside, *dict.fromkeys(functions)))
     leading = run.best()
-    if leading is not None and inner.terms_with_rates(problem, leading.structure) and not run.ended():
+    if leading is not None and inner.terms_with_rates(run.problem, leading.structure) and not run.ended():
         inner.shortened(run, leading)
+
+
+def _first(run: Search, equations: Sequence[Start]) -> list[Fit]:
+    curves = run.problem.curves[0]
+    found = run.tried(*composed(equations), run.problem.nodes(curves), curves.noise, patient=False)
+    return [] if found is None else [found]
+
+
+def _rates_fitted(run: Search, begins: Sequence[Fit], behind: float) -> list[Fit]:
+    """The best of these with their rates fitted too, until all is explained."""
+    found = list[Fit]()
+    for begin in sorted(begins, key=lambda each: each.length)[: settings.INNER_STARTS]:
+        best = run.best()
+        if run.ended() or run.solved() or (best is not None and begin.length > best.length + behind):
+            break
+        made = inner.fitted(run, begin)
+        found += [] if made is None else [made]
+    return found
 
 
 def _saturating_alike(structure: Structure) -> list[Term]:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nalu_jax.discover._engine import settings as tables
+from nalu_jax.discover._engine.candidate import SATURATING
 from nalu_jax.discover._engine.rounding import simple_number
 from nalu_jax.discover._systems import library, settings, shooting, weak
 from nalu_jax.discover._systems.flow import integrated_rates
@@ -81,7 +82,7 @@ def fitted(run: Search, begin: Fit) -> Fit | None:
     None where a function has so little inside that it is nothing but its first powers, or nothing fits.
     """
     problem, current = run.problem, _settled(run, begin)
-    if any(abs(place(each)[1]) < settings.LEAST_RATE for each in _with_rates(problem, current.structure)):
+    if any(_is_little(problem, each) for each in _with_rates(problem, current.structure)):
         return None
     current = _shared(run, current)
     for own in _arguments(problem, current):
@@ -92,6 +93,15 @@ def fitted(run: Search, begin: Fit) -> Fit | None:
     measured = _occam(problem, current) / max(len(own), 1)
     run.rate_prices.update({each[0].weights: measured for each in own})
     return run.tried(current.structure, current.parameters, current.nodes, current.sigma)
+
+
+def _is_little(problem: Problem, function: Function) -> bool:
+    """Whether so little is inside of a function that it is nothing but its first powers."""
+    j, weight = place(function)
+    if function.name not in SATURATING:
+        return abs(weight) < settings.LEAST_RATE
+    largest = float(np.abs(problem.variables(problem.ys)[:, j]).max())
+    return bool((abs(weight) * largest) ** SATURATING[function.name] < settings.LEAST_SATURATION)
 
 
 def _shared(run: Search, begin: Fit) -> Fit:

@@ -51,7 +51,7 @@ class _Scan:
     def __init__(self, windows: Windows, equation: int, bar: Bar):
         count = windows.problem.n_variables
         self.windows, self.bar = windows, bar
-        self.plain, above = rational.simple(count), products(count, bar)
+        self.plain, above = library.polynomials(count, settings.SATURATION_DEGREE[count]), products(count, bar)
         self._target = windows.changes()[:, equation]
         self._beside = windows.columns(self.plain)
         self._above = [Columns(above, count).values(each) for each in windows.variables]
