@@ -81,9 +81,9 @@ def ode(
     """Equations dy/dt = known(t, y) + sums of products of powers of y, for trajectories, with a verdict.
 
     Every candidate is fitted to the measurements themselves, whose errors are weighed as those of all states, and
-    judged by its evidence, in which every number and every name in an equation has its price. Quotients of such sums
-    and elementary functions of states are searched as well. All of it is deterministic, in NumPy and in float64: only
-    a function that is `known` is compiled.
+    judged by its evidence, in which every number and every name in an equation has its price. Quotients of such sums,
+    products that saturate beside others that do not, and elementary functions of states are searched as well. All of it
+    is deterministic, in NumPy and in float64: only a function that is `known` is compiled.
 
     Args:
         ts: (n_times,) increasing times; or a list with those of each trajectory; or their column in DataFrames `ys`.
@@ -121,7 +121,7 @@ def ode(
         functions: elementary functions of states that may be in the answer: "all", or some of sin, cos, exp, log, tanh,
             abs; () for none. With up to three states and inputs numbers inside of sin, cos, exp and tanh are fitted,
             such as 3 in sin(3*y); a sine beside a cosine has a phase. `found.notes` have their errors.
-        nested: whether quotients of sums may be the answer.
+        nested: whether quotients of sums, and products that saturate, may be the answer.
         time_limit: seconds after which the search ends with the best so far; None for no limit.
         progress: whether to show a progress bar, by default where stderr is a terminal; a text is its label.
 

@@ -46,7 +46,7 @@ class Column(NamedTuple):
     """What a power is taken of: an input, or a function of inputs, a sum or difference of them.
 
     function(sum_i weights_i input_i), where function is None or one of `COLUMN_FUNCTIONS`. `Column((2,))` is the third
-    input.
+    input. `SATURATING` ones are of rates of trajectories only.
     """
 
     inputs: tuple[int, ...]

@@ -17,7 +17,8 @@ The rooms, in the order in which trajectories go through them:
     flow        every interval between two samples at once: end states, propagators
     shooting    the fit of one structure; `evidence` what it is worth
     linear      terms added, dropped and exchanged, in closed form around a fit
-    rational    starts of quotients; `powers` exponents as parameters, rounded
+    rational    starts of quotients; `saturating` of single products that saturate; `bars` that both say the same
+    rates       numbers inside of functions; `inner` fits them; `powers` exponents as parameters, rounded
     search      leads through all of them; `varying` where numbers differ between trajectories
     verdict     what the data allow to say of the best
 """
