@@ -300,6 +300,18 @@ def test_the_size_at_which_something_saturates_is_fitted_to_the_changes():
     np.testing.assert_allclose(bent.functions[0].weights[1], 1.0, rtol=0.02)
 
 
+def test_rates_that_all_candidates_have_are_named():
+    """A second law for one state left all others in doubt."""
+    ts = np.linspace(0.0, 4.0, 30)
+    states = np.stack([3 * np.exp(-1.5 * ts), 2 * np.exp(-0.5 * ts)], 1)
+    found = discover.ode(ts, states, names=["a", "b"], progress=False, time_limit=None)
+    assert found.verdict == RECOVERED and found.agreed == ("a", "b")
+    other = dataclasses.replace(found.best, rates=(found.best.rates[0], found.best.rates[0]))
+    doubted = dataclasses.replace(found, verdict=ALIKE, alike=(other,))
+    assert doubted.agreed == ("a",) and "the same in all of them: da/dt" in str(doubted)
+    assert dataclasses.replace(found, verdict=NOTHING).agreed == ()
+
+
 def test_rates_inside_are_paid_for_once_and_shared():
     """A start that was near its best paid nothing for its rate, and won over the same law that had."""
     function = terms.Function("1/(1+u)", (0.7, 0.0))

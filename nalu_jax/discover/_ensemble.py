@@ -133,11 +133,13 @@ def of(best: System, parts: Sequence[list[Part]], searched: Callable[[list[Part]
 
 
 def _same(best: System, other: System) -> bool:
-    pairs = zip(best.rates, other.rates, strict=True)
-    return all(
-        len(one.terms) == len(two.terms) and one.form.groups == two.form.groups and all(_has(two, t) for t in one.terms)
-        for one, two in pairs
-    )
+    return all(same_rate(one, two) for one, two in zip(best.rates, other.rates, strict=True))
+
+
+def same_rate(one: Formula, two: Formula) -> bool:
+    """Whether two rates have the same terms, with whatever numbers."""
+    as_many = len(one.terms) == len(two.terms) and one.form.groups == two.form.groups
+    return as_many and all(_has(two, term) for term in one.terms)
 
 
 def _has(rate: Formula, term: Term) -> bool:

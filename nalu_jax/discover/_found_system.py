@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _measures, _names, _numbers
-from ._ensemble import Ensemble, line
+from ._ensemble import Ensemble, line, same_rate
 from ._formula import Number
 from ._found import NOTHING, numbers_as_html, numbers_of
 from ._front import Front, front_of, weights_of
@@ -67,6 +67,18 @@ class FoundSystem:
     def weights(self) -> tuple[float, ...]:
         """Of every candidate its probability among them, by its evidence."""
         return weights_of(self.candidates)
+
+    @functools.cached_property
+    def agreed(self) -> tuple[str, ...]:
+        """Names of the states whose rates have the same terms in the best and in all that are alike; none where there
+        is no simple formula."""
+        if self.verdict == NOTHING:
+            return ()
+        return tuple(
+            name
+            for i, name in enumerate(self.names)
+            if all(same_rate(self.best.rates[i], other.rates[i]) for other in self.alike)
+        )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -183,6 +195,7 @@ class FoundSystem:
         if self.alike:
             lines += ["", "not told apart from it by these data:"]
             lines += ["  " + "; ".join(each.lines()) for each in self.alike]
+            lines += _agreed_lines(self)
         return "\n".join([*lines, *[f"note: {note}" for note in self.notes]])
 
     def _repr_latex_(self) -> str:
@@ -218,6 +231,14 @@ def _noise_line(found: FoundSystem) -> str:
 
 def _ensemble_lines(found: FoundSystem) -> list[str]:
     return [] if found.ensemble is None else [line(found.ensemble, found.best)]
+
+
+def _agreed_lines(found: FoundSystem) -> list[str]:
+    """Which rates are no matter of doubt."""
+    if not found.agreed:
+        return []
+    rates = ", ".join(f"d{_names.printable(name)}/dt" for name in found.agreed)
+    return [f"the same in all of them: {rates}"]
 
 
 def _trajectory_lines(system: System) -> list[str]:

@@ -330,8 +330,8 @@ def _with_rates(run: Search, begins: Sequence[Sequence[Start]], stage: str, *, b
     if run.solved():
         return
     most = before.length + behind
-    near = (each for each in found if each is not None and each.length < most)
-    for each in sorted(near, key=lambda each: each.length)[: settings.GROWN]:
+    near = sorted((each for each in found if each.length < most), key=lambda each: each.length)
+    for each in near[: settings.GROWN]:
         count = run.problem.n_variables
         beside = library.polynomials(count, settings.DEGREE_BESIDE_FUNCTIONS[count])
         functions = (*inner.terms_with_rates(run.problem, each.structure), *_saturating_alike(each.structure))

@@ -152,6 +152,13 @@ QUOTIENTS_EXCHANGED = 4  # of one equation, one after another, beside the best s
 QUOTIENTS_COMBINED = {2: 8, 3: 8, 4: 8}  # of one equation beside those of others, by the number of states; 2 of more
 COMBINATIONS = 40
 MOST_COMBINED = 10  # equations, as sums that are conserved make more of them than there are states
+SMALL_DENOMINATOR = 1e-3  # a quotient whose denominator comes nearer to 0 is left
+
+# --- what saturates -------------------------------------------------------------------------------------------------
+
+# By hand, on six laws of textbooks (a chemostat, Michaelis and Menten, Hill, a toggle switch, two of predators and prey;
+# four are tests now) and drawn systems of odd seeds from 66,001 (`python -m benchmarks.systems --odd`).
+
 SATURATION_DEGREE = {1: 4, 2: 3, 3: 2}  # of products beside what saturates, by the number of states
 LEAST_SATURATION = 0.1  # q y^p of 1 + q y^p at the largest state: with less nothing saturates
 SATURATIONS_TRIED = 8  # starts of one equation that are fitted, before their sizes are
@@ -159,10 +166,9 @@ SATURATIONS_BEHIND = 10.0  # nats behind the best so far, up to which sizes are 
 SATURATIONS_FITTED = 2  # sums of each number of terms and each bar, of which the size is fitted to the changes
 SATURATION_ROUNDS = 3  # of fits of the size and searches for more terms
 SATURATION_RANGE = 1.0  # of the logarithm of a size, to either side
-SATURATION_DIGITS = 1e-3
+SATURATION_DIGITS = 1e-3  # of that logarithm, to which it is fitted
 UNFOLDED = 6  # best quotients that are taken apart into sums beside what saturates
 NEXT_TO_NOTHING = 0.15  # part of the largest number of a quotient up to which one that is left of it may be nothing
-SMALL_DENOMINATOR = 1e-3  # a quotient whose denominator comes nearer to 0 is left
 
 # --- the fit --------------------------------------------------------------------------------------------------------
 
