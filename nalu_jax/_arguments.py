@@ -41,7 +41,10 @@ def checked(function: str, /, **kinds: Kind) -> Callable[[Callable[P, R]], Calla
 
         @functools.wraps(inner)
         def outer(*args: P.args, **kwargs: P.kwargs) -> R:
-            given = signature.bind(*args, **kwargs).arguments
+            try:
+                given = signature.bind(*args, **kwargs).arguments
+            except TypeError as error:
+                raise TypeError(f"{function}: {error}.") from None
             for name, kind in kinds.items():
                 if name in given:
                     check(function, name, given[name], kind)

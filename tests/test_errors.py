@@ -1,6 +1,7 @@
 """Bad input: an error at trace time that names the unit, what was expected, what came, and the cure."""
 
 import inspect
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +9,7 @@ import pytest
 from helpers import ALL_UNITS
 
 import nalu_jax
-from nalu_jax import UNITS, chain, nau, nmru, npu, snmu
+from nalu_jax import UNITS, chain, discover, nau, nmru, npu, snmu
 
 each_unit = pytest.mark.parametrize("unit", ALL_UNITS, ids=lambda unit: unit.name)
 
@@ -100,6 +101,14 @@ def test_dtype_that_is_not_real_floating_point(unit, dtype, key):
         ValueError, match=rf"^{unit.name}.init: dtype must be a real floating dtype.*got {dtype.__name__}"
     ):
         unit.init(key, (2, 3), dtype)
+
+
+def test_arguments_that_are_missing_or_unknown_are_told_of_by_function():
+    """The message was Python's own, without a function."""
+    with pytest.raises(TypeError, match=r"^discover.table: missing a required argument: 'y'\.$"):
+        cast(Any, discover.table)([[1.0], [2.0]])
+    with pytest.raises(TypeError, match=r"^discover.ode: got an unexpected keyword argument 'name'\.$"):
+        cast(Any, discover.ode)([0.0, 1.0], [1.0, 2.0], name="x")
 
 
 @each_unit

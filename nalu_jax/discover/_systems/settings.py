@@ -156,8 +156,8 @@ SMALL_DENOMINATOR = 1e-3  # a quotient whose denominator comes nearer to 0 is le
 
 # --- what saturates -------------------------------------------------------------------------------------------------
 
-# By hand, on six laws of textbooks (a chemostat, Michaelis and Menten, Hill, a toggle switch, two of predators and prey;
-# four are tests now) and drawn systems of odd seeds from 66,001 (`python -m benchmarks.systems --odd`).
+# By hand, on six laws of textbooks (chemostat, Michaelis and Menten, Hill, toggle switch, two of predators and prey, of
+# which four are tests now) and on drawn systems of odd seeds from 66,001 (`python -m benchmarks.systems --odd`).
 
 SATURATION_DEGREE = {1: 4, 2: 3, 3: 2}  # of products beside what saturates, by the number of states
 LEAST_SATURATION = 0.1  # q y^p of 1 + q y^p at the largest state: with less nothing saturates
