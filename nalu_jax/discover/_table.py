@@ -5,7 +5,6 @@ searches (`_engine`), and what it found is written out (`_written`) as formulas 
 """
 
 import dataclasses
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -25,20 +24,14 @@ from . import (
     _names,
     _options,
     _peaks,
-    _score,
-    _twins,
+    _said,
     _written,
 )
 from ._engine.candidate import Candidate, predict
 from ._engine.search import Progress, Searched
 from ._engine.verdict import Verdict
 from ._formula import Formula
-from ._found import ALIKE, NOTHING, RECOVERED, Found
-
-SCALED_NOTE = (
-    "the inputs have mean 0 and standard deviation 1, as after a StandardScaler: products and powers of such numbers "
-    "say nothing. Do not scale them, it is done inside"
-)
+from ._found import Found
 
 
 @deferred()
@@ -220,8 +213,8 @@ def table(
     )
     formulas = write(best, bounds), *(write(candidate, {}) for candidate in searched.candidates[1:])
     engine = Verdict(searched.verdict, searched.reason, searched.alike)
-    verdict, reason = _verdict(engine, formulas, data, chosen)
-    far = _far_off(searched, data) if brought.x_sigma is None else np.zeros(len(data.y), bool)
+    verdict, reason = _said.verdict_of(engine, formulas, data, chosen)
+    far = _said.far_off(searched, data) if brought.x_sigma is None else np.zeros(len(data.y), bool)
     found = Found(
         verdict=verdict,
         reason=reason,
@@ -232,9 +225,9 @@ def table(
         rows=len(data.y),
         notes=(
             *brought.notes,
-            *_named(far, brought),
+            *_said.named(far, brought),
             *_peaks.note([best, *(searched.candidates[place] for place in searched.alike)], data.names),
-            *_notes(data, searched.constant, searched.screened, searched.stopped and not stopped),
+            *_said.notes(data, searched.constant, searched.screened, searched.stopped and not stopped),
         ),
         interrupted=interrupted(),
     )
@@ -243,7 +236,7 @@ def table(
     sizes = brought.sigma
     if brought.x_sigma is not None:
         sizes = _errors_in_x.effective(best, data.x, brought.sigma, brought.x_sigma)
-    return _with_excess(found, found.predict(data.x), data, np.where(far, np.inf, sizes))
+    return _said.with_excess(found, found.predict(data.x), data, np.where(far, np.inf, sizes))
 
 
 def _check_x_sigma(brought: _brought.Brought, part: _known.Known | None) -> None:
@@ -322,7 +315,7 @@ def _of_groups(
         raise _without_answer(stopped, searched.stopped, chosen)
     formulas = tuple(_with_known(formula, part, numbers, data) for formula in written.formulas)
     alike = searched.verdict.alike
-    verdict, reason = _verdict(searched.verdict, formulas, data, chosen)
+    verdict, reason = _said.verdict_of(searched.verdict, formulas, data, chosen)
     found = Found(
         verdict=verdict,
         reason=reason,
@@ -331,12 +324,12 @@ def _of_groups(
         noise=written.noise,
         deviation=written.deviation,
         rows=len(data.y),
-        notes=(*brought.notes, *written.notes, *_notes(data, (), (), searched.stopped and not stopped)),
+        notes=(*brought.notes, *written.notes, *_said.notes(data, (), (), searched.stopped and not stopped)),
         interrupted=interrupted(),
     )
     if brought.sigma is None:
         return found
-    return _with_excess(found, found.predict(data.x, groups=brought.groups), data, brought.sigma)
+    return _said.with_excess(found, found.predict(data.x, groups=brought.groups), data, brought.sigma)
 
 
 def _with_known(formula: Formula, part: _known.Known | None, numbers: _known.Refitted, data: _inputs.Table) -> Formula:
@@ -359,81 +352,9 @@ def _without_answer(stopped: bool, ended: bool, chosen: _options.Options) -> Bas
     )
 
 
-def _with_excess(found: Found, fitted: np.ndarray, data: _inputs.Table, sigma: np.ndarray) -> Found:
-    """With a note on how large residuals are by what sigma says; rows of infinite sigma do not count."""
-    with np.errstate(all="ignore"):
-        squares = ((fitted - data.y) / sigma) ** 2
-        ratio = float(np.sqrt(np.sum(squares) / np.isfinite(sigma).sum()))
-    text = f"residuals are {ratio:.2g} times sigma"
-    if ratio > _score.EXCESS:
-        text += ": the errors are too small, or the formula lacks something"
-    if ratio < 1 / _score.EXCESS:
-        text += ": the errors are too large"
-    return dataclasses.replace(found, notes=(*found.notes, text))
-
-
-AS_WELL = 1.0
-"""Nats that a constant may be behind and do as well: odds of less than 3 to 1 for the inputs. By hand."""
-
-
-def _verdict(
-    searched: Verdict, formulas: Sequence[Formula], data: _inputs.Table, chosen: _options.Options
-) -> tuple[str, str]:
-    """The engine's, but where another input could stand for one of the best formula, and where none is left in it or in
-    one that the data cannot tell from it."""
-    best = formulas[0]
-    alike = [formulas[place] for place in searched.alike if formulas[place].known is None]
-    constants = [each for each in (best, *alike) if not any(term.factors for term in each.terms)]
-    if constants:
-        behind = min(each.description_length for each in constants) - best.description_length
-        if behind < AS_WELL:
-            return NOTHING, "a constant does as well as anything in the inputs: the target does not follow them"
-        return NOTHING, f"a constant is only {behind:.1f} nats behind: these rows do not show that the inputs matter"
-    used = {place for term in best.terms for factor in term.factors for place in factor.column.inputs}
-    others = [place for place in range(len(data.names)) if place not in used and place not in chosen.rules.exclude]
-    pair = _twins.twin(data.x, used=sorted(used - {*chosen.rules.include}), others=others)
-    if searched.verdict == RECOVERED and pair is not None:
-        first, second = (repr(data.names[place]) for place in pair)
-        return ALIKE, f"{second} could stand for {first}: in these rows it is a multiple or a power of it. Exclude one"
-    return searched.verdict, searched.reason
-
-
 def _residual_scale(best: Candidate, data: _inputs.Table) -> np.ndarray:
     """(rows,) by which residuals of all candidates are divided, so that their errors can be compared."""
     if best.noise == "absolute":
         return np.ones(len(data.y))
     sizes = np.abs(predict(best, data.x))
     return np.where(np.isfinite(sizes) & (sizes > 0), sizes, np.abs(data.y).max())
-
-
-FAR_OFF = 0.2
-"""Part of the typical weight below which a note names a row: its residual is some nine standard deviations."""
-
-
-def _far_off(searched: Searched, data: _inputs.Table) -> np.ndarray:
-    """(rows,) which rows outliers made count less than what they brought says."""
-    if not searched.robust or searched.row_weights is None:
-        return np.zeros(len(data.y), bool)
-    weights = searched.row_weights if data.row_weights is None else searched.row_weights / data.row_weights
-    return weights < FAR_OFF * np.median(weights)
-
-
-def _named(far: np.ndarray, brought: _brought.Brought) -> tuple[str, ...]:
-    """A note on rows far off."""
-    rows = brought.kept[far] + 1
-    return (f"far off, and counted less unless robust=False: {_brought.listed(rows.tolist())}",) if rows.size else ()
-
-
-def _notes(data: _inputs.Table, constant: Sequence[int], screened: Sequence[int], late: bool) -> tuple[str, ...]:
-    listed = lambda places: ", ".join(repr(data.names[i]) for i in places)
-    notes = []
-    if still := sorted({*constant, *np.flatnonzero((data.x == data.x[0]).all(axis=0)).tolist()}):
-        notes.append(f"left out, since constant in all rows: {listed(still)}")
-    if screened:
-        notes.append(f"left out before the search, since the target does not follow them: {listed(screened)}")
-    if late:
-        notes.append("the time limit ended the search: the best so far")
-    if _inputs.standardised(data.x):
-        notes.append(SCALED_NOTE)
-        warnings.warn(f"discover.table: {SCALED_NOTE}.", UserWarning, stacklevel=3)
-    return tuple(notes)
