@@ -271,3 +271,16 @@ def test_a_dataset_of_xarray_brings_names_and_units():
     for y in ("F", data["F"]):
         found = discover.table(data if isinstance(y, str) else data[["m", "r"]], y, units="headers", **options)
         assert found.formula == "2*m/r**2" and found.best.units == ("kg", "m")
+
+
+def test_constants_that_are_not_needed_are_named():
+    """Whether a constant was used had to be read off the formula."""
+    mass, speed = np.random.default_rng(0).uniform(1.0, 5.0, (2, 30))
+    options = {"names": ("m", "v"), "units": {"m": "kg", "v": "m/s"}, "target_unit": "J", "progress": False}
+    found = discover.table(
+        np.stack([mass, speed], 1), mass * speed**2 / 2, constants={"g": (9.81, "m/s**2")}, **options
+    )
+    assert found.formula == "m*v**2/2" and "not needed by the best formula: 'g'" in found.notes
+    falling = discover.table(np.stack([mass, speed], 1), mass * 9.81 * speed, names=("m", "h"),
+        units={"m": "kg", "h": "m"}, target_unit="J", constants={"g": (9.81, "m/s**2")}, progress=False)  # fmt: skip
+    assert not [note for note in falling.notes if "not needed" in note]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from . import _brought, _inputs, _options, _score, _twins
+from . import _brought, _inputs, _measures, _options, _score, _twins
 from ._engine.search import Searched
 from ._engine.verdict import Verdict
 from ._formula import Formula
@@ -86,3 +86,11 @@ def notes(data: _inputs.Table, constant: Sequence[int], screened: Sequence[int],
         notes.append(SCALED_NOTE)
         warnings.warn(f"discover.table: {SCALED_NOTE}.", UserWarning, stacklevel=3)
     return tuple(notes)
+
+
+def unused(measures: _measures.Measures | None, best: Formula) -> tuple[str, ...]:
+    """A note on constants that were given and are not in the best formula."""
+    used = {best.constants[place].name for term in best.terms for place, _ in term.known}
+    given = () if measures is None else measures.constants
+    left = [repr(constant.name) for constant, _ in given if constant.name not in used]
+    return (f"not needed by the best formula: {', '.join(left)}",) if left else ()

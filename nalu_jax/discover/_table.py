@@ -228,6 +228,7 @@ def table(
             *_said.named(far, brought),
             *_peaks.note([best, *(searched.candidates[place] for place in searched.alike)], data.names),
             *_said.notes(data, searched.constant, searched.screened, searched.stopped and not stopped),
+            *_said.unused(measures, formulas[0]),
         ),
         interrupted=interrupted(),
     )
@@ -324,7 +325,12 @@ def _of_groups(
         noise=written.noise,
         deviation=written.deviation,
         rows=len(data.y),
-        notes=(*brought.notes, *written.notes, *_said.notes(data, (), (), searched.stopped and not stopped)),
+        notes=(
+            *brought.notes,
+            *written.notes,
+            *_said.notes(data, (), (), searched.stopped and not stopped),
+            *_said.unused(asked.measures, formulas[0]),
+        ),
         interrupted=interrupted(),
     )
     if brought.sigma is None:
