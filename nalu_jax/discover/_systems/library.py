@@ -145,7 +145,7 @@ def saturating_price(powers: Sequence[float], function: Function) -> float:
     own = next(own for own, weight in zip(powers, function.weights, strict=True) if weight)
     degree = int(sum(powers) - own) if own in (0, power) else int(sum(powers))
     rarer = settings.INHIBITION * (own != power)
-    return settings.FUNCTION + monomial_price(n_states, power) + monomial_price(n_states, degree) + rarer
+    return settings.SATURATION + monomial_price(n_states, power) + monomial_price(n_states, degree) + rarer
 
 
 def rated_price(term: Term) -> float:
