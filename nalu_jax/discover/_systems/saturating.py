@@ -73,8 +73,10 @@ class _Scan:
     def _small(self) -> list[tuple[float, tuple[int, ...]]]:
         """Of each number of terms the best supports in which something saturates, with the best of few sizes."""
         measured = np.concatenate([each.ravel() for each in self._states])
+        within = np.quantile(measured, settings.SATURATING_SIZES)
+        beyond = [measured.min() / settings.SATURATION_BEYOND, measured.max() * settings.SATURATION_BEYOND]
         kept: dict[tuple[int, ...], tuple[float, float]] = {}
-        for size in np.unique(np.quantile(measured, settings.SATURATING_SIZES)).tolist():
+        for size in np.unique([*within, *beyond]).tolist():
             if size == 0:  # an input that is mostly off: nothing saturates at 0
                 continue
             regression = self.regression(size)
