@@ -303,7 +303,7 @@ def test_the_size_at_which_something_saturates_is_fitted_to_the_changes():
 def test_rates_that_all_candidates_have_are_named():
     """A second law for one state left all others in doubt."""
     ts = np.linspace(0.0, 4.0, 30)
-    states = np.stack([3 * np.exp(-1.5 * ts), 2 * np.exp(-0.5 * ts)], 1)
+    states = np.stack([3 * np.exp(-1.5 * ts), 2 / (1 + 9 * np.exp(-1.2 * ts))], 1)
     found = discover.ode(ts, states, names=["a", "b"], progress=False, time_limit=None)
     assert found.verdict == RECOVERED and found.agreed == ("a", "b")
     other = dataclasses.replace(found.best, rates=(found.best.rates[0], found.best.rates[0]))

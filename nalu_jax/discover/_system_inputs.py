@@ -25,8 +25,8 @@ class Searched(NamedTuple):
 
 def searched(asked: Asked, report: Progress, stop: Callable[[], bool]) -> Searched:
     """What is found in all trajectories, in the likeliest way in which inputs may be held between samples."""
-    begin = time.monotonic()
     ways = _likeliest_first([_in_way(asked, way) for way in _ways(asked)])
+    begin = time.monotonic()
     done: list[Searched] = []
     for place, (own, made) in enumerate(ways):
         if done and _is_out(done[0], made):
