@@ -13,7 +13,8 @@ With --two-trajectories every system has two of 100 to 150 points, and is drawn 
 Seeds from 30,000 were reported first; two of them were looked at when angles of more than 20 radian were let in. Seeds
 from 32,000 were reported next; those that failed of them were looked at. Seeds from 62,000 were reported without the
 family "saturating"; what saturates by itself has been searched since, after laws by hand and odd seeds from 66,001. Its
-price was raised to that of a quotient after a look at seeds from 66,000: five polynomials in 100 were taken for it.
+price was raised from 2 after a look at seeds from 66,000, of which five polynomials in 100 were taken for it. Seeds
+from 68,000 were reported with a price of 4; it is 6 since a test of predators and prey.
 
     python -m benchmarks.systems --json benchmarks/results/systems.json --plot systems.png
     python -m benchmarks.systems --two-trajectories --json benchmarks/results/systems_two_trajectories.json

